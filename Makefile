@@ -1,0 +1,65 @@
+# Everything that a fresh machine needs is set up by these targets: Python >= 3.11 with venv is all that must be there.
+#
+#   make drill   set up, then break a real two-region system and judge it
+#   make test    set up, then run every test
+#   make help    the other targets
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+ifeq ($(UV),)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+else
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help drill drill-all test lint format lock clean deps
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("bascule needs Python 3.11 or newer; set PYTHON=/path/to/python3") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements/run.txt
+	$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "bascule.pth").write_text("$(CURDIR)/src\n")'
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+drill: $(VENV)/run.stamp  ## Break the example system for real, and judge it
+	$(BIN)/python -m bascule drill examples/taskmanagerpro/bascule.yaml
+
+drill-all: $(VENV)/run.stamp  ## Every experiment, one after the other
+	$(BIN)/python -m bascule drill examples/taskmanagerpro/bascule.yaml --all
+
+test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp  ## ruff, mypy, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp  ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+deps:  ## Optional Debian packages: a browser for the report's tests (needs root)
+	apt-get update
+	apt-get install --yes --no-install-recommends chromium
+
+lock:  ## Pin the newest versions that pyproject.toml admits (needs uv)
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all pyproject.toml -o requirements/run.txt
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all --group dev pyproject.toml -o requirements/dev.txt
+
+clean:  ## Remove what these targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,183 @@
+"""What an engine is, and what can be done to it: small protocols, implemented as far as they are true of it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from msgspec import Struct, field
+
+from bascule.system.model import Component, System
+
+Dial = Callable[[int], socket.socket]
+"""Opens a TCP connection to this port of the member, from inside its own host (works through a partition)."""
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One replica of a component on a host of its own. `name` is unique: `database-paris-a-1`; the host has the same name."""
+
+    component: str
+    name: str
+    address: str
+    zone: str
+    region: str
+    index: int
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """A real program: where it was found, which version, and what it needs in its environment."""
+
+    name: str
+    path: str
+    version: str
+    source: Literal["PATH", "wheel"]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """A file that an engine renders, relative to the member's directory."""
+
+    path: str
+    text: str
+    secret: bool = False
+
+
+class Launch(Struct, frozen=True, kw_only=True):
+    """How a member's main process is started: an argument list, never a shell string."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    stop_signal: str = "SIGTERM"
+
+
+class Rendering(Struct, frozen=True, kw_only=True):
+    """What one member needs to run: its files and its launch. `summary` is a line for people."""
+
+    files: tuple[File, ...]
+    launch: Launch
+    summary: str = ""
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """Everything that an engine may use to render one member. Pure input: rendering reads nothing else.
+
+    Attributes:
+        directory: The member's own directory, absolute, made empty before the first start.
+        members: Every member of the system, this one included.
+        secrets: Random words made for this lab, by name: `secret("database", "app")` style keys `component/use`.
+        programs: What `Engine.programs` named, found.
+    """
+
+    system: System
+    component: Component
+    member: Member
+    directory: Path
+    members: tuple[Member, ...]
+    secrets: Mapping[str, str]
+    programs: Mapping[str, Program]
+
+    def of(self, component: str) -> tuple[Member, ...]:
+        """The members of a component, nearest first: same zone, same region, then the others in the file's order."""
+
+        def distance(member: Member) -> int:
+            return 0 if member.zone == self.member.zone else 1 if member.region == self.member.region else 2
+
+        return tuple(sorted((m for m in self.members if m.component == component), key=distance))
+
+
+Role = Literal["primary", "replica", "peer", "unknown"]
+
+
+class Observation(Struct, frozen=True, kw_only=True):
+    """How one member answers about itself now.
+
+    Attributes:
+        up: It answers, and says that it works.
+        role: `peer` when the engine has no roles.
+        epoch: PostgreSQL: the WAL timeline; 0 where there is none.
+        whole: Fully part of its component: streaming with lag under bound, joined to the quorum.
+        lag_bytes: How far it is behind the primary; None when unknown or without meaning.
+        detail: A few words for people: `streaming, timeline 2`.
+    """
+
+    up: bool
+    role: Role = "unknown"
+    epoch: int = 0
+    whole: bool = False
+    lag_bytes: int | None = None
+    detail: str = ""
+
+
+EventKind = Literal["noticed", "promoted", "demoted", "restarted", "ready", "rejoined", "server_down", "server_up", "lease"]
+
+
+class EngineEvent(Struct, frozen=True, kw_only=True):
+    """Something that a member's log says, put into the few kinds that explain an outage.
+
+    `noticed` is the moment at which the engine itself knew of the failure: its lease ran out, its process was found dead.
+    """
+
+    kind: EventKind
+    text: str
+
+
+class Engine(Protocol):
+    """An engine: one folder, one instance, no state of its own."""
+
+    name: str
+    summary: str
+    ports: Mapping[str, int]
+    options: type[Struct]
+
+    def programs(self) -> tuple[str, ...]:
+        """The programs it needs, by the names that `binaries.find` knows."""
+        ...
+
+    def check(self, system: System, name: str) -> tuple[str, ...]:
+        """What is wrong with the component `name` of this system, in sentences; empty when nothing is."""
+        ...
+
+    def secrets(self, name: str) -> tuple[str, ...]:
+        """Keys of the secrets that the component `name` needs: `("database/app", ...)`."""
+        ...
+
+    def exports(self, site: Site, name: str) -> Mapping[str, str]:
+        """What `${name.KEY}` means to the member of `site`: addresses nearest first, users, file paths."""
+        ...
+
+    def render(self, site: Site) -> Rendering:
+        """The files and the launch of one member. Pure."""
+        ...
+
+    def observe(self, dial: Dial, timeout_s: float) -> Observation:
+        """Ask one member about itself. Never raises for a member that is down or does not answer: that is an observation."""
+        ...
+
+    def event(self, line: str) -> EngineEvent | None:
+        """What a line of the member's log means, if it explains anything. Pure."""
+        ...
+
+
+@runtime_checkable
+class Roled(Protocol):
+    """An engine with one primary per component; the default experiment aims at it."""
+
+    @property
+    def main_command(self) -> str:
+        """Kernel name of the process that does the work, as against its keeper: `postgres` under Patroni."""
+        ...
+
+
+@runtime_checkable
+class Promotable(Protocol):
+    """An engine whose primary can be moved on purpose."""
+
+    def switchover(self, dial: Dial, *, primary: str, target: str, timeout_s: float) -> None:
+        """Ask the member behind `dial` to hand the primary role from one member to another.
+
+        Raises:
+            FaultError: It refused, or did not answer in time.
+        """
+        ...
