@@ -27,7 +27,7 @@ $(BIN)/python:
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements/run.txt
-	$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "bascule.pth").write_text("$(CURDIR)/src\n")'
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
@@ -35,10 +35,10 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@touch $@
 
 drill: $(VENV)/run.stamp  ## Break the example system for real, and judge it
-	$(BIN)/python -m bascule drill examples/taskmanagerpro/bascule.yaml
+	$(BIN)/bascule drill examples/taskmanagerpro/bascule.yaml
 
 drill-all: $(VENV)/run.stamp  ## Every experiment, one after the other
-	$(BIN)/python -m bascule drill examples/taskmanagerpro/bascule.yaml --all
+	$(BIN)/bascule drill examples/taskmanagerpro/bascule.yaml --all
 
 test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included
 	$(BIN)/python -m pytest
@@ -58,7 +58,7 @@ deps:  ## Optional Debian packages: a browser for the report's tests (needs root
 	apt-get install --yes --no-install-recommends chromium
 
 lock:  ## Pin the newest versions that pyproject.toml admits (needs uv)
-	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all pyproject.toml -o requirements/run.txt
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all --group build pyproject.toml -o requirements/run.txt
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all --group dev pyproject.toml -o requirements/dev.txt
 
 clean:  ## Remove what these targets made

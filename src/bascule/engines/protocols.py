@@ -66,7 +66,7 @@ class Site(Struct, frozen=True, kw_only=True):
     Attributes:
         directory: The member's own directory, absolute, made empty before the first start.
         members: Every member of the system, this one included.
-        secrets: Random words made for this lab, by name: `secret("database", "app")` style keys `component/use`.
+        secrets: Random words made for this lab, by `component/use`, as `Engine.secrets` asked for them.
         programs: What `Engine.programs` named, found.
     """
 
@@ -110,7 +110,9 @@ class Observation(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-EventKind = Literal["noticed", "promoted", "demoted", "restarted", "ready", "rejoined", "server_down", "server_up", "lease"]
+EventKind = Literal[
+    "noticed", "promoted", "demoted", "restarted", "ready", "rejoined", "server_down", "server_up", "lease"
+]
 
 
 class EngineEvent(Struct, frozen=True, kw_only=True):
@@ -128,8 +130,11 @@ class Engine(Protocol):
 
     name: str
     summary: str
-    ports: Mapping[str, int]
     options: type[Struct]
+
+    def ports(self, component: Component) -> Mapping[str, int]:
+        """Its ports by name, the client's one first: `{"postgresql": 5432, "patroni": 8008}`."""
+        ...
 
     def programs(self) -> tuple[str, ...]:
         """The programs it needs, by the names that `binaries.find` knows."""

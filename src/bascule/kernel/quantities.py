@@ -13,8 +13,29 @@ from typing import ClassVar, Self
 from bascule.kernel.errors import InputError
 
 _NUMBER_AND_UNIT = re.compile(r"\s*(?P<number>\d{1,15}(?:\.\d{1,12})?)\s*(?P<unit>[A-Za-zµ%/]*)\s*")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_SECONDS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+}
+_BYTES = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
 _RATES = {"/s": 1.0, "/m": 1 / 60, "/min": 1 / 60, "/h": 1 / 3600, "/d": 1 / 86400}
 _COMPOUND = re.compile(r"(?:\d+(?:\.\d+)?\s*[a-zµ]+\s*){2,6}")
 _PART = re.compile(r"(\d{1,15}(?:\.\d{1,12})?)\s*([a-zµ]+)")
@@ -71,11 +92,11 @@ class Duration:
 
     def __add__(self, other: Duration) -> Duration:
         """The sum of two durations."""
-        return Duration(self.seconds + other.seconds) if isinstance(other, Duration) else NotImplemented
+        return Duration(self.seconds + other.seconds)
 
     def __mul__(self, factor: float) -> Duration:
         """This duration, `factor` times."""
-        return Duration(self.seconds * factor) if isinstance(factor, int | float) else NotImplemented
+        return Duration(self.seconds * factor)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -133,7 +154,7 @@ class Size:
 
     def __add__(self, other: Size) -> Size:
         """The sum of two sizes."""
-        return Size(self.bytes + other.bytes) if isinstance(other, Size) else NotImplemented
+        return Size(self.bytes + other.bytes)
 
 
 @dataclass(frozen=True, slots=True, order=True)

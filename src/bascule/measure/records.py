@@ -78,7 +78,9 @@ def read(path: Path) -> Iterator[Record]:
             if not line.endswith(b"\n"):
                 return
             if len(line) > MAX_LINE_BYTES:
-                raise InputError("the record is too long", where=f"{path}:{number}", hint=f"at most {MAX_LINE_BYTES} bytes")
+                raise InputError(
+                    "the record is too long", where=f"{path}:{number}", hint=f"at most {MAX_LINE_BYTES} bytes"
+                )
             try:
                 yield _decoder.decode(line)
             except msgspec.DecodeError as error:

@@ -1,1 +1,1 @@
-"""What is the system, and what was promised? One file describes both; `load` reads it or says everything that is wrong."""
+"""What is the system, and what was promised? One file describes both; `load` reads it or says all that is wrong."""

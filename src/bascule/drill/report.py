@@ -1,0 +1,137 @@
+"""The report of a drill: everything that its terminal, HTML, JSON and JUnit forms show. Its JSON is documented by schema."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from bascule.measure.verdict import Outcome, Verdict
+
+SCHEMA_VERSION = 1
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """A moment on the timeline.
+
+    Attributes:
+        at_s: Seconds since the trial's start.
+        kind: `fault`, `heal`, `instant` (t1 to t5), or the kind of an engine's event (`noticed`, `promoted`, ...).
+        source: The member or part that it comes from; empty for the drill itself.
+    """
+
+    at_s: float
+    kind: str
+    text: str
+    source: str = ""
+
+
+class Bin(Struct, frozen=True, kw_only=True):
+    """What the client saw of the operations that were due in one short span of time.
+
+    Attributes:
+        start_s: Seconds since the trial's start. All bins of a trial are of `Trial.bin_s` seconds.
+        p50_ms, p99_ms, max_ms: Latency of the acknowledged operations; None when there were none.
+    """
+
+    start_s: float
+    good: int = 0
+    late: int = 0
+    failed: int = 0
+    unknown: int = 0
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """One member in a picture of the topology."""
+
+    name: str
+    component: str
+    engine: str
+    zone: str
+    region: str
+    up: bool
+    role: str
+    detail: str = ""
+    hit: bool = False
+
+
+class Trial(Struct, frozen=True, kw_only=True):
+    """One experiment, run once.
+
+    Attributes:
+        experiment: Its identifier: `control`, `primary-kill`, `zone-loss`, ...
+        title: For people.
+        scope: Which promise it tests; empty for the control trial.
+        target: What was hit: member, host, zone or region; empty for the control trial.
+        explanation: What happened, in sentences, each drawn from an event on the timeline.
+        started_wall_s: Seconds since the Unix epoch.
+        offered: Operations that were due, by client.
+        skipped: Why it could not be run on this platform; empty when it ran.
+    """
+
+    experiment: str
+    title: str
+    scope: str
+    verdict: Verdict
+    target: str = ""
+    explanation: tuple[str, ...] = ()
+    started_wall_s: float = 0.0
+    duration_s: float = 0.0
+    bin_s: float = 0.25
+    bins: tuple[Bin, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    before: tuple[Node, ...] = ()
+    after: tuple[Node, ...] = ()
+    offered: dict[str, int] = field(default_factory=dict)
+    skipped: str = ""
+
+
+class Statistic(Struct, frozen=True, kw_only=True):
+    """What several trials of one experiment say together.
+
+    Attributes:
+        met: In how many of the trials the objective was met, with the Clopper-Pearson interval of its probability.
+        quantiles: Upper bounds on quantiles of the RTO that this many trials support, e.g. `{"P90": 23.1}`.
+    """
+
+    experiment: str
+    trials: int
+    met: int
+    low: float
+    high: float
+    confidence: float = 0.95
+    rto_min_s: float | None = None
+    rto_median_s: float | None = None
+    rto_max_s: float | None = None
+    quantiles: dict[str, float] = field(default_factory=dict)
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """On what it was measured."""
+
+    kernel: str
+    processors: int
+    memory_mib: int
+    python: str
+    platform: Literal["namespaces", "loopback"]
+    programs: dict[str, str] = field(default_factory=dict)
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """A whole drill. `outcome` is the worst of its trials: ABORTED, INVALID, FAIL, PASS in that order of badness."""
+
+    system: str
+    outcome: Outcome
+    machine: Machine
+    objectives: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    statistics: tuple[Statistic, ...] = ()
+    command: str = ""
+    seed: int = 0
+    started_wall_s: float = 0.0
+    duration_s: float = 0.0
+    version: str = ""
+    schema_version: int = SCHEMA_VERSION
