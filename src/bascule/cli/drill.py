@@ -1,0 +1,132 @@
+"""`bascule drill`: break a running system on purpose and judge what its clients saw."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from bascule.cli.output import print_json, terminal
+from bascule.cli.system_file import load_checked
+from bascule.drill import plan as planning
+from bascule.drill.experiments import CATALOGUE
+from bascule.drill.live import LiveView
+from bascule.drill.render_terminal import summary
+from bascule.drill.run import Options, run
+from bascule.kernel.dice import SeededDice
+from bascule.kernel.errors import InputError
+from bascule.kernel.quantities import Duration
+from bascule.measure.verdict import EXIT_CODES
+
+RUNS = Path("bascule-runs")
+
+
+def drill(
+    file: Path | None = None,
+    /,
+    *,
+    experiment: Annotated[tuple[str, ...], Parameter(name=["--experiment", "-e"], consume_multiple=True)] = (),
+    everything: Annotated[bool, Parameter(name="--all")] = False,
+    trials: Annotated[int, Parameter(name=["--trials", "-n"])] = 1,
+    hold: Annotated[str, Parameter(name="--for")] = "",
+    aim: str = "",
+    lab: Annotated[Path | None, Parameter(name="--lab")] = None,
+    isolation: Literal["auto", "namespaces", "loopback"] = "auto",
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    seed: int | None = None,
+    keep_data: bool = False,
+    dry_run: bool = False,
+    quiet: bool = False,
+    list_experiments: Annotated[bool, Parameter(name="--list")] = False,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """Bring the system up, offer load, inject a fault, and judge from the client's side whether its promises held.
+
+    Exit codes: 0 PASS; 1 FAIL; 2 INVALID (the evidence does not suffice, or the input cannot be used); 3 ABORTED.
+
+    Examples:
+        bascule drill examples/taskmanagerpro/bascule.yaml
+        bascule drill my.yaml --experiment host-loss --experiment partition
+        bascule drill my.yaml --all --output /tmp/run
+        bascule drill my.yaml --trials 10 --seed 7
+        bascule drill my.yaml --experiment primary-freeze --for 2s
+        bascule lab up my.yaml && bascule drill my.yaml --lab .bascule/my
+
+    Args:
+        file: The system file.
+        experiment: What to break; may be repeated. Default: primary-kill. See --list.
+        everything: Every experiment, one after the other.
+        trials: How often each experiment is run.
+        hold: Undo the fault after this time (`2s`). Default: when the clients are served again.
+        aim: Aim at this member instead of the primary. If it is not the primary, the trial is INVALID.
+        lab: Use the lab that is up in this directory, and leave it up.
+        isolation: namespaces makes real hosts; loopback cannot cut a network and skips what it cannot do.
+        output: Where reports, records and logs go. Default: bascule-runs/SYSTEM-TIME
+        seed: Repeats the random phases of an earlier run.
+        keep_data: Keep the data directories of the members; logs and records are kept anyhow.
+        dry_run: Print what would be done, and do nothing.
+        quiet: No live progress.
+        list_experiments: List the experiments.
+        as_json: Print the report as one JSON object.
+    """
+    if list_experiments:
+        return _list(as_json=as_json)
+    if file is None:
+        raise InputError("no system file was given", hint="bascule drill FILE, or bascule init for a new one")
+    system = load_checked(file)
+    chosen = planning.choose(experiment, everything=everything)
+    timing = planning.Timing(hold_s=Duration.parse(hold).seconds if hold else None)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    runs = planning.runs(chosen, trials, timing, SeededDice(seed))
+    directory = output or RUNS / f"{system.system}-{time.strftime('%Y%m%d-%H%M%S')}"
+    options = Options(
+        system=system,
+        source=file,
+        runs=runs,
+        timing=timing,
+        seed=seed,
+        directory=directory,
+        lab=lab,
+        isolation=isolation,
+        aim=aim,
+        keep_data=keep_data,
+        command=shlex.join(["bascule", *sys.argv[1:]]),
+    )
+    if dry_run:
+        return _dry_run(options, as_json=as_json)
+    with LiveView(enabled=not (quiet or as_json)) as view:
+        report = run(options, view.update)
+    if as_json:
+        sys.stdout.buffer.write((directory / "report.json").read_bytes() + b"\n")
+    else:
+        console = terminal(out=True)
+        console.print(summary(report))
+        console.print(f"Reports: {directory / 'report.html'} · report.json · junit.xml", style="dim", highlight=False)
+    return EXIT_CODES[report.outcome]
+
+
+def _list(*, as_json: bool) -> int:
+    if as_json:
+        print_json(list(CATALOGUE.values()))
+        return 0
+    table = Table("experiment", "tests the promise for", "what it does")
+    for one in CATALOGUE.values():
+        table.add_row(one.name, one.scope, one.about)
+    terminal(out=True).print(table)
+    return 0
+
+
+def _dry_run(options: Options, *, as_json: bool) -> int:
+    steps = planning.describe(options.system, options.runs, options.timing)
+    if as_json:
+        print_json({"steps": steps, "seed": options.seed})
+    else:
+        for number, step in enumerate(steps, 1):
+            terminal(out=True).print(f"{number:>3}. {step}", highlight=False)
+    return 0

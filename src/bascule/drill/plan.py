@@ -1,0 +1,99 @@
+"""What a drill will do, decided before it does anything. Pure."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from msgspec import Struct
+
+from bascule.drill.experiments import CATALOGUE, DEFAULT, Experiment
+from bascule.kernel.dice import Dice
+from bascule.kernel.errors import InputError
+from bascule.system.model import System
+
+
+class Timing(Struct, frozen=True, kw_only=True):
+    """How long each phase of a trial takes, in seconds.
+
+    Attributes:
+        control_s: Load without a fault, to show that the system and the load are clean.
+        steady_s: Clean load that must precede the fault in each trial.
+        phase_s: The fault comes at a random moment within this span, so that it hits every phase of the lease's cycle.
+        hold_s: The fault is undone after this time; None: when the clients are served again, or after `patience_s`.
+        least_s: An undetermined fault stays at least this long, for its effect to be seen.
+        stable_s: Clients count as served again after this long without a bad operation.
+        patience_s: Waiting for service, and then for redundancy, ends after this long.
+        after_s: Watching goes on this long after the last repair.
+    """
+
+    control_s: float = 6.0
+    steady_s: float = 3.0
+    phase_s: float = 1.5
+    hold_s: float | None = None
+    least_s: float = 5.0
+    stable_s: float = 3.0
+    patience_s: float = 90.0
+    after_s: float = 3.0
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One trial to come: which experiment, the how manieth of it, and how long after the steady state the fault comes."""
+
+    experiment: Experiment
+    number: int
+    phase_s: float
+
+
+def choose(names: tuple[str, ...], *, everything: bool) -> tuple[Experiment, ...]:
+    """The experiments that were named; the default one if none was.
+
+    Raises:
+        InputError: No experiment has that name.
+    """
+    if everything:
+        return tuple(CATALOGUE.values())
+    for name in names:
+        if name not in CATALOGUE:
+            close = get_close_matches(name, CATALOGUE, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(CATALOGUE)}"
+            raise InputError(f"no experiment is called {name!r}", hint=hint)
+    return tuple(CATALOGUE[name] for name in names or (DEFAULT,))
+
+
+def runs(experiments: tuple[Experiment, ...], trials: int, timing: Timing, dice: Dice) -> tuple[Run, ...]:
+    """Every trial in its order, each with its own random phase.
+
+    Raises:
+        InputError: `trials` is not in 1 to 1000.
+    """
+    if not 1 <= trials <= 1000:
+        raise InputError(f"{trials} trials cannot be run", hint="choose 1 to 1000")
+    return tuple(
+        Run(experiment=experiment, number=number, phase_s=dice.uniform(0.0, timing.phase_s))
+        for experiment in experiments
+        for number in range(1, trials + 1)
+    )
+
+
+def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str, ...]:
+    """What a drill would do, step by step, for a dry run."""
+    members = sum(sum(component.replicas.values()) for component in system.components.values())
+    steps = [
+        f"Start {members} members of {system.system} in {len(system.zones)} zones on this machine; wait until all are whole.",
+        f"Offer {system.workload.rate} through {system.workload.through}; control trial of {timing.control_s:g} s without a fault.",
+    ]
+    for run in todo:
+        until = (
+            f"for {timing.hold_s:g} s"
+            if timing.hold_s is not None
+            else f"until clients are served again for {timing.stable_s:g} s (at most {timing.patience_s:g} s)"
+        )
+        promise = system.objectives.disruptions.get(run.experiment.scope)
+        held_to = f"RTO {promise.rto}, RPO {promise.rpo}" if promise else "no promise for this scope"
+        steps.append(
+            f"{run.experiment.name} (trial {run.number}): {timing.steady_s:g} s of steady load, "
+            f"{run.phase_s:.2f} s of random phase, then {run.experiment.about}; {until}; "
+            f"undo; wait for full redundancy; watch {timing.after_s:g} s more. Held to: {held_to}."
+        )
+    steps.append("Read everything back, judge, write report.html, report.json and junit.xml; end all that was started.")
+    return tuple(steps)

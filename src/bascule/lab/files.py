@@ -1,0 +1,99 @@
+"""The files of a lab: what engines rendered, and the identity by which a later command joins it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from msgspec import Struct
+
+from bascule.engines.protocols import Rendering
+from bascule.kernel.errors import LabError
+from bascule.kernel.quantities import Duration, Rate, Share, Size
+from bascule.system.model import System
+
+IDENTITY = "identity.json"
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """What a lab runs: the system, the file that it came from, the addresses' prefix, the passwords made for it."""
+
+    system: System
+    source: str
+    prefix: str
+    secrets: dict[str, str]
+
+
+def _encode_quantity(value: object) -> object:
+    match value:
+        case Duration():
+            return value.seconds
+        case Share():
+            return value.fraction
+        case Rate():
+            return value.per_s
+        case Size():
+            return value.bytes
+    raise NotImplementedError(type(value))
+
+
+def _decode_quantity(kind: type, value: object) -> object:
+    if kind in {Duration, Share, Rate, Size}:
+        return kind(value)
+    raise NotImplementedError(kind)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Put `data` at `path`, whole or not at all, durably.
+
+    Raises:
+        OSError: The disk is full, or the directory cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_identity(directory: Path, identity: Identity) -> None:
+    """Keep the identity, readable by its owner alone."""
+    data = msgspec.json.encode(identity, enc_hook=_encode_quantity)
+    write_atomically(directory / IDENTITY, data, 0o600)
+
+
+def read_identity(directory: Path) -> Identity:
+    """The identity of the lab in this directory.
+
+    Raises:
+        LabError: There is none, or it cannot be read.
+    """
+    path = directory / IDENTITY
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Identity, dec_hook=_decode_quantity)
+    except (OSError, msgspec.DecodeError) as error:
+        raise LabError(f"this lab cannot be joined: {error}", where=str(path), hint="bascule lab down, then up") from error
+
+
+def write_rendering(directory: Path, rendering: Rendering) -> None:
+    """Write a member's rendered files below its directory.
+
+    Raises:
+        LabError: A file would lie outside of it.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file in rendering.files:
+        relative = PurePosixPath(file.path)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise LabError("a rendered file lies outside of its member's directory", where=file.path)
+        path = directory / relative
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(file.text, encoding="utf-8")
+        path.chmod(0o600 if file.secret else 0o644)

@@ -1,0 +1,220 @@
+"""A running system: its members started in the order of their needs, watched, and taken down again."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from bascule.engines import binaries, registry
+from bascule.engines.protocols import Dial, Engine, Member, Observation, Program, Site
+from bascule.kernel.errors import LabError, NotReadyError
+from bascule.lab import files, startup, world
+from bascule.lab.client import LabClient
+from bascule.lab.plan import LabPlan, layout
+from bascule.system.model import System
+
+Progress = Callable[[str], None]
+START_LIMIT_S = 90.0
+OBSERVE_TIMEOUT_S = 0.5
+POLL_S = 0.05
+
+
+class Lab:
+    """A system that runs in a lab. Made by `up` or `attach`; its world dies with its owner unless `world.keep()` was said."""
+
+    def __init__(self, system: System, directory: Path, client: LabClient, plan: LabPlan, source: Path) -> None:
+        self.system = system
+        self.directory = directory
+        self.world = client
+        self.plan = plan
+        self.source = source
+        self.engines: dict[str, Engine] = {
+            name: registry.engine(component.engine) for name, component in system.components.items()
+        }
+        self.secrets: Mapping[str, str] = {}
+        self.programs: Mapping[str, Program] = {}
+        self._pool = ThreadPoolExecutor(max_workers=max(4, len(plan.members)), thread_name_prefix="observe")
+
+    @classmethod
+    def up(
+        cls,
+        system: System,
+        directory: Path,
+        *,
+        source: Path,
+        isolation: str = "auto",
+        progress: Progress = lambda _: None,
+    ) -> Self:
+        """Make the hosts, start every member in the order of its needs, and return once all of them are whole.
+
+        Args:
+            system: A checked system.
+            directory: The lab's own directory; made, and emptied of an earlier lab's remains.
+            source: The system file; relative paths of its services start from its folder.
+            isolation: `auto`, `namespaces` or `loopback`.
+            progress: Told, in a few words, what happens.
+
+        Raises:
+            MissingProgramError: A program is neither on PATH nor in its wheel.
+            MachineError: This machine cannot hold the lab.
+            NotReadyError: Not whole in time; the message names the members that are not, and their logs.
+        """
+        programs = _programs(system)
+        plan = layout(system, world.choose_prefix(isolation))
+        client = world.create(directory, plan, isolation=isolation)
+        try:
+            lab = cls(system, directory, client, plan, source)
+            lab.programs = programs
+            lab._write_identity()
+            lab._start(progress)
+        except BaseException:
+            client.down()
+            raise
+        return lab
+
+    @classmethod
+    def attach(cls, directory: Path) -> Self:
+        """Join a lab that is up.
+
+        Raises:
+            LabError: No lab is up there.
+        """
+        client = world.attach(directory)
+        identity = files.read_identity(directory)
+        plan = layout(identity.system, identity.prefix)
+        lab = cls(identity.system, directory, client, plan, Path(identity.source))
+        lab.secrets = identity.secrets
+        lab.programs = _programs(identity.system)
+        return lab
+
+    def _write_identity(self) -> None:
+        names = {key for name, engine in self.engines.items() for key in engine.secrets(name)}
+        self.secrets = {name: secrets.token_urlsafe(24) for name in sorted(names)}
+        prefix = self.plan.zones[0].subnet.rsplit(".", 1)[0]
+        files.write_identity(
+            self.directory,
+            files.Identity(system=self.system, source=str(self.source), prefix=prefix, secrets=dict(self.secrets)),
+        )
+
+    def site(self, member: Member) -> Site:
+        """Everything that the member's engine may use to render it."""
+        return Site(
+            system=self.system,
+            component=self.system.components[member.component],
+            member=member,
+            directory=self.directory / "members" / member.name,
+            members=self.plan.members,
+            secrets=self.secrets,
+            programs=self.programs,
+            source_directory=self.source.parent.absolute(),
+        )
+
+    def _start(self, progress: Progress) -> None:
+        started: set[str] = set()
+        deadline_s = time.monotonic() + START_LIMIT_S
+        seen: dict[str, dict[str, Observation]] = {}
+        while True:
+            flat = {name: tuple(each.values()) for name, each in seen.items()}
+            for component in startup.startable(self.system, started, flat):
+                progress(f"starting {component}")
+                self._launch(component)
+                started.add(component)
+            seen = self.observe(started)
+            if len(started) == len(self.system.components) and self._is_whole(seen):
+                progress("all members are whole")
+                return
+            self._check_start(seen, deadline_s)
+            time.sleep(POLL_S)
+
+    def _check_start(self, seen: Mapping[str, Mapping[str, Observation]], deadline_s: float) -> None:
+        down = [name for each in seen.values() for name in each if not self.world.processes(name)]
+        late = time.monotonic() > deadline_s
+        if down or late:
+            lines = "; ".join(startup.missing(self.system, seen))
+            what = f"{', '.join(down)} ended while it started" if down else f"not whole after {START_LIMIT_S:.0f} s"
+            raise NotReadyError(f"{what} [{lines}]", hint=f"see the logs in {self.directory / 'logs'}")
+
+    def _launch(self, component: str) -> None:
+        for member in self.members(component):
+            site = self.site(member)
+            rendering = self.engines[component].render(site)
+            files.write_rendering(site.directory, rendering)
+            self.world.launch(member.name, member.name, rendering.launch, site.directory)
+
+    def members(self, component: str = "") -> tuple[Member, ...]:
+        """The members of a component, or all."""
+        return tuple(member for member in self.plan.members if component in {"", member.component})
+
+    def member(self, name: str) -> Member:
+        """The member of this name.
+
+        Raises:
+            LabError: There is none.
+        """
+        for member in self.plan.members:
+            if member.name == name:
+                return member
+        raise LabError(f"no member is called {name!r}", hint=f"there are {', '.join(m.name for m in self.plan.members)}")
+
+    def dial(self, member: Member) -> Dial:
+        """How to reach the member's ports from inside its own host, whatever the network does."""
+
+        def connect(port: int) -> socket.socket:
+            return self.world.dial(member.name, port, timeout_s=OBSERVE_TIMEOUT_S)
+
+        return connect
+
+    def observe(self, components: set[str] | None = None) -> dict[str, dict[str, Observation]]:
+        """Ask every member about itself, all at once: component -> member -> observation."""
+        chosen = [m for m in self.plan.members if components is None or m.component in components]
+        answers = self._pool.map(self._observe_one, chosen)
+        seen: dict[str, dict[str, Observation]] = {}
+        for member, answer in zip(chosen, answers, strict=True):
+            seen.setdefault(member.component, {})[member.name] = answer
+        return seen
+
+    def _observe_one(self, member: Member) -> Observation:
+        return self.engines[member.component].observe(self.dial(member), OBSERVE_TIMEOUT_S)
+
+    def _is_whole(self, seen: Mapping[str, Mapping[str, Observation]]) -> bool:
+        return startup.whole(self.system, {name: tuple(each.values()) for name, each in seen.items()})
+
+    def is_whole(self) -> bool:
+        """Whether every member is up and fully part of its component now."""
+        return self._is_whole(self.observe())
+
+    def down(self) -> None:
+        """End everything that runs in the lab; its directory, with logs and data, stays."""
+        self.close()
+        self.world.down()
+
+    def close(self) -> None:
+        """Let go of the lab without ending it."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _programs(system: System) -> dict[str, Program]:
+    names = {
+        program
+        for component in system.components.values()
+        for program in registry.engine(component.engine).programs()
+    }
+    return {name: binaries.find(name) for name in sorted(names)}
+
+
+@contextmanager
+def running(system: System, directory: Path, *, source: Path, isolation: str = "auto") -> Iterator[Lab]:
+    """A lab for the length of a `with` block; nothing of it runs afterwards."""
+    lab = Lab.up(system, directory, source=source, isolation=isolation)
+    try:
+        yield lab
+    finally:
+        lab.down()

@@ -1,0 +1,57 @@
+"""Which components may start now: those whose hard needs all serve. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from bascule.engines.protocols import Observation
+from bascule.system.model import System
+
+
+def serving(observations: Collection[Observation]) -> bool:
+    """Whether a component serves: a primary is up, or, where nobody is primary, every member is up."""
+    if any(seen.up and seen.role == "primary" for seen in observations):
+        return True
+    return bool(observations) and all(seen.up and seen.role == "peer" for seen in observations)
+
+
+def startable(
+    system: System, started: Collection[str], observations: Mapping[str, Collection[Observation]]
+) -> tuple[str, ...]:
+    """The components not started yet whose hard needs are started and serving, in the file's order.
+
+    Args:
+        system: A checked system: its hard needs have no cycle.
+        started: Components whose members were launched.
+        observations: The last observation of each member, by component.
+    """
+    return tuple(
+        name
+        for name, component in system.components.items()
+        if name not in started
+        and all(
+            other in started and serving(observations.get(other, ()))
+            for other, need in component.needs.items()
+            if need.kind == "hard"
+        )
+    )
+
+
+def whole(system: System, observations: Mapping[str, Collection[Observation]]) -> bool:
+    """Whether every component has all its members, each fully part of it, and serves."""
+    return all(
+        len(observations.get(name, ())) == sum(component.replicas.values())
+        and all(seen.up and seen.whole for seen in observations[name])
+        and serving(observations[name])
+        for name, component in system.components.items()
+    )
+
+
+def missing(system: System, observations: Mapping[str, Mapping[str, Observation]]) -> tuple[str, ...]:
+    """The members that are not whole, each with what it says of itself, for an error message."""
+    lines: list[str] = []
+    for name in system.components:
+        for member, seen in observations.get(name, {}).items():
+            if not (seen.up and seen.whole):
+                lines.append(f"{member}: {seen.detail or ('up, not whole' if seen.up else 'does not answer')}")
+    return tuple(lines)
