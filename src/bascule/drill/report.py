@@ -70,6 +70,8 @@ class Trial(Struct, frozen=True, kw_only=True):
         started_wall_s: Seconds since the Unix epoch.
         offered: Operations that were due, by client.
         skipped: Why it could not be run on this platform; empty when it ran.
+        started_s: The trial's start in seconds of CLOCK_MONOTONIC: places `verdict.instants` on the timeline. None: the
+            first `fault` mark stands for t0.
     """
 
     experiment: str
@@ -87,6 +89,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     after: tuple[Node, ...] = ()
     offered: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
+    started_s: float | None = None
 
 
 class Statistic(Struct, frozen=True, kw_only=True):
