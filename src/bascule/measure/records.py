@@ -24,8 +24,8 @@ class Record(Struct, frozen=True, array_like=True):
         due_s: When it was due; its latency runs from here, sent or not.
         sent_s: When it was first sent; 0.0 if never.
         done_s: When its fate was known.
-        outcome: `good` acknowledged within the deadline; `late` acknowledged after it; `failed` refused, so it surely did not
-            happen or the server said so; `unknown` timed out or cut off after it was sent.
+        outcome: `good` acknowledged within the deadline; `late` acknowledged after it; `failed` refused, so it surely
+            did not happen or the server said so; `unknown` timed out or cut off after it was sent.
         writes: Its acknowledgement promises that `number` is stored.
         epoch: Epoch in which it was acknowledged; 0 when not told.
         server: Who acknowledged it; empty when not told.

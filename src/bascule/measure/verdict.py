@@ -13,8 +13,8 @@ EXIT_CODES: dict[str, int] = {"PASS": 0, "FAIL": 1, "INVALID": 2, "ABORTED": 3}
 class Instants(Struct, frozen=True, kw_only=True):
     """The instants of an incident, in seconds of CLOCK_MONOTONIC; None when it did not come. See docs/measures.md.
 
-    t0 fault witnessed; t1 due time of the first bad operation; t2 the system noticed; t3 first acknowledgement on the new
-    epoch; t4 start of the first stable window; t5 full redundancy restored; `healed` the fault was undone.
+    t0 fault witnessed; t1 due time of the first bad operation; t2 the system noticed; t3 first acknowledgement on the
+    new epoch; t4 start of the first stable window; t5 full redundancy restored; `healed` the fault was undone.
     """
 
     t0_s: float
