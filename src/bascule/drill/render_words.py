@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -35,6 +36,12 @@ def clean(text: str) -> str:
         for letter in _CONTROL.sub("", text)
         if letter in "\n\r\t" or unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Co"}
     )
+
+
+def utc_text(wall_s: float, *, iso: bool = False) -> str:
+    """A moment of the wall clock, in UTC: `2026-11-23 21:24:36 UTC`, or as ISO 8601 without a zone for machines."""
+    moment = datetime.fromtimestamp(wall_s, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S" if iso else "%Y-%m-%d %H:%M:%S UTC")
 
 
 def number_text(value: float | None, unit: str, *, resolution: float | None = None) -> str:
