@@ -16,7 +16,7 @@ Dial = Callable[[int], socket.socket]
 
 
 class Member(Struct, frozen=True, kw_only=True):
-    """One replica of a component on a host of its own. `name` is unique: `database-paris-a-1`; the host has the same name."""
+    """One replica of a component on a host of its own. `name` is unique (`database-paris-a-1`) as is its host's name."""
 
     component: str
     name: str
@@ -27,13 +27,39 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class Program(Struct, frozen=True, kw_only=True):
-    """A real program: where it was found, which version, and what it needs in its environment."""
+    """A real program: where it was found, which version, and what it needs in its environment.
+
+    Attributes:
+        source: `environment` when BASCULE_<PROGRAM> named it.
+        arguments: What always comes after `path`: `("-m", "patroni")` for a program that is a Python module.
+    """
 
     name: str
     path: str
     version: str
-    source: Literal["PATH", "wheel"]
+    source: Literal["PATH", "wheel", "environment"]
     environment: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The words with which every call of it begins."""
+        return (self.path, *self.arguments)
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something wrong in a system file: the path in the document, what is wrong, what would be right."""
+
+    path: str
+    what: str
+    hint: str = ""
+
+
+class HealthCheck(Struct, frozen=True, kw_only=True):
+    """How a proxy finds out whether a member serves: GET `path` at `port` gives 200; no path: it accepts connections."""
+
+    port: int
+    path: str = ""
 
 
 class File(Struct, frozen=True, kw_only=True):
@@ -68,6 +94,7 @@ class Site(Struct, frozen=True, kw_only=True):
         members: Every member of the system, this one included.
         secrets: Random words made for this lab, by `component/use`, as `Engine.secrets` asked for them.
         programs: What `Engine.programs` named, found.
+        source_directory: The folder of the system file: what a service's relative paths start from.
     """
 
     system: System
@@ -77,6 +104,7 @@ class Site(Struct, frozen=True, kw_only=True):
     members: tuple[Member, ...]
     secrets: Mapping[str, str]
     programs: Mapping[str, Program]
+    source_directory: Path = Path()
 
     def of(self, component: str) -> tuple[Member, ...]:
         """The members of a component, nearest first: same zone, same region, then the others in the file's order."""
@@ -118,7 +146,7 @@ EventKind = Literal[
 class EngineEvent(Struct, frozen=True, kw_only=True):
     """Something that a member's log says, put into the few kinds that explain an outage.
 
-    `noticed` is the moment at which the engine itself knew of the failure: its lease ran out, its process was found dead.
+    `noticed` is the moment at which the engine itself knew of the failure: a lease ran out, a process was found dead.
     """
 
     kind: EventKind
@@ -140,8 +168,8 @@ class Engine(Protocol):
         """The programs it needs, by the names that `binaries.find` knows."""
         ...
 
-    def check(self, system: System, name: str) -> tuple[str, ...]:
-        """What is wrong with the component `name` of this system, in sentences; empty when nothing is."""
+    def check(self, system: System, name: str) -> tuple[Finding, ...]:
+        """What is wrong with the component `name`, beyond options that cannot be read; empty when nothing is. Pure."""
         ...
 
     def secrets(self, name: str) -> tuple[str, ...]:
@@ -152,12 +180,26 @@ class Engine(Protocol):
         """What `${name.KEY}` means to the member of `site`: addresses nearest first, users, file paths."""
         ...
 
+    def credentials(self, site: Site, name: str) -> tuple[File, ...]:
+        """Secret files to which `exports` points: the consumer that `site` describes writes them. Pure."""
+        ...
+
+    def health(self, component: Component, role: Literal["any", "primary", "replica"]) -> HealthCheck:
+        """How a proxy asks a member whether it serves in this role."""
+        ...
+
     def render(self, site: Site) -> Rendering:
         """The files and the launch of one member. Pure."""
         ...
 
-    def observe(self, dial: Dial, timeout_s: float) -> Observation:
-        """Ask one member about itself. Never raises for a member that is down or does not answer: that is an observation."""
+    def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:
+        """Ask one member about itself. Never raises for a member that is down: that is an observation.
+
+        Args:
+            dial: Opens connections to the member.
+            timeout_s: The longest that the whole answer may take.
+            component: Its component, for the ports and paths that its options change; without it, the defaults.
+        """
         ...
 
     def event(self, line: str) -> EngineEvent | None:
