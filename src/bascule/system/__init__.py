@@ -1,1 +1,15 @@
 """What is the system, and what was promised? One file describes both; `load` reads it or says all that is wrong."""
+
+from bascule.system.problems import Finding, Positions, Problem, SystemFileError
+from bascule.system.reader import load, load_located, parse, parse_located
+
+__all__ = [
+    "Finding",
+    "Positions",
+    "Problem",
+    "SystemFileError",
+    "load",
+    "load_located",
+    "parse",
+    "parse_located",
+]

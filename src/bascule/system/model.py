@@ -6,39 +6,66 @@ named exists. Times, shares and rates carry their unit in the type.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from bascule.kernel.quantities import Duration, Rate, Share
+
+Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,30}$")]
+"""Lower-case letters, digits and hyphens, a letter first, at most 31: it becomes part of host names."""
+
+HttpPath = Annotated[str, Meta(pattern="^/")]
+"""The path of an HTTP request, with its query."""
 
 Scope = Literal["process", "host", "zone", "region"]
 SCOPES: tuple[Scope, ...] = ("process", "host", "zone", "region")
 
 
 class Availability(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The promised share of good requests, over a window."""
+    """The promised share of good requests, over a window.
+
+    Attributes:
+        target: Below 100%: what is left is the error budget.
+        window: Over how long it is counted.
+    """
 
     target: Share
     window: Duration = Duration(30 * 86400.0)
 
 
 class Latency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The promised latency: `percentile` percent of good requests answer within `within`."""
+    """The promised latency: `percentile` percent of good requests answer within `within`.
+
+    Attributes:
+        within: The time of an answer, from when the request was due.
+        percentile: Between 0 and 100, both excluded.
+    """
 
     within: Duration
-    percentile: float = 99.0
+    percentile: Annotated[float, Meta(gt=0, lt=100)] = 99.0
 
 
 class Disruption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was promised for the loss of one process, host, zone or region."""
+    """What was promised for the loss of one process, host, zone or region.
+
+    Attributes:
+        rto: Recovery time: how long after the fault clients are served again, at most.
+        rpo: Recovery point: how much of the latest acknowledged work may be lost; 0 means none.
+    """
 
     rto: Duration
     rpo: Duration
 
 
 class Objectives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every promise of the system."""
+    """Every promise of the system.
+
+    Attributes:
+        availability: The share of good requests.
+        latency: The time of an answer.
+        disruptions: The loss of one `process`, `host`, `zone` or `region`.
+    """
 
     availability: Availability
     latency: Latency | None = None
@@ -46,15 +73,21 @@ class Objectives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Region(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A region and its zones. Zone names are unique in the whole system."""
+    """A region and its zones.
 
-    zones: tuple[str, ...]
+    Attributes:
+        zones: Their names, unique in the whole system.
+    """
+
+    zones: Annotated[tuple[Name, ...], Meta(min_length=1)]
 
 
 class Need(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A dependency on another component.
 
-    `hard`: without it this component fails. `soft`: without it this component degrades, as `degrades` says.
+    Attributes:
+        kind: `hard`: without it this component fails; `soft`: without it this component degrades.
+        degrades: What a user notices while a soft need is not met.
     """
 
     kind: Literal["hard", "soft"] = "hard"
@@ -64,22 +97,30 @@ class Need(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Component(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of the system: an engine, and how many replicas of it each zone has.
 
-    `options` are the engine's own; the engine checks them (see `bascule.engines`).
+    Attributes:
+        engine: The real program that it is: `bascule engines` lists them.
+        replicas: How many of them each zone has.
+        options: The engine's own; the engine checks them.
+        needs: The components without which it fails (`hard`) or degrades (`soft`).
     """
 
     engine: str
-    replicas: dict[str, int]
+    replicas: dict[Name, Annotated[int, Meta(ge=0, le=99)]]
     options: dict[str, object] = field(default_factory=dict)
-    needs: dict[str, Need] = field(default_factory=dict)
+    needs: dict[Name, Need] = field(default_factory=dict)
 
 
 class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The line between two regions, the same in both directions.
 
-    `delay` is one way, so a round trip takes twice as long. `outside` may be named as the place of the clients.
+    Attributes:
+        between: Two regions, or a region and `outside`, where the clients are.
+        delay: One way, so a round trip takes twice as long.
+        jitter: By how much the delay of a packet varies.
+        loss: The share of packets that never arrive.
     """
 
-    between: tuple[str, str]
+    between: tuple[Name, Name]
     delay: Duration = Duration(0.0)
     jitter: Duration = Duration(0.0)
     loss: Share = Share(0.0)
@@ -88,32 +129,43 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Operation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kind of HTTP request in the mix.
 
-    In `path` and `body`, `{number}` is the operation's unique number, `{client}` the client's name, and `{NAME}` a value
-    that an earlier operation captured. An operation that needs a captured value before there is one sends the first
-    capturing operation instead.
+    In `path` and `body`, `{number}` is the operation's unique number, `{client}` the client's name, and `{NAME}` a
+    value that an earlier operation captured. An operation that needs a captured value before there is one sends the
+    first capturing operation instead.
 
     Attributes:
+        name: What reports call it.
+        method: The HTTP method.
+        path: The path, with its query.
+        body: The body, sent as JSON; empty for none.
+        weight: How often it comes, relative to the other operations.
         writes: The acknowledgement promises that `{number}` is stored: the checkers hold the system to it.
         capture: Name under which a field of the JSON answer is kept for later operations: `{"task": "id"}`.
         idempotent: Send an `Idempotency-Key` header, the same for each retry.
     """
 
-    name: str
+    name: Name
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-    path: str
+    path: HttpPath
     body: str = ""
-    weight: float = 1.0
+    weight: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
     writes: bool = False
     capture: dict[str, str] = field(default_factory=dict)
     idempotent: bool = True
 
 
 class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a client signs in: the answer's `token` field goes into `Authorization: Bearer`; again after a 401."""
+    """How a client signs in: the answer's `token` field goes into `Authorization: Bearer`; again after a 401.
 
-    path: str
+    Attributes:
+        path: Where a client sends a POST to sign in.
+        body: What it sends, as JSON.
+        token: The field of the JSON answer that is the token.
+    """
+
+    path: HttpPath
     body: str = "{}"
-    token: str = "token"
+    token: str = "token"  # noqa: S105 - the name of a field, not its content
 
 
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,30 +175,41 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         through: The component that receives it; clients know all of its replicas and leave one that does not answer.
         port: Name of that component's port (see `bascule engines`).
         protocol: `http` offers `operations`; `postgresql` writes unique numbers into a table of its own.
-        rate: Offered operations per second, open loop.
+        rate: Offered operations per second, open loop: at most 20000/s.
         deadline: An operation is good only if acknowledged within this time of its due time.
+        session: HTTP only: how a client signs in.
+        operations: HTTP only: the mix.
         retries: How often a client sends a failed operation again (within its deadline).
         audit: HTTP only: GET path that returns `{"numbers": [...]}`, every number stored, once per copy stored.
     """
 
-    through: str
+    through: Name
     rate: Rate
     port: str = ""
     protocol: Literal["http", "postgresql"] = "http"
     deadline: Duration = Duration(1.0)
-    retries: int = 0
+    retries: Annotated[int, Meta(ge=0, le=10)] = 0
     session: Session | None = None
     operations: tuple[Operation, ...] = ()
     audit: str = ""
 
 
 class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole system and its promises."""
+    """A whole system and its promises.
 
-    system: str
+    Attributes:
+        system: Its name.
+        objectives: What was promised.
+        regions: Where it runs.
+        components: What it is made of.
+        workload: The load that drills offer.
+        links: The lines between its regions; a pair that is not listed has no delay.
+    """
+
+    system: Name
     objectives: Objectives
-    regions: dict[str, Region]
-    components: dict[str, Component]
+    regions: Annotated[dict[Name, Region], Meta(min_length=1)]
+    components: Annotated[dict[Name, Component], Meta(min_length=1)]
     workload: Workload
     links: tuple[Link, ...] = ()
 
