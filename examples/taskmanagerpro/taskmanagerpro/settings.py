@@ -75,13 +75,13 @@ def read(environment: Mapping[str, str]) -> Settings:
             return fallback
 
     settings = Settings(
-        listen=(environment.get("LISTEN_ADDRESS", "127.0.0.1"), take("LISTEN_PORT", port_of, 0)),
+        listen=(environment.get("LISTEN_ADDRESS") or "127.0.0.1", take("LISTEN_PORT", port_of, 0)),
         database_hosts=take("DATABASE_HOSTS", addresses_of, ()),
         database_name=take("DATABASE_NAME", str, ""),
         database_user=take("DATABASE_USER", str, ""),
         session_hosts=take("SESSION_HOSTS", addresses_of, ()),
         session_passfile=environment.get("SESSION_PASSFILE", ""),
-        instance=environment.get("INSTANCE", "taskmanagerpro"),
+        instance=environment.get("INSTANCE") or "taskmanagerpro",
     )
     if wrong:
         raise SettingsError("; ".join(wrong))
