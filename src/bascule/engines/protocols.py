@@ -16,7 +16,7 @@ Dial = Callable[[int], socket.socket]
 
 
 class Member(Struct, frozen=True, kw_only=True):
-    """One replica of a component on a host of its own. `name` is unique (`database-paris-a-1`) as is its host's name."""
+    """One replica of a component on a host of its own, which has the same unique name: `database-paris-a-1`."""
 
     component: str
     name: str
@@ -56,7 +56,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class HealthCheck(Struct, frozen=True, kw_only=True):
-    """How a proxy finds out whether a member serves: GET `path` at `port` gives 200; no path: it accepts connections."""
+    """How a proxy finds out whether a member serves: GET `path` at `port` gives 200; no path: it accepts."""
 
     port: int
     path: str = ""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from bascule.engines import options
+from bascule.engines import decoding
 from bascule.engines.protocols import Engine, Finding, Member, Site
 from bascule.kernel.errors import InputError
 from bascule.system.model import Component, System
@@ -41,7 +41,7 @@ def engine(name: str) -> Engine:
     """
     address = _addresses().get(name)
     if address is None:
-        raise InputError(f"unknown engine {name!r}", hint=options.closest(name, names()))
+        raise InputError(f"unknown engine {name!r}", hint=decoding.closest(name, names()))
     module, _, attribute = address.partition(":")
     try:
         found: Engine = getattr(importlib.import_module(module), attribute)
@@ -97,4 +97,4 @@ def _check_options(name: str, component: Component) -> list[Finding]:
         kind = engine(component.engine).options
     except InputError as error:
         return [Finding(path=f"components.{name}.engine", what=error.what, hint=error.hint)]
-    return options.decode(component.options, kind, f"components.{name}.options")[1]
+    return decoding.decode(component.options, kind, f"components.{name}.options")[1]

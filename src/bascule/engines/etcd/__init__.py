@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bascule.engines import addresses, options
+from bascule.engines import addresses, decoding
 from bascule.engines.etcd import events, observe, render
 from bascule.engines.etcd.options import Options
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
@@ -28,7 +28,7 @@ class Etcd:
 
     def check(self, system: System, name: str) -> tuple[Finding, ...]:
         """Timing against the links, and the number of members."""
-        return render.check(system, name, options.of(system.components[name], Options))
+        return render.check(system, name, decoding.of(system.components[name], Options))
 
     def secrets(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
         """None: inside the lab's own network it trusts its clients."""
@@ -49,7 +49,7 @@ class Etcd:
 
     def render(self, site: Site) -> Rendering:
         """One member of a static cluster."""
-        return render.render(site, options.of(site.component, Options))
+        return render.render(site, decoding.of(site.component, Options))
 
     def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002
         """Health, leader and term."""

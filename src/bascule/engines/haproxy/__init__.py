@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bascule.engines import addresses, options, registry
+from bascule.engines import addresses, decoding, registry
 from bascule.engines.haproxy import events, observe, render
 from bascule.engines.haproxy.options import Options
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
@@ -20,7 +20,7 @@ class HAProxy:
 
     def ports(self, component: Component) -> Mapping[str, int]:
         """Its listeners in the file's order, then `stats`."""
-        chosen = options.of(component, Options)
+        chosen = decoding.of(component, Options)
         return {**{name: each.port for name, each in chosen.listeners.items()}, render.STATS: chosen.stats}
 
     def programs(self) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ class HAProxy:
 
     def check(self, system: System, name: str) -> tuple[Finding, ...]:
         """Where its listeners lead."""
-        return render.check(system, name, options.of(system.components[name], Options), registry.engine)
+        return render.check(system, name, decoding.of(system.components[name], Options), registry.engine)
 
     def secrets(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
         """None."""
@@ -45,15 +45,15 @@ class HAProxy:
 
     def health(self, component: Component, role: str) -> HealthCheck:  # noqa: ARG002 - the protocol's
         """Its own health page."""
-        return HealthCheck(port=options.of(component, Options).stats, path="/health")
+        return HealthCheck(port=decoding.of(component, Options).stats, path="/health")
 
     def render(self, site: Site) -> Rendering:
         """One proxy."""
-        return render.render(site, options.of(site.component, Options), registry.engine)
+        return render.render(site, decoding.of(site.component, Options), registry.engine)
 
     def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:
         """Which servers it sees."""
-        port = options.of(component, Options).stats if component else Options(listeners={}).stats
+        port = decoding.of(component, Options).stats if component else Options(listeners={}).stats
         return observe.observe(dial, port, timeout_s)
 
     def event(self, line: str) -> EngineEvent | None:

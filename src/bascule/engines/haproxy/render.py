@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bascule.engines.addresses import ms
+from bascule.engines.decoding import closest
 from bascule.engines.haproxy.options import Listener, Options
-from bascule.engines.options import closest
 from bascule.engines.protocols import Engine, File, Finding, HealthCheck, Launch, Member, Rendering, Roled, Site
 from bascule.system.model import System
 

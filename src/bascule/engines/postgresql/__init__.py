@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bascule.engines import addresses, options
+from bascule.engines import addresses, decoding
 from bascule.engines.postgresql import events, observe, render
 from bascule.engines.postgresql import options as own
 from bascule.engines.postgresql.options import Options
@@ -30,7 +30,7 @@ class PostgreSQL:
 
     def check(self, system: System, name: str) -> tuple[Finding, ...]:
         """Patroni's timing rules, and its store."""
-        return own.check(system, name, options.of(system.components[name], Options))
+        return own.check(system, name, decoding.of(system.components[name], Options))
 
     def secrets(self, name: str) -> tuple[str, ...]:
         """Passwords of the superuser, of replication, of pg_rewind and of the applications."""
@@ -39,7 +39,7 @@ class PostgreSQL:
     def exports(self, site: Site, name: str) -> Mapping[str, str]:
         """`hosts`, `postgresql`, `patroni`, `user`, `database`, `passfile` (a PGPASSFILE)."""
         component = site.system.components[name]
-        chosen = options.of(component, Options)
+        chosen = decoding.of(component, Options)
         return {
             **addresses.of_ports(site, name, self.ports(component)),
             "user": chosen.user,
@@ -49,7 +49,7 @@ class PostgreSQL:
 
     def credentials(self, site: Site, name: str) -> tuple[File, ...]:
         """The applications' PGPASSFILE."""
-        chosen = options.of(site.system.components[name], Options)
+        chosen = decoding.of(site.system.components[name], Options)
         text = render.passfile_text(site.secrets[f"{name}/app"], chosen)
         return (File(path=render.passfile(name), text=text, secret=True),)
 
@@ -60,7 +60,7 @@ class PostgreSQL:
 
     def render(self, site: Site) -> Rendering:
         """Patroni's configuration, secret because it holds passwords."""
-        return render.render(site, options.of(site.component, Options))
+        return render.render(site, decoding.of(site.component, Options))
 
     def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002
         """Role, timeline, replication."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bascule.engines import addresses, options
+from bascule.engines import addresses, decoding
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
 from bascule.engines.redis import events, observe, render
 from bascule.engines.redis.options import Options
@@ -49,7 +49,7 @@ class Redis:
 
     def render(self, site: Site) -> Rendering:
         """One server, on its own."""
-        return render.render(site, options.of(site.component, Options))
+        return render.render(site, decoding.of(site.component, Options))
 
     def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002
         """PING."""

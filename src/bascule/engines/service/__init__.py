@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bascule.engines import addresses, options, registry
+from bascule.engines import addresses, decoding, registry
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
 from bascule.engines.service import observe, render
 from bascule.engines.service.options import Options
@@ -20,7 +20,7 @@ class Service:
 
     def ports(self, component: Component) -> Mapping[str, int]:
         """`http` alone."""
-        return {"http": options.of(component, Options).port}
+        return {"http": decoding.of(component, Options).port}
 
     def programs(self) -> tuple[str, ...]:
         """This Python, for `${python}`."""
@@ -28,7 +28,7 @@ class Service:
 
     def check(self, system: System, name: str) -> tuple[Finding, ...]:
         """Its references."""
-        chosen = options.of(system.components[name], Options)
+        chosen = decoding.of(system.components[name], Options)
         site = registry.rehearsal(system, name)
         return render.check(site, f"components.{name}.options", chosen, registry.engine)
 
@@ -46,16 +46,16 @@ class Service:
 
     def health(self, component: Component, role: str) -> HealthCheck:  # noqa: ARG002 - the protocol's
         """Its health page."""
-        chosen = options.of(component, Options)
+        chosen = decoding.of(component, Options)
         return HealthCheck(port=chosen.port, path=chosen.health)
 
     def render(self, site: Site) -> Rendering:
         """Its command, with the credentials of what it refers to."""
-        return render.render(site, options.of(site.component, Options), registry.engine)
+        return render.render(site, decoding.of(site.component, Options), registry.engine)
 
     def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:
         """Its health page. Without `component` only the default port and path can be asked."""
-        chosen = options.of(component, Options) if component else Options(command=())
+        chosen = decoding.of(component, Options) if component else Options(command=())
         return observe.observe(dial, chosen.port, chosen.health, timeout_s)
 
     def event(self, line: str) -> EngineEvent | None:  # noqa: ARG002 - the protocol's

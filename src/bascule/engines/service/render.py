@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bascule.engines.options import closest
+from bascule.engines.decoding import closest
 from bascule.engines.protocols import Engine, File, Finding, Launch, Rendering, Site
 from bascule.engines.service import references
 from bascule.engines.service.options import Options

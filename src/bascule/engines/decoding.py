@@ -26,23 +26,21 @@ def closest(word: str, known: tuple[str, ...]) -> str:
     return f"known: {', '.join(known)}" if known else ""
 
 
-def _quantity(kind: type, value: object) -> object:
-    if kind in _QUANTITIES and isinstance(value, str | int | float):
-        return kind.parse(str(value))
-    raise NotImplementedError(kind)
-
-
-def _scalar(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - any annotation
-    if kind in _QUANTITIES and not isinstance(value, str | int | float):
-        return None, [Finding(path=path, what=f"expected text, got {type(value).__name__}", hint=kind.EXAMPLE)]
+def _quantity(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - any quantity
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        what = f"expected a {kind.__name__.lower()}, got {type(value).__name__}"
+        return None, [Finding(path=path, what=what, hint=f"write it like {kind.EXAMPLE}")]
     try:
-        return msgspec.convert(value, kind, dec_hook=_quantity), []
+        return kind.parse(str(value)), []
     except InputError as error:
         return None, [Finding(path=path, what=error.what, hint=error.hint)]
+
+
+def _plain(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - any annotation
+    try:
+        return msgspec.convert(value, kind), []
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `$")
-        if isinstance(error.__cause__, InputError):
-            return None, [Finding(path=path, what=error.__cause__.what, hint=error.__cause__.hint)]
         return None, [Finding(path=path + place.rstrip("`"), what=what[:1].lower() + what[1:])]
 
 
@@ -51,7 +49,10 @@ def _value(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:
         return decode(value, kind, path)
     if get_origin(kind) is dict and isinstance(value, Mapping):
         return _mapping(value, get_args(kind)[1], path)
-    return _scalar(value, kind, path)
+    quantity = next((each for each in _QUANTITIES if each is kind or each in get_args(kind)), None)
+    if quantity is not None and not (value is None and type(None) in get_args(kind)):
+        return _quantity(value, quantity, path)
+    return _plain(value, kind, path)
 
 
 def _mapping(value: Mapping[Any, object], kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401
