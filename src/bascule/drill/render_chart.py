@@ -1,4 +1,4 @@
-"""A trial's timeline as a Vega-Lite chart: the instants, who said what, the requests and their latency on one time axis. Pure."""
+"""A trial's timeline as a Vega-Lite chart: instants, events, requests and their latency on one time axis. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from bascule.drill.render_timeline import Axis, Entry, axis, entries, fault_at_s
 from bascule.drill.render_words import Part, part_texts
 from bascule.drill.report import Trial
 
+Panel = alt.LayerChart | alt.FacetChart
 WIDTH_PX = 880
 LABELS_PX = 150
 LANE_PX = 22
 OUTCOMES = {"good": "var(--good)", "late": "var(--late)", "failed": "var(--failed)", "unknown": "var(--unknown)"}
 LATENCIES = {"p50": ("var(--p50)", (1, 0)), "p99": ("var(--p99)", (6, 2)), "max": ("var(--max)", (1.5, 2.5))}
 PARTS = {"detection": "var(--part-1)", "failover": "var(--part-2)", "client": "var(--part-3)"}
-BOLT = "M0.25,-1L-0.65,0.2L-0.05,0.2L-0.25,1L0.65,-0.25L0.05,-0.25Z"
-CROSS = "M-0.75,-0.55L-0.55,-0.75L0,-0.2L0.55,-0.75L0.75,-0.55L0.2,0L0.75,0.55L0.55,0.75L0,0.2L-0.55,0.75L-0.75,0.55L-0.2,0Z"
+BOLT = "M0.4,-1.2L-0.8,0.25L-0.1,0.25L-0.4,1.2L0.8,-0.3L0.1,-0.3Z"
+CROSS = "M-0.8,-0.5L-0.5,-0.8L0,-0.3L0.5,-0.8L0.8,-0.5L0.3,0L0.8,0.5L0.5,0.8L0,0.3L-0.5,0.8L-0.8,0.5L-0.3,0Z"
 STAR = "M0,-1L0.29,-0.31L1,-0.31L0.43,0.14L0.63,0.86L0,0.44L-0.63,0.86L-0.43,0.14L-1,-0.31L-0.29,-0.31Z"
 SHAPES = {
     "fault": (BOLT, "var(--failed)"),
@@ -33,7 +34,7 @@ SHAPES = {
     "server_down": (CROSS, "var(--failed)"),
     "server_up": ("M-0.9,0.1L-0.6,-0.2L-0.25,0.15L0.6,-0.7L0.9,-0.4L-0.25,0.75Z", "var(--pass)"),
 }
-OTHER = ("stroke", "var(--ink-2)")
+OTHER = ("M-0.8,0L0,-0.8L0.8,0L0,0.8L-0.8,0L-0.4,0L0,0.4L0.4,0L0,-0.4L-0.4,0Z", "var(--ink-2)")
 
 
 def chart(trial: Trial) -> dict[str, Any]:
@@ -43,13 +44,16 @@ def chart(trial: Trial) -> dict[str, Any]:
     panels = [*_instants_panels(trial, found, scale)]
     if lanes(found):
         panels.append(_lanes_panel(found, scale))
-    panels += [_requests_panel(trial, scale), _latency_panel(trial, scale)]
-    whole = alt.vconcat(*panels, spacing=14, bounds="flush").resolve_scale(color="independent", shape="independent")
+    panels += [_requests_panel(scale), _latency_panel(trial, scale)]
+    whole = alt.vconcat(*panels, spacing=30, bounds="flush").resolve_scale(
+        color="independent", shape="independent", strokeDash="independent"
+    )
     document: dict[str, Any] = whole.properties(autosize=alt.AutoSizeParams(type="pad")).to_dict()
     document.pop("config", None)
     document["datasets"] = {
+        **document.get("datasets", {}),
         "bins": [_bin_row(trial, index, scale) for index in range(len(trial.bins))],
-        "rules": [{"t": _t(entry.shown_s)} for entry in found if entry.kind in {"instant", "fault", "heal"}],
+        "rules": [{"t": _t(label.shown_s)} for label in flags(found, scale)],
     }
     return document
 
@@ -64,14 +68,14 @@ def description(trial: Trial) -> str:
     )
 
 
-def _instants_panels(trial: Trial, found: Sequence[Entry], scale: Axis) -> list[alt.LayerChart]:
+def _instants_panels(trial: Trial, found: Sequence[Entry], scale: Axis) -> list[Panel]:
     labels = flags(found, scale)
     if not labels:
         return []
     rows = [{"t": _t(label.shown_s), "row": label.row, "text": label.text} for label in labels]
     height = 15 * (1 + max(label.row for label in labels))
     text = (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(alt.InlineData(values=rows))
         .mark_text(align="left", dx=4, fontSize=12, fontWeight="bold", color="var(--ink)")
         .encode(x=_x(scale, shown=False), y=alt.Y("row:O", axis=None), text="text:N")
     )
@@ -80,7 +84,7 @@ def _instants_panels(trial: Trial, found: Sequence[Entry], scale: Axis) -> list[
     return [*panels, _parts_panel(parts, scale)] if parts else panels
 
 
-def _parts_panel(parts: Sequence[tuple[Part, str]], scale: Axis) -> alt.LayerChart:
+def _parts_panel(parts: Sequence[tuple[Part, str]], scale: Axis) -> Panel:
     rows = [
         {
             "t": _t(part.start_s),
@@ -94,7 +98,7 @@ def _parts_panel(parts: Sequence[tuple[Part, str]], scale: Axis) -> alt.LayerCha
         }
         for part, text in parts
     ]
-    base = alt.Chart(alt.Data(values=rows))
+    base = alt.Chart(alt.InlineData(values=rows))
     bar = base.mark_bar(height=18, stroke="var(--paper)").encode(
         x=_x(scale, shown=False),
         x2="end:Q",
@@ -113,13 +117,14 @@ def _fitting(text: str, seconds: float, scale: Axis) -> str:
     return text if len(text) * 6.5 < room_px else ""
 
 
-def _lanes_panel(found: Sequence[Entry], scale: Axis) -> alt.LayerChart:
+def _lanes_panel(found: Sequence[Entry], scale: Axis) -> Panel:
     names = lanes(found)
     events = [entry for entry in found if entry.kind != "instant"]
-    kinds = list(dict.fromkeys(entry.kind for entry in events))
-    looks = [SHAPES.get(kind, OTHER) for kind in kinds]
+    looks_of = {_words(entry.kind): SHAPES.get(entry.kind, OTHER) for entry in events}
+    kinds, looks = list(looks_of), list(looks_of.values())
     rows = [
-        {"t": _t(e.shown_s), "lane": e.lane, "kind": e.kind, "number": e.label, "text": e.text[:200]} for e in events
+        {"t": _t(e.shown_s), "lane": e.lane, "kind": _words(e.kind), "number": e.label, "text": e.text[:200]}
+        for e in events
     ]
     labels = [
         {"t": _t(label.shown_s), "lane": lane, "text": label.text}
@@ -127,8 +132,8 @@ def _lanes_panel(found: Sequence[Entry], scale: Axis) -> alt.LayerChart:
         for label in numbers(found, lane, scale)
     ]
     points = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_point(filled=True, size=110, opacity=1, stroke="var(--paper)", strokeWidth=0.6)
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_point(filled=True, size=150, opacity=1, stroke="var(--paper)", strokeWidth=0.6)
         .encode(
             x=_x(scale, shown=False),
             y=_lane_y(names),
@@ -140,7 +145,7 @@ def _lanes_panel(found: Sequence[Entry], scale: Axis) -> alt.LayerChart:
         )
     )
     texts = (
-        alt.Chart(alt.Data(values=labels))
+        alt.Chart(alt.InlineData(values=labels))
         .mark_text(align="left", dx=9, fontSize=11, color="var(--ink)")
         .encode(x=_x(scale, shown=False), y=_lane_y(names), text="text:N")
     )
@@ -148,10 +153,14 @@ def _lanes_panel(found: Sequence[Entry], scale: Axis) -> alt.LayerChart:
     return alt.layer(_rules(scale), points, texts).properties(width=WIDTH_PX, height=height)
 
 
-def _requests_panel(trial: Trial, scale: Axis) -> alt.LayerChart:
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _requests_panel(scale: Axis) -> Panel:
     bars = (
         alt.Chart(alt.NamedData(name="bins"))
-        .transform_fold(list(OUTCOMES), as_=["outcome", "per_s"])
+        .transform_fold([*OUTCOMES], as_=["outcome", "per_s"])
         .transform_calculate(order=f"indexof({list(OUTCOMES)}, datum.outcome)")
         .transform_stack(
             stack="per_s", as_=["low", "high"], groupby=["t"], sort=[alt.SortField(field="order", order="ascending")]
@@ -173,14 +182,14 @@ def _requests_panel(trial: Trial, scale: Axis) -> alt.LayerChart:
             ],
         )
     )
-    return alt.layer(bars, _rules(scale)).properties(width=WIDTH_PX, height=150)
+    return alt.layer(bars, _rules(scale, shown=True)).properties(width=WIDTH_PX, height=150)
 
 
-def _latency_panel(trial: Trial, scale: Axis) -> alt.LayerChart:
+def _latency_panel(trial: Trial, scale: Axis) -> Panel:
     names = list(LATENCIES)
     lines = (
         alt.Chart(alt.NamedData(name="bins"))
-        .transform_fold(names, as_=["latency", "ms"])
+        .transform_fold([*names], as_=["latency", "ms"])
         .mark_line(strokeWidth=1.6, interpolate="linear", invalid="break-paths-show-path-domains")
         .encode(
             x=_x(scale, shown=True, field="middle", title=_axis_title(trial)),
@@ -188,12 +197,12 @@ def _latency_panel(trial: Trial, scale: Axis) -> alt.LayerChart:
             color=alt.Color(
                 "latency:N",
                 scale=alt.Scale(domain=names, range=[colour for colour, _ in LATENCIES.values()]),
-                legend=_legend(len(names)),
+                legend=_legend(len(names), lines=True),
             ),
             strokeDash=alt.StrokeDash(
                 "latency:N",
                 scale=alt.Scale(domain=names, range=[list(dash) for _, dash in LATENCIES.values()]),
-                legend=_legend(len(names)),
+                legend=_legend(len(names), lines=True),
             ),
             tooltip=[
                 alt.Tooltip("t:Q", title="seconds"),
@@ -201,23 +210,24 @@ def _latency_panel(trial: Trial, scale: Axis) -> alt.LayerChart:
             ],
         )
     )
-    return alt.layer(_rules(scale), lines).properties(width=WIDTH_PX, height=130)
+    return alt.layer(_rules(scale, shown=True, title=_axis_title(trial)), lines).properties(width=WIDTH_PX, height=130)
 
 
 def _axis_title(trial: Trial) -> str:
     return "seconds since the start" if fault_at_s(trial) is None else "seconds since the fault"
 
 
-def _rules(scale: Axis) -> alt.Chart:
+def _rules(scale: Axis, *, shown: bool = False, title: str | None = None) -> alt.Chart:
     rules = alt.Chart(alt.NamedData(name="rules")).mark_rule(color="var(--rule)", strokeDash=[3, 3], strokeWidth=1)
-    return rules.encode(x=_x(scale, shown=False))
+    encoded: alt.Chart = rules.encode(x=_x(scale, shown=shown, title=title))
+    return encoded
 
 
 def _x(scale: Axis, *, shown: bool, field: str = "t", title: str | None = None) -> alt.X:
     return alt.X(
         f"{field}:Q",
         scale=alt.Scale(domain=[_t(scale.begin_s), _t(scale.end_s)], nice=False, zero=False),
-        axis=alt.Axis(title=title, tickCount=12) if shown else None,
+        axis=alt.Axis(title=title, tickCount=12, grid=False) if shown else None,
     )
 
 
@@ -228,8 +238,11 @@ def _lane_y(names: Sequence[str]) -> alt.Y:
 _LANE_AXIS = alt.Axis(title=None, domain=False, ticks=False, grid=True, labelLimit=LABELS_PX, minExtent=LABELS_PX)
 
 
-def _legend(count: int) -> alt.Legend:
-    return alt.Legend(orient="top", direction="horizontal", columns=min(count, 11), title=None, offset=4)
+def _legend(count: int, *, lines: bool = False) -> alt.Legend:
+    stroke_px = 2 if lines else 0
+    return alt.Legend(
+        orient="top", direction="horizontal", columns=min(count, 11), title=None, offset=4, symbolStrokeWidth=stroke_px
+    )
 
 
 def _bin_row(trial: Trial, index: int, scale: Axis) -> dict[str, float | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bascule.drill.render_html import html
@@ -11,6 +12,12 @@ from bascule.drill.render_json import to_json
 from bascule.drill.render_junit import junit
 from bascule.drill.report import Report
 from bascule.kernel.errors import MachineError
+
+_FORMS: tuple[tuple[str, Callable[[Report], bytes]], ...] = (
+    ("report.json", to_json),
+    ("junit.xml", junit),
+    ("report.html", lambda report: html(report).encode()),
+)
 
 
 def write_reports(report: Report, directory: Path) -> tuple[Path, ...]:
@@ -23,15 +30,11 @@ def write_reports(report: Report, directory: Path) -> tuple[Path, ...]:
         MachineError: A file could not be written.
     """
     written = []
-    for name, draw in (
-        ("report.json", lambda: to_json(report)),
-        ("junit.xml", lambda: junit(report)),
-        ("report.html", lambda: html(report).encode()),
-    ):
+    for name, draw in _FORMS:
         path = directory / name
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            write_whole(path, draw())
+            write_whole(path, draw(report))
         except OSError as error:
             raise MachineError(
                 f"the report could not be written: {error.strerror or error}",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 LOAD = (
-    "All times are taken at the clients that offer the load; what the engines' logs say only explains them. The load is open loop: "
-    "each operation has a moment at which it is due, and its latency runs from there, sent or not."
+    "All times are taken at the clients that offer the load; what the engines' logs say only explains them. "
+    "The load is open loop: each operation has a moment at which it is due; its latency runs from there, sent or not."
 )
 GLOSSARY = {
     "good, late": "acknowledged within the deadline; acknowledged after it",
@@ -21,9 +21,9 @@ GLOSSARY = {
     "RPO in time": "t0 less the moment at which the oldest lost write was acknowledged",
     "availability": "good operations / offered operations; the worst window is the worst stretch of that length",
     "goodput": "good operations per second that were not lost later",
-    "incident p99": "99 % of the operations due in the incident took at most so long; a timeout counts as the deadline at least",
+    "incident p99": "99 % of operations in the incident took at most so long; a timeout counts as the deadline or more",
     "error budget": "the share of the window's allowed bad operations that this incident spent",
-    "split brain": "acknowledgements under an old epoch that were asked for after a newer epoch had already acknowledged",
+    "split brain": "acknowledgements under an old epoch that were asked for after a newer epoch had acknowledged",
     "± resolution": "the smallest difference that the measurement can show",
     "PASS, FAIL": "every promise was kept, nothing lost, nothing split; or not",
     "INVALID": "the evidence does not allow a verdict: fault not witnessed, control not clean, load fell behind",

@@ -1,4 +1,4 @@
-"""A report as JSON, and back, by a documented schema; what never came is the word `never`, for JSON has no infinity. Pure."""
+"""A report as JSON and back, by a documented schema; infinite is the word `never`, for JSON has none. Pure."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from bascule.measure.verdict import Measure
 
 MANY_EVENTS = 40
 _PARTS = {"detection", "failover", "client", "client_recovery"}
-_SIGNS = {"PASS": "✔", "FAIL": "✘", "INVALID": "?", "ABORTED": "■", "SKIPPED": "–", "not judged": "?"}
+_SIGNS = {"PASS": "✔", "FAIL": "✘", "INVALID": "?", "ABORTED": "■", "SKIPPED": "-", "not judged": "?"}
 
 
 def text(value: str) -> str:
@@ -77,18 +77,15 @@ def statistics_section(statistics: Sequence[Statistic]) -> str:
     """What several trials of one experiment say together; empty when there was one of each."""
     if not statistics:
         return ""
+    columns = ("Experiment", "#Met", "#Probability to meet it", "#RTO shortest / median / longest", "Upper bounds")
     rows = "".join(
         f"<tr><th scope=row>{text(one.experiment)}</th><td class=number>{one.met} of {one.trials}</td>"
         f"<td class=number>{text(probability_text(one))}</td><td class=number>{text(rto_range_text(one))}</td>"
         f"<td>{text(quantiles_text(one))}</td></tr>"
         for one in statistics
     )
-    return (
-        "<section><h2>Over all trials</h2><div class=scroll><table><caption class=quiet>In how many trials the objective was met, "
-        "with the Clopper-Pearson interval of its probability</caption>"
-        f"{_columns('Experiment', '#Met', '#Probability to meet it', '#RTO shortest / median / longest', 'Upper bounds')}"
-        f"<tbody>{rows}</tbody></table></div></section>"
-    )
+    caption = "In how many trials the objective was met, with the Clopper-Pearson interval"
+    return f"<section><h2>Over all trials</h2>{_table(caption, columns, rows)}</section>"
 
 
 def machine_section(machine: Machine) -> str:
@@ -102,7 +99,8 @@ def machine_section(machine: Machine) -> str:
         **machine.programs,
     }
     rows = "".join(f"<tr><th scope=row>{text(name)}</th><td>{text(value)}</td></tr>" for name, value in facts.items())
-    return f"<section><h2>Measured on</h2><table><caption class=quiet>The machine and the programs</caption><tbody>{rows}</tbody></table></section>"
+    table = _table("The machine and the programs", (), rows, css="machine", hidden=True)
+    return f"<section><h2>Measured on</h2>{table}</section>"
 
 
 def glossary_section() -> str:
@@ -121,9 +119,7 @@ def _overview(report: Report) -> str:
         f'<td><a href="#trial-{number}">{text(headline(trial).partition(" ")[2])}</a></td></tr>'
         for number, trial in enumerate(report.trials, 1)
     )
-    return (
-        f"<h3>What came of it</h3><table><caption class=quiet hidden>Every trial</caption><tbody>{rows}</tbody></table>"
-    )
+    return "<h3>What came of it</h3>" + _table("Every trial", (), rows, css="overview", hidden=True)
 
 
 def _parts(trial: Trial) -> str:
@@ -138,30 +134,29 @@ def _parts(trial: Trial) -> str:
         f'<b><span class="swatch c{index}"></span>{text(part.name)} {said}</b>'
         for index, (part, said) in enumerate(found, 1)
     )
-    return f"<div class=parts><div class=bar aria-hidden=true>{bar}</div><p class=sum>RTO <b>{total}</b> = {terms}</p></div>"
+    sentence = f"<p class=sum>RTO <b>{total}</b> = {terms}</p>"
+    return f"<div class=parts><div class=bar aria-hidden=true>{bar}</div>{sentence}</div>"
 
 
 def _measures(trial: Trial) -> str:
     if not trial.verdict.measures:
         return ""
     rows = "".join(_measure(measure) for measure in trial.verdict.measures)
-    columns = _columns("Measure", "#Measured", "#Promised", "Result", "Note")
-    return f"<h3>Verdict</h3><div class=scroll><table><caption class=quiet hidden>Measures of {text(trial.experiment)}</caption>{columns}<tbody>{rows}</tbody></table></div>"
+    columns = ("Measure", "#Measured", "#Promised", "Result", "Note")
+    return "<h3>Verdict</h3>" + _table(f"Measures of {trial.experiment}", columns, rows, css="measures", hidden=True)
 
 
 def _measure(measure: Measure) -> str:
     result = result_text(measure)
-    resolution = resolution_text(measure)
+    tone = result.replace("not judged", "open")
+    said = f'<span class="result {tone}">{_SIGNS[result]} {result}</span>' if result else ""
     part = " class=part" if measure.name in _PARTS else ""
-    said = (
-        f'<span class="result {result.replace("not judged", "open")}">{_SIGNS[result]} {result}</span>'
-        if result
-        else ""
-    )
+    resolution = f"<span class=resolution>{text(resolution_text(measure))}</span>"
     return (
-        f'<tr class="{"promised " + result if result in {"PASS", "FAIL"} else ""}"><th scope=row{part}>{text(measure.title.strip())}</th>'
-        f"<td class=number><span class=value>{text(value_text(measure))}</span> <span class=resolution>{text(resolution)}</span></td>"
-        f"<td class=number>{text(objective_text(measure))}</td><td>{said}</td><td class=quiet>{text(measure.note)}</td></tr>"
+        f'<tr class="promised {tone}"><th scope=row{part}>{text(measure.title.strip())}</th>'
+        f"<td class=number><span class=value>{text(value_text(measure))}</span> {resolution}</td>"
+        f"<td class=number>{text(objective_text(measure))}</td>"
+        f"<td>{said}</td><td class=quiet>{text(measure.note)}</td></tr>"
     )
 
 
@@ -176,9 +171,10 @@ def _story(trial: Trial) -> str:
 def _timeline(trial: Trial, number: int) -> str:
     if not trial.bins:
         return ""
+    alternative = text(description(trial))
     return (
-        f'<h3>Timeline</h3><figure><div class=chart role=img data-chart="spec-{number}" aria-label="{text(description(trial))}">'
-        "<noscript>The chart needs JavaScript; every number of it stands in the tables and in report.json.</noscript></div>"
+        f'<h3>Timeline</h3><figure><div class=chart role=img data-chart="spec-{number}" aria-label="{alternative}">'
+        "<noscript>The chart needs JavaScript; its numbers stand in the tables and in report.json.</noscript></div>"
         f'<figcaption class="quiet small">{text(_reading(trial))}</figcaption></figure>'
         f'<script type="application/json" id="spec-{number}">{embedded_json(chart(trial))}</script>'
     )
@@ -186,8 +182,8 @@ def _timeline(trial: Trial, number: int) -> str:
 
 def _reading(trial: Trial) -> str:
     return (
-        f"Each bar is {trial.bin_s:g} s of operations, placed at the time at which they were due. Dashed lines are the instants t0 "
-        "to t5; numbers are those of the list of events. Point at anything for its figures."
+        f"Each bar is {trial.bin_s:g} s of operations, at the time at which they were due. Dashed lines are the "
+        "instants t0 to t5 and the heal; numbers are those of the list of events. Point at anything for its figures."
     )
 
 
@@ -195,7 +191,8 @@ def _pictures(trial: Trial) -> str:
     pictures = ""
     for title, nodes in (("Before", trial.before), ("After", trial.after)):
         if nodes:
-            pictures += f"<figure><figcaption class=quiet>{title}</figcaption><div class=scroll>{topology(nodes, title)}</div></figure>"
+            picture = f"<div class=scroll>{topology(nodes, title)}</div>"
+            pictures += f"<figure><figcaption class=quiet>{title}</figcaption>{picture}</figure>"
     return f"<h3>Topology</h3>{pictures}" if pictures else ""
 
 
@@ -205,11 +202,10 @@ def _events(trial: Trial) -> str:
         return ""
     zero = "the fault" if fault_at_s(trial) is not None else "the start"
     rows = "".join(_event(entry) for entry in found)
-    columns = _columns("Mark", f"#Since {zero}", "#Since the start", "Kind", "From", "What")
-    return (
-        f"<details{'' if len(found) > MANY_EVENTS else ' open'}><summary>Events ({len(found)})</summary><div class=scroll>"
-        f"<table class=events><caption class=quiet hidden>Events in time order</caption>{columns}<tbody>{rows}</tbody></table></div></details>"
-    )
+    columns = ("Mark", f"#Since {zero}", "#Since the start", "Kind", "From", "What")
+    table = _table("Events in time order", columns, rows, css="events", hidden=True)
+    is_open = "" if len(found) > MANY_EVENTS else " open"
+    return f"<details{is_open}><summary>Events ({len(found)})</summary>{table}</details>"
 
 
 def _event(entry: Entry) -> str:
@@ -221,14 +217,18 @@ def _event(entry: Entry) -> str:
     )
 
 
-def _columns(*names: str) -> str:
+def _table(caption: str, columns: Iterable[str], rows: str, *, css: str = "", hidden: bool = False) -> str:
+    """A table; a column whose name begins with `#` holds numbers; a hidden caption is read aloud, not shown."""
     cells = "".join(
-        f"<th scope=col class=number>{text(name[1:])}</th>"
-        if name.startswith("#")
-        else f"<th scope=col>{text(name)}</th>"
-        for name in names
+        f"<th scope=col{' class=number' if name.startswith('#') else ''}>{text(name.removeprefix('#'))}</th>"
+        for name in columns
     )
-    return f"<thead><tr>{cells}</tr></thead>"
+    shown = "aloud" if hidden else "quiet"
+    head_row = f"<thead><tr>{cells}</tr></thead>" if cells else ""
+    return (
+        f'<div class=scroll><table class="{css}"><caption class={shown}>{text(caption)}</caption>'
+        f"{head_row}<tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _list(items: Iterable[str], css: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The moments of a trial in order: numbered, measured from the fault, and put into lanes in which no label hides another. Pure."""
+"""The moments of a trial in order, counted from the fault, in lanes in which no label hides another. Pure."""
 
 from __future__ import annotations
 
@@ -101,17 +101,18 @@ def lanes(found: Iterable[Entry]) -> tuple[str, ...]:
 
 
 def flags(found: Iterable[Entry], scale: Axis) -> tuple[Label, ...]:
-    """The names of the instants, on as many rows as it takes for none to touch another."""
+    """The names of the instants and of the first heal, on as many rows as it takes for none to touch another."""
     ends_px: list[float] = []
-    placed = []
+    placed: dict[str, Label] = {}
     for entry in found:
-        if entry.kind != "instant":
+        name = entry.label if entry.kind == "instant" else entry.kind
+        if (entry.kind not in {"instant", "heal"}) or name in placed:
             continue
         begin_px = scale.px(entry.shown_s)
         row = next((row for row, end_px in enumerate(ends_px) if end_px < begin_px), len(ends_px))
-        ends_px[row : row + 1] = [begin_px + 8 + len(entry.label) * _CHARACTER_PX]
-        placed.append(Label(text=entry.label, shown_s=entry.shown_s, row=row))
-    return tuple(placed)
+        ends_px[row : row + 1] = [begin_px + 10 + len(name) * _CHARACTER_PX]
+        placed[name] = Label(text=name, shown_s=entry.shown_s, row=row)
+    return tuple(placed.values())
 
 
 def numbers(found: Sequence[Entry], lane: str, scale: Axis) -> tuple[Label, ...]:

@@ -1,4 +1,4 @@
-"""A picture of where every member stands and how it does, as inline SVG: regions hold zones, zones hold members. Pure."""
+"""A picture of where every member stands and how it does, as inline SVG: regions, zones, members. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Placed(Struct, frozen=True, kw_only=True):
 
 
 def topology(nodes: Sequence[Node], title: str) -> str:
-    """One SVG element with a text alternative. Roles, failures and hits are told by words and shapes, not by colour alone."""
+    """One SVG element with a text alternative; words and shapes tell roles, failures and hits, not colour alone."""
     regions = [
         _region(name, list(members)) for name, members in groupby(_by_place(nodes), key=lambda node: node.region)
     ]
