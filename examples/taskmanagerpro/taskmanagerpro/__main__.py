@@ -55,6 +55,7 @@ async def serve(told: settings.Settings, session_password: str) -> None:
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=FINISH_S,
     )

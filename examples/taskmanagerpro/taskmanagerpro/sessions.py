@@ -22,6 +22,7 @@ from taskmanagerpro.settings import Address
 ANSWER_S = 0.1
 REST_S = 1.0
 SESSION_S = 3600
+FRESH_S = 1.0
 REMEMBERED_S = 300.0
 REMEMBERED = 10_000
 
@@ -42,16 +43,16 @@ class Remembered:
         self._seen: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def put(self, key: str, user: str, now_s: float) -> None:
-        """Keep this session for `REMEMBERED_S` seconds from now; the one seen longest ago makes room."""
-        self._seen[key] = (user, now_s + REMEMBERED_S)
+        """This session was seen now; the one seen longest ago makes room."""
+        self._seen[key] = (user, now_s)
         self._seen.move_to_end(key)
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
-    def get(self, key: str, now_s: float) -> str | None:
-        """The user of this session, if it was seen lately."""
-        user, until_s = self._seen.get(key, ("", 0.0))
-        return user if now_s < until_s else None
+    def get(self, key: str, now_s: float, within_s: float) -> str | None:
+        """The user of this session, if it was seen within the last so many seconds."""
+        user, seen_s = self._seen.get(key, ("", float("-inf")))
+        return user if now_s - seen_s < within_s else None
 
 
 class Sessions:
@@ -89,31 +90,32 @@ class Sessions:
         return token
 
     async def user_of(self, token: str) -> str | None:
-        """Who holds this token; None when no store that answers knows it.
+        """Who holds this token; None when no store that answers knows it. A busy session costs a question a second.
 
         Raises:
             SessionsUnavailableError: No store answers, and this replica has not seen the token lately.
         """
         key = key_of(token)
+        if (user := self._remembered.get(key, time.monotonic(), FRESH_S)) is not None:
+            return user
         unknown_to: list[Address] = []
         for address in self._nearest.to_ask(time.monotonic()):
             try:
-                user = await self._stores[address].get(key)
+                found = await self._stores[address].get(key)
             except (RedisError, OSError):
                 self._nearest.failed(address, time.monotonic())
                 continue
-            if isinstance(user, str):
-                self._remembered.put(key, user, time.monotonic())
+            if isinstance(found, str):
+                self._remembered.put(key, found, time.monotonic())
                 for other in unknown_to:  # it was down when the session began, or has restarted empty
-                    await self._store(other, key, user)
-                return user
+                    await self._store(other, key, found)
+                return found
             unknown_to.append(address)
         if unknown_to:
             return None
-        remembered = self._remembered.get(key, time.monotonic())
-        if remembered is None:
+        if (user := self._remembered.get(key, time.monotonic(), REMEMBERED_S)) is None:
             raise SessionsUnavailableError("no session store answers")
-        return remembered
+        return user
 
     async def close(self) -> None:
         """Close every connection."""
