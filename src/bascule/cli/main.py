@@ -6,58 +6,117 @@ Exit codes, stable: 0 done or PASS; 1 FAIL, or a finding; 2 INVALID, or the inpu
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 
-import cyclopts
-from cyclopts import App
+try:
+    import cyclopts
+    from cyclopts import App
+except ModuleNotFoundError as missing:  # pragma: no cover - the bare package is the library alone
+    raise SystemExit(f"bascule: the command line needs {missing.name}: install bascule[cli] or bascule[lab]") from None
 
 from bascule import __version__
-from bascule.kernel.errors import BasculeError
+from bascule.cli.examples import examples
+from bascule.cli.output import print_json
+from bascule.kernel.errors import AbortedError, BasculeError, InputError, MachineError, MissingProgramError
+from bascule.system.problems import SystemFileError, did_you_mean
 
-app = App(
-    name="bascule",
-    help="High availability that is proved, not hoped for.",
-    version=__version__,
-    default_parameter=cyclopts.Parameter(negative=()),
-)
-app.command("bascule.cli.system:init", name="init")
-app.command("bascule.cli.system:app", name="system")
-app.command("bascule.cli.engines:engines", name="engines")
-app.command("bascule.cli.lab:app", name="lab")
-app.command("bascule.cli.drill:drill", name="drill")
-app.command("bascule.cli.chaos:app", name="chaos")
+HELP = frozenset({"--help", "-h"})
+COMMANDS = {
+    "init": ("bascule.cli.system:init", "Write a commented system file to start from."),
+    "system": ("bascule.cli.system:app", "Check and show a system file."),
+    "engines": ("bascule.cli.engines:engines", "List the real programs: found or not, version, and where from."),
+    "lab": ("bascule.cli.lab:app", "Run a system on this machine: real programs, as real hosts."),
+    "drill": ("bascule.cli.drill:drill", "Run a system, break it on purpose, and judge it."),
+    "chaos": ("bascule.cli.chaos:app", "Undo what an ended drill may have left behind."),
+}
+"""Where each command is, imported only when it runs, and what the list of commands says about it."""
+
+
+def command_line(*, listing: bool = False) -> App:
+    """The commands as cyclopts knows them.
+
+    Args:
+        listing: For the list of commands: their lines there come from `COMMANDS`, so that none has to be imported.
+    """
+    app = App(
+        name="bascule",
+        help="High availability that is proved, not hoped for.",
+        version=__version__,
+        default_parameter=cyclopts.Parameter(negative=()),
+        suppress_keyboard_interrupt=False,
+    )
+    for name, (path, line) in COMMANDS.items():
+        app.command(path, name=name, **({"help": line} if listing else {}))
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an error is one message on standard error, never a traceback.
 
-    `--debug` anywhere on the line shows the traceback instead. With `--json`, an error is one JSON object on standard output.
+    `--debug` anywhere before `--` shows the traceback instead. With `--json`, an error is also one JSON object on
+    standard output.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    as_json = "--json" in words
-    words = [word for word in words if word != "--debug"]
+    ours = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in ours
+    words = [word for word in ours if word != "--debug"] + words[len(ours) :]
     try:
-        result = app(words, exit_on_error=False, print_error=True, result_action="return_value")
-    except cyclopts.CycloptsError:
-        return 2
-    except KeyboardInterrupt:
-        return _fail("stopped", 3, as_json=as_json)
+        return _run(words, wants_help=not HELP.isdisjoint(ours))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except BasculeError as error:
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
-        return _fail(str(error), error.exit_code, as_json=as_json)
+        return _fail(_told(error), as_json="--json" in ours)
+
+
+def _run(words: list[str], *, wants_help: bool) -> int:
+    named = [word for word in words if word not in HELP]
+    app = command_line(listing=not named)
+    try:
+        result = app(words, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        raise _usage(app, error, words) from error
+    if wants_help or not words:
+        sys.stdout.write(examples(app, named))
     return result if isinstance(result, int) else 0
 
 
-def _fail(message: str, exit_code: int, *, as_json: bool) -> int:
+def _usage(app: App, error: cyclopts.CycloptsError, words: list[str]) -> InputError:
+    """What is wrong with the command line, in one line."""
+    chain, apps, _ = app.parse_commands(words)
+    command = " ".join(chain)
+    if isinstance(error, cyclopts.UnknownCommandError):
+        known = [name for name in apps[-1] if not name.startswith("-")]
+        word = (error.unused_tokens or ["?"])[0]
+        return InputError(f"unknown command {word!r}", where=command, hint=did_you_mean(word, known))
+    what = " ".join(str(error).split()).rstrip(".").removeprefix(f'Command "{command}" ')
+    return InputError(what, where=command, hint=f"see bascule {command} --help")
+
+
+def _told(error: BaseException) -> BasculeError:
+    """The error as one that is meant for the user."""
+    if isinstance(error, BasculeError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return AbortedError("stopped")
+    cause = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else error
+    if isinstance(cause, ModuleNotFoundError) and not str(cause.name).startswith("bascule"):
+        return MissingProgramError(f"the Python package {cause.name} is missing", hint="install bascule[lab]")
+    if isinstance(error, OSError):
+        return MachineError(error.strerror or str(error), where=str(error.filename or ""))
+    what = f"a fault of bascule itself: {type(error).__name__}: {error}"
+    return BasculeError(what, hint="the same command with --debug shows where")
+
+
+def _fail(error: BasculeError, *, as_json: bool) -> int:
+    problems = error.problems if isinstance(error, SystemFileError) else ()
     if as_json:
-        sys.stdout.write(json.dumps({"error": message, "exit_code": exit_code}) + "\n")
-    sys.stderr.write(f"bascule: {message}\n")
-    return exit_code
+        told = {"error": error.what, "where": error.where, "hint": error.hint, "exit_code": error.exit_code}
+        print_json({**told, "problems": problems} if problems else told)
+    prefix = "" if problems else "bascule: "
+    sys.stderr.write(f"{prefix}{error}\n")
+    return error.exit_code
