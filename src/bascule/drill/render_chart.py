@@ -167,7 +167,7 @@ def _requests_panel(scale: Axis) -> Panel:
         )
         .mark_rect(strokeWidth=0)
         .encode(
-            x=_x(scale, shown=True),
+            x=_x(scale, shown=False),
             x2="end:Q",
             y=alt.Y("low:Q", title="operations per second", axis=alt.Axis(tickCount=4)),
             y2="high:Q",
@@ -182,7 +182,7 @@ def _requests_panel(scale: Axis) -> Panel:
             ],
         )
     )
-    return alt.layer(bars, _rules(scale, shown=True)).properties(width=WIDTH_PX, height=150)
+    return alt.layer(bars, _rules(scale)).properties(width=WIDTH_PX, height=150)
 
 
 def _latency_panel(trial: Trial, scale: Axis) -> Panel:
