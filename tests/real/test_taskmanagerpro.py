@@ -374,6 +374,7 @@ def test_a_killed_database_is_said_at_once_and_forgotten_when_it_is_back(world: 
     world.database.kill()
     refused = app.ask("POST", "/tasks", {"title": "refused", "client": "c4", "number": 2}, token=token)
     assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert (refused.body["undecided"], refused.headers["X-Not-Applied"]) == (False, "true")
     wait_for(lambda: app.status("/health/ready") == 503, "not ready")
     assert app.status("/health/live") == 200
     stale = app.ask("GET", "/tasks", token=token)
@@ -409,7 +410,7 @@ def test_a_write_that_gets_no_answer_is_undecided(world: World) -> None:
     with psycopg.connect(world.conninfo) as holder:
         holder.execute("LOCK TABLE task")
         answer = world.app.ask("POST", "/tasks", {"title": "t", "client": "c5", "number": 1}, token=token)
-        assert (answer.status, answer.body["undecided"]) == (503, True)
+        assert (answer.status, answer.body["undecided"], answer.headers["X-Not-Applied"]) == (503, True, None)
     assert world.app.status("/health/live") == 200
 
 

@@ -166,7 +166,8 @@ def limit_of(request: Request) -> int:
 async def unavailable(_request: Request, error: Exception) -> Response:
     """503, and whether the request may have been carried out all the same."""
     undecided = isinstance(error, UndecidedError)
-    return answer({"error": str(error).strip(), "undecided": undecided}, 503, RETRY_AFTER)
+    headers = RETRY_AFTER if undecided else {**RETRY_AFTER, "X-Not-Applied": "true"}
+    return answer({"error": str(error).strip(), "undecided": undecided}, 503, headers)
 
 
 def application(database: Database, sessions: Sessions, health: Health) -> Starlette:
