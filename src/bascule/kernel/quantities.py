@@ -6,24 +6,26 @@ only with its own kind, and exposes its number under a name that says the unit.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar, Self
 
 from bascule.kernel.errors import InputError
 
-_NUMBER_AND_UNIT = re.compile(r"\s*(?P<number>\d{1,15}(?:\.\d{1,12})?)\s*(?P<unit>[A-Za-zµ%/]*)\s*")
+_NUMBER_AND_UNIT = re.compile(r"\s*(?P<number>[0-9]{1,15}(?:\.[0-9]{1,12})?)\s*(?P<unit>[A-Za-zµ%/]*)\s*")
 _SECONDS = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "min": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-    "w": 604800.0,
+    "ns": Fraction(1, 10**9),
+    "us": Fraction(1, 10**6),
+    "µs": Fraction(1, 10**6),
+    "ms": Fraction(1, 1000),
+    "s": Fraction(1),
+    "m": Fraction(60),
+    "min": Fraction(60),
+    "h": Fraction(3600),
+    "d": Fraction(86400),
+    "w": Fraction(604800),
 }
 _BYTES = {
     "B": 1,
@@ -36,18 +38,31 @@ _BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-_RATES = {"/s": 1.0, "/m": 1 / 60, "/min": 1 / 60, "/h": 1 / 3600, "/d": 1 / 86400}
-_COMPOUND = re.compile(r"(?:\d+(?:\.\d+)?\s*[a-zµ]+\s*){2,6}")
-_PART = re.compile(r"(\d{1,15}(?:\.\d{1,12})?)\s*([a-zµ]+)")
+_RATES = {
+    "/s": Fraction(1),
+    "/m": Fraction(1, 60),
+    "/min": Fraction(1, 60),
+    "/h": Fraction(1, 3600),
+    "/d": Fraction(1, 86400),
+}
+_COMPOUND = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]{1,12})?\s*[a-zµ]+\s*){2,6}")
+_PART = re.compile(r"([0-9.]+)\s*([a-zµ]+)")
 
 
 def _refuse(kind: str, text: object, example: str) -> InputError:
     return InputError(f"{text!r} is not a {kind}", hint=f"write it like {example}")
 
 
-def _number_and_unit(text: str) -> tuple[float, str] | None:
+def _number_and_unit(text: str) -> tuple[Fraction, str] | None:
     match = _NUMBER_AND_UNIT.fullmatch(text)
-    return (float(match["number"]), match["unit"]) if match else None
+    return (Fraction(match["number"]), match["unit"]) if match else None
+
+
+def _check(kind: str, value: float, most: float = math.inf) -> None:
+    """Refuse what no quantity can be, wherever it was computed."""
+    if not 0 <= value <= most or math.isinf(value):
+        message = f"a {kind} cannot be {value}"
+        raise ValueError(message)
 
 
 def _trim(value: float) -> str:
@@ -56,10 +71,13 @@ def _trim(value: float) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Duration:
-    """A length of time, not negative."""
+    """A length of time: finite and not negative."""
 
     seconds: float
     EXAMPLE: ClassVar[str] = "250ms, 30s, 5m, 1h30m or 30d"
+
+    def __post_init__(self) -> None:
+        _check("duration", self.seconds)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -73,18 +91,21 @@ class Duration:
         if _COMPOUND.fullmatch(text.strip()):
             parts = _PART.findall(text)
             if all(unit in _SECONDS for _, unit in parts):
-                return cls(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+                return cls(float(sum(Fraction(number) * _SECONDS[unit] for number, unit in parts)))
         parsed = _number_and_unit(text)
         if parsed is None or parsed[1] not in _SECONDS:
             raise _refuse("duration", text, cls.EXAMPLE)
-        return cls(parsed[0] * _SECONDS[parsed[1]])
+        return cls(float(parsed[0] * _SECONDS[parsed[1]]))
 
     def __str__(self) -> str:
-        """The largest unit that keeps the number at one or more: `250ms`, `30s`, `1.5h`, `30d`."""
+        """In the largest unit in which it is a whole number, else in seconds or below: `30d`, `90m`, `1.5s`, `250ms`.
+
+        Rounded to the sixth decimal.
+        """
         if self.seconds == 0:
             return "0s"
         for unit in ("d", "h", "m", "s", "ms", "us"):
-            value = self.seconds / _SECONDS[unit]
+            value = self.seconds / float(_SECONDS[unit])
             exact = abs(value - round(value)) < 1e-9
             if value >= 1 and (exact or unit in {"s", "ms"}):
                 return f"{_trim(value)}{unit}"
@@ -106,6 +127,9 @@ class Share:
     fraction: float
     EXAMPLE: ClassVar[str] = "99.95% or 0.9995"
 
+    def __post_init__(self) -> None:
+        _check("share", self.fraction, 1.0)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `99.95%` or `0.9995`.
@@ -119,7 +143,7 @@ class Share:
         fraction = parsed[0] / 100 if parsed[1] == "%" else parsed[0]
         if not 0 <= fraction <= 1:
             raise InputError(f"{text!r} is outside 0% to 100%", hint=f"write it like {cls.EXAMPLE}")
-        return cls(round(fraction, 12))
+        return cls(round(float(fraction), 12))
 
     def __str__(self) -> str:
         """In percent, with every digit that was given: `99.95%`."""
@@ -133,6 +157,9 @@ class Size:
     bytes: int
     EXAMPLE: ClassVar[str] = "512B, 100MB or 16MiB"
 
+    def __post_init__(self) -> None:
+        _check("size", self.bytes)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `512B`, `100MB` (powers of ten) or `16MiB` (powers of two).
@@ -141,7 +168,7 @@ class Size:
             InputError: The text has no known unit, or is not a whole number of bytes.
         """
         parsed = _number_and_unit(text)
-        if parsed is None or parsed[1] not in _BYTES or not (parsed[0] * _BYTES[parsed[1]]).is_integer():
+        if parsed is None or parsed[1] not in _BYTES or (parsed[0] * _BYTES[parsed[1]]).denominator != 1:
             raise _refuse("size", text, cls.EXAMPLE)
         return cls(int(parsed[0] * _BYTES[parsed[1]]))
 
@@ -159,10 +186,13 @@ class Size:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Rate:
-    """How often something happens, per second."""
+    """How often something happens, per second: finite and not negative."""
 
     per_s: float
     EXAMPLE: ClassVar[str] = "200/s or 30/min"
+
+    def __post_init__(self) -> None:
+        _check("rate", self.per_s)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -174,15 +204,18 @@ class Rate:
         parsed = _number_and_unit(text)
         if parsed is None or parsed[1] not in _RATES:
             raise _refuse("rate", text, cls.EXAMPLE)
-        return cls(parsed[0] * _RATES[parsed[1]])
+        return cls(float(parsed[0] * _RATES[parsed[1]]))
 
     def __str__(self) -> str:
-        """Per second, minute, hour or day: the first in which it is a whole number, else per second."""
-        for unit in ("/s", "/min", "/h", "/d"):
-            value = self.per_s / _RATES[unit]
+        """Per second, minute, hour or day: the first in which it is a whole number, else with six decimals at most."""
+        values = {unit: self.per_s / float(_RATES[unit]) for unit in ("/s", "/min", "/h", "/d")}
+        for unit, value in values.items():
             if value >= 1 and abs(value - round(value)) < 1e-9:
                 return f"{round(value)}{unit}"
-        return f"{_trim(self.per_s)}/s"
+        for unit, value in values.items():
+            if abs(value - round(value, 6)) <= 1e-9 * value:
+                return f"{_trim(value)}{unit}"
+        return f"{_trim(self.per_s)}/s" if self.per_s >= 1 else f"{_trim(values['/d'])}/d"
 
 
 Quantity = Duration | Share | Size | Rate
