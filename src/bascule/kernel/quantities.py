@@ -210,7 +210,7 @@ class Rate:
         """Per second, minute, hour or day: the first in which it is a whole number, else with six decimals at most."""
         values = {unit: self.per_s / float(_RATES[unit]) for unit in ("/s", "/min", "/h", "/d")}
         for unit, value in values.items():
-            if value >= 1 and abs(value - round(value)) < 1e-9:
+            if value >= 1 and math.isclose(value, round(value), rel_tol=1e-12):
                 return f"{round(value)}{unit}"
         for unit, value in values.items():
             if abs(value - round(value, 6)) <= 1e-9 * value:
