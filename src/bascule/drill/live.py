@@ -82,7 +82,7 @@ def frame(state: LiveState) -> RenderableType:
 
 
 def line(state: LiveState) -> str:
-    """The state as one line, for logs: `41.2 s  primary-kill 1/2  recovering  primary none  17/18 up  good 0/s  bad 200/s`."""
+    """The state as one line, for logs: `41.2 s  primary-kill 1/2  recovering  primary none  17/18 up  good 0/s`."""
     words = [f"{state.elapsed_s:6.1f} s"]
     if state.trial:
         words.append(f"{state.trial} {state.trial_number}/{state.trials}")

@@ -193,6 +193,8 @@ def _decimals(value: float | None, unit: str, resolution: float | None) -> int:
         decimals = _DECIMALS[unit]
         if unit == "s" and resolution:
             decimals = max(1, min(3, math.ceil(-math.log10(resolution))))
+        if unit == "%" and 99 < value < 100:  # what counts is the distance to 100
+            decimals = min(MOST_DECIMALS, max(decimals, 1 - math.floor(math.log10(100 - value))))
     else:
         decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     while decimals < MOST_DECIMALS and _hides(value, unit, decimals):
