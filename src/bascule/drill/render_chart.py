@@ -232,7 +232,7 @@ def _x(scale: Axis, *, shown: bool, field: str = "t", title: str | None = None) 
 
 
 def _lane_y(names: Sequence[str]) -> alt.Y:
-    return alt.Y("lane:N", sort=list(names), scale=alt.Scale(domain=list(names)), axis=_LANE_AXIS)
+    return alt.Y("lane:N", scale=alt.Scale(domain=list(names)), axis=_LANE_AXIS)
 
 
 _LANE_AXIS = alt.Axis(title=None, domain=False, ticks=False, grid=True, labelLimit=LABELS_PX, minExtent=LABELS_PX)

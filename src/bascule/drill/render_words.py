@@ -18,6 +18,7 @@ MOST_DECIMALS = 6
 _DECIMALS = {"s": 2, "%": 2, "ms": 1, "writes": 0, "count": 0}
 _SINGULAR = {"writes": "write", "reads": "read", "operations": "operation"}
 _IN_HEADLINE = {"rto", "rpo_writes", "rpo_s", "rpo_time", "lost", "lost_writes"}
+_LINE_ENDS = "\n\r\t\u2028\u2029"
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -31,10 +32,12 @@ class Part(Struct, frozen=True, kw_only=True):
 
 def clean(text: str) -> str:
     """The text without terminal escapes, control characters or direction overrides; line ends become spaces."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
-        " " if letter in "\n\r\t" else letter
+        " " if letter in _LINE_ENDS else letter
         for letter in _CONTROL.sub("", text)
-        if letter in "\n\r\t" or unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Co"}
+        if letter in _LINE_ENDS or unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Co"}
     )
 
 
