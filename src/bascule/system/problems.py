@@ -56,7 +56,8 @@ class Finding(Struct, frozen=True):
     """Something that is wrong at a path, before its place in the file is known.
 
     Attributes:
-        because: Other paths that it was concluded from: where one of them could not be read, the finding is void.
+        because: Other paths that it was concluded from: where one of them or an entry directly below it could not be
+            read, the finding is void.
     """
 
     path: str

@@ -54,7 +54,7 @@ def parse_located(text: str, name: str, *, also: Check | None = None) -> tuple[S
     """Read a system from YAML text, and where everything in it stands; like `parse` and `load_located`."""
     draft = structure.build(document.read(text, name))
     every = [*rules.check(draft.system), *(also(draft.system) if also else ())]
-    findings = [one for one in every if draft.certain(one.path, *one.because)]
+    findings = [one for one in every if draft.holds(one)]
     problems = [*draft.problems, *(Problem.at(draft.positions, one.path, one.what, one.hint) for one in findings)]
     if problems:
         raise SystemFileError(problems)

@@ -29,8 +29,9 @@ def check(system: System) -> Iterator[Finding]:
     yield from _objectives(system)
     yield from _regions(system)
     zones = dict.fromkeys(system.zones)
+    named = _where_zones_are_named(system)
     for name, component in system.components.items():
-        yield from _component(system, zones, name, component)
+        yield from _component(system, zones, named, name, component)
     yield from _host_names(system)
     yield from _hard_cycles(system)
     yield from _links(system)
@@ -70,14 +71,20 @@ def _regions(system: System) -> Iterator[Finding]:
         yield Finding("regions", f"{len(seen)} zones are too many", f"at most {MAX_ZONES}")
 
 
-def _component(system: System, zones: Collection[str], name: str, component: Component) -> Iterator[Finding]:
+def _where_zones_are_named(system: System) -> tuple[str, ...]:
+    return ("regions", *(f"regions.{name}{below}" for name in system.regions for below in ("", ".zones")))
+
+
+def _component(
+    system: System, zones: Collection[str], named: tuple[str, ...], name: str, component: Component
+) -> Iterator[Finding]:
     here = f"components.{name}"
     if name in RESERVED_COMPONENTS:
         yield Finding(here, f"{name!r} is {RESERVED_COMPONENTS[name]}", "give the component another name")
     for zone in component.replicas:
         if zone not in zones:
             hint = did_you_mean(zone, zones)
-            yield Finding(f"{here}.replicas.{zone}", f"unknown zone {zone!r}", hint, because=("regions",))
+            yield Finding(f"{here}.replicas.{zone}", f"unknown zone {zone!r}", hint, because=named)
     if sum(component.replicas.values()) == 0:
         yield Finding(f"{here}.replicas", "there is not one replica", "give at least one zone 1")
     for other, need in component.needs.items():

@@ -55,21 +55,22 @@ def _http(workload: Workload) -> Iterator[Finding]:
         yield Finding("workload.operations", "not one operation writes", hint, because=because)
     captured = [name for operation in workload.operations for name in operation.capture]
     known = (*BUILT_IN, *captured)
+    told = ("workload.operations", *(f"workload.operations[{at}].capture" for at in range(len(workload.operations))))
     seen: set[str] = set()
     for number, operation in enumerate(workload.operations):
         here = f"workload.operations[{number}]"
         if operation.name in seen:
             yield Finding(f"{here}.name", f"a second operation is called {operation.name!r}", "names are unique")
         seen.add(operation.name)
-        yield from _operation(here, operation, known)
+        yield from _operation(here, operation, known, told)
     if workload.session is not None:
         yield from _placeholders("workload.session.path", workload.session.path, BUILT_IN)
         yield from _placeholders("workload.session.body", workload.session.body, BUILT_IN)
 
 
-def _operation(here: str, operation: Operation, known: tuple[str, ...]) -> Iterator[Finding]:
-    yield from _placeholders(f"{here}.path", operation.path, known)
-    yield from _placeholders(f"{here}.body", operation.body, known)
+def _operation(here: str, operation: Operation, known: tuple[str, ...], told: tuple[str, ...]) -> Iterator[Finding]:
+    yield from _placeholders(f"{here}.path", operation.path, known, told)
+    yield from _placeholders(f"{here}.body", operation.body, known, told)
     if operation.writes and "{number}" not in operation.path + operation.body:
         hint = "put {number} into its path or body: the checkers look for it"
         because = (f"{here}.path", f"{here}.body")
@@ -80,8 +81,8 @@ def _operation(here: str, operation: Operation, known: tuple[str, ...]) -> Itera
             yield Finding(f"{here}.capture.{name}", f"{name!r} is no name for a captured value", hint)
 
 
-def _placeholders(at: str, text: str, known: tuple[str, ...]) -> Iterator[Finding]:
+def _placeholders(at: str, text: str, known: tuple[str, ...], told: tuple[str, ...] = ()) -> Iterator[Finding]:
     for name in _PLACEHOLDER.findall(text):
         if name not in known:
             what = f"no operation captures {name!r}"
-            yield Finding(at, what, did_you_mean(name, known), because=("workload.operations",))
+            yield Finding(at, what, did_you_mean(name, known), because=told)

@@ -18,7 +18,7 @@ from bascule.kernel.quantities import Duration, Rate, Share, Size
 from bascule.system.document import Document, Mapping, Node, Scalar, Sequence, child
 from bascule.system.model import Need, System
 from bascule.system.plain import Plain
-from bascule.system.problems import Positions, Problem, closest, did_you_mean, parents, quoted
+from bascule.system.problems import Finding, Positions, Problem, closest, did_you_mean, parents, quoted
 from bascule.system.samples import example, neutral
 
 SHORTHAND: dict[type, str] = {Need: "kind"}
@@ -44,14 +44,23 @@ class Draft:
         self.positions = positions
         self.problems = problems
         self._broken = broken
-        self._above_broken = {parent for path in broken for parent in parents(path)}
+        self._above = {above for path in broken for above in parents(path)}
+        self._grounds: dict[tuple[str, ...], bool] = {}
+        self._directly_above = {parents(path)[0] for path in broken if path}
 
-    def certain(self, *paths: str) -> bool:
-        """Whether everything at, above and below these paths could be read."""
-        return not any(
-            path in self._above_broken or path in self._broken or any(up in self._broken for up in parents(path))
-            for path in paths
-        )
+    def holds(self, finding: Finding) -> bool:
+        """Whether a finding rests on what could be read alone.
+
+        Its own path must have been read whole; of what it was concluded from, the value and its direct entries.
+        """
+        if finding.because not in self._grounds:
+            direct = (path not in self._directly_above and self._was_read(path) for path in finding.because)
+            self._grounds[finding.because] = all(direct)
+        own = self._was_read(finding.path) and finding.path not in self._above
+        return own and self._grounds[finding.because]
+
+    def _was_read(self, path: str) -> bool:
+        return self._broken.isdisjoint((path, *parents(path)))
 
 
 def build(document: Document) -> Draft:
@@ -162,7 +171,7 @@ class _Reading:
         if len(node.items) < (kind.min_length or 0):
             return self._refuse(path, "is empty", f"write it like {example(kind)}")
         values = [self.node(item, kind.item_type, f"{path}[{at}]") for at, item in enumerate(node.items)]
-        return tuple(value for value in values if value is not _BROKEN)
+        return tuple(neutral(kind.item_type) if value is _BROKEN else value for value in values)
 
     def _tuple(self, node: Node, kind: inspect.TupleType, path: str) -> object:
         count = len(kind.item_types)
