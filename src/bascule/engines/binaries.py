@@ -48,6 +48,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
         oldest: The oldest version of PATH's that is used.
         together: Programs that must lie beside it.
         module: It is a Python module of the wheel, run by this interpreter.
+        called: Its file on PATH, where Debian gives it another name.
         folders: Where it may lie besides PATH: an ordinary user's PATH leaves sbin out.
     """
 
@@ -60,6 +61,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     together: tuple[str, ...] = ()
     module: str = ""
     folders: tuple[str, ...] = ()
+    called: str = ""
 
 
 _POSTGRESQL_SET = ("postgres", "initdb", "pg_ctl", "pg_basebackup", "pg_rewind", "pg_controldata", "pg_isready", "psql")
@@ -94,7 +96,7 @@ RECIPES: Mapping[str, Recipe] = {
     "python": Recipe(debian="python3"),
     "keepalived": Recipe(debian="keepalived", folders=("/usr/sbin",)),
     "prometheus": Recipe(debian="prometheus"),
-    "alertmanager": Recipe(debian="prometheus-alertmanager", folders=("/usr/bin",)),
+    "alertmanager": Recipe(debian="prometheus-alertmanager", called="prometheus-alertmanager"),
 }
 ALIASES: Mapping[str, tuple[str, str]] = {
     **{each: ("postgres", each) for each in _POSTGRESQL_SET if each != "postgres"},
@@ -209,9 +211,10 @@ def _candidates(name: str, recipe: Recipe, path: str) -> list[tuple[Source, Path
         found.append(("wheel", inside))
     folders = [folder for folder in (*path.split(os.pathsep), *recipe.folders) if folder]
     for folder in dict.fromkeys(folders):
-        candidate = shutil.which(name, path=folder)
-        if candidate is not None:
-            found.append(("PATH", Path(candidate)))
+        for called in filter(None, (name, recipe.called)):
+            candidate = shutil.which(called, path=folder)
+            if candidate is not None:
+                found.append(("PATH", Path(candidate)))
     return found
 
 
@@ -232,7 +235,7 @@ def _try(name: str, recipe: Recipe, candidate: Path, source: Source) -> Program 
     if absent:
         return f"its directory has no {', '.join(absent)}"
     for each in (resolved, *(resolved.with_name(beside) for beside in recipe.together)):
-        if not _is_executable(each):
+        if not _is_executable(each, repair=source == "wheel"):
             return f"{each.name} is not executable"
     environment: dict[str, str] = {}
     library = _in_wheel(recipe.library)
@@ -246,10 +249,12 @@ def _try(name: str, recipe: Recipe, candidate: Path, source: Source) -> Program 
     return Program(name=name, path=str(resolved), version=version, source=source, environment=environment)
 
 
-def _is_executable(path: Path) -> bool:
+def _is_executable(path: Path, *, repair: bool) -> bool:
     """Whether it may be executed; a wheel that lost its execute bits gets them back where we may set them."""
     if os.access(path, os.X_OK):
         return True
+    if not repair:
+        return False
     try:
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     except OSError:

@@ -14,8 +14,6 @@ PATTERNS: tuple[tuple[EventKind, re.Pattern[str], str], ...] = (
 
 def event(line: str) -> EngineEvent | None:
     """What the line explains, or None."""
-    if line.startswith("["):
-        return None  # the console repeats what the log says
     for kind, pattern, text in PATTERNS:
         match = pattern.search(line)
         if match:

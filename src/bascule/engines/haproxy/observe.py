@@ -19,7 +19,8 @@ def judge(text: str) -> Observation:
         if listener == STATS or server in {"FRONTEND", "BACKEND", ""}:
             continue
         servers = up.setdefault(listener, [])
-        if status.startswith("UP") or status == "no check":
+        checked = row.get("check_status") not in {None, "", "INI"}  # before its first check a server counts as up
+        if status == "no check" or (status.startswith("UP") and checked):
             servers.append(server)
     if not up:
         return Observation(up=False, detail="statistics without a listener")

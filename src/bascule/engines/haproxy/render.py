@@ -83,13 +83,9 @@ global
     maxconn {options.maxconn}
     nbthread 1
     hard-stop-after 5s
-    # Servers going down and up; requests are the client's to count.
-    log stdout format raw local0 notice
+    # No log line for a request: those are the client's to count. Servers going down and up show on standard error.
 
 defaults
-    log global
-    option dontlog-normal
-    option log-health-checks
     maxconn {options.maxconn}
     timeout connect {ms(timeouts.connect)}ms
     timeout queue {ms(timeouts.queue)}ms

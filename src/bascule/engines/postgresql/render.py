@@ -159,7 +159,7 @@ def document(site: Site, options: Options) -> dict[str, object]:
         "scope": f"{site.system.system}-{name}",
         "namespace": "/bascule/",
         "name": me.name,
-        "log": {"level": "INFO", "deduplicate_heartbeat_logs": True},
+        "log": {"level": "INFO", "traceback_level": "DEBUG", "deduplicate_heartbeat_logs": True},
         "restapi": {
             "listen": f"{me.address}:{REST_PORT}",
             "connect_address": f"{me.address}:{REST_PORT}",
