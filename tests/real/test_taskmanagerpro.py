@@ -71,10 +71,22 @@ class Server:
             self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._process is None:
+            return
+        pid = self._process.pid
+        inside = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        # The first process of the namespace ends last: then nothing of the server holds a socket.
+        wait_for(lambda: all(_is_dead(Path("/proc", child, "stat")) for child in inside), "the server has ended")
+
+
+def _is_dead(stat: Path) -> bool:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except OSError:
+        return True
 
 
 class Replica:
@@ -201,7 +213,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         app.start()
         # Started before its database: alive, and not ready.
         assert app.status("/health/startup") == 503
-        assert app.status("/health/ready") == 503
+        assert (app.status("/health/serving"), app.status("/health/ready")) == (503, 503)
         database.start()
         wait_for(lambda: app.status("/health/startup") == 200, "the schema is there")
         wait_for(lambda: app.status("/health/ready") == 200, "ready")
@@ -376,7 +388,7 @@ def test_a_killed_database_is_said_at_once_and_forgotten_when_it_is_back(world: 
     assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
     assert (refused.body["undecided"], refused.headers["X-Not-Applied"]) == (False, "true")
     wait_for(lambda: app.status("/health/ready") == 503, "not ready")
-    assert app.status("/health/live") == 200
+    assert (app.status("/health/live"), app.status("/health/serving")) == (200, 200)
     stale = app.ask("GET", "/tasks", token=token)
     assert (stale.status, stale.headers["X-Stale"]) == (200, "true")
     assert int(stale.headers["Age"] or "-1") >= 0
@@ -450,6 +462,7 @@ def test_it_drains_before_it_ends(world: World, tmp_path: Path) -> None:
         assert leaving.process is not None
         leaving.process.send_signal(signal.SIGTERM)
         wait_for(lambda: leaving.status("/health/ready") == 503, "not ready, and still answering")
+        assert leaving.status("/health/serving") == 503
         assert leaving.ask("POST", "/session", {"user": "late"}).status == 201
         assert leaving.process.wait(DEADLINE_S) in {0, -signal.SIGTERM}
     finally:

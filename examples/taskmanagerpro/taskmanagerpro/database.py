@@ -171,6 +171,8 @@ class Database:
         problem = "every address failed a moment ago"
         for address in self._nearest.to_ask(time.monotonic()):
             left_s = min(CONNECT_S, deadline_s - time.monotonic())
+            if left_s <= 0:
+                break
             try:
                 # libpq's own connect_timeout cannot go below two seconds.
                 async with asyncio.timeout(left_s):

@@ -1,4 +1,4 @@
-"""May this replica take traffic? Live: the process runs. Started: the schema is there. Ready: the database answers."""
+"""Four questions that probes ask: live, started, serving (not about to end), ready (its database answers now)."""
 
 from __future__ import annotations
 
@@ -42,9 +42,18 @@ class Health:
                 self.started = True
         log.info("ready to work")
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether requests are answered here, if only with "not now": what a proxy in front of all replicas asks.
+
+        When the primary is away no replica is ready. A proxy that asked for that would be left without a server: it
+        would turn away lists that can still be shown, and notice the end of the outage later than the replicas do.
+        """
+        return self.started and not self.draining
+
     async def is_ready(self) -> bool:
-        """Whether to send requests here: started, not about to end, and the database answered within half a second."""
-        if self.draining or not self.started:
+        """Whether everything works from here: serving, and the database answered within half a second."""
+        if not self.is_serving:
             return False
         async with self._checking:
             if time.monotonic() - self._checked_s > FRESH_S:

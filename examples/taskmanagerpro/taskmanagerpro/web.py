@@ -50,6 +50,7 @@ class Api:
             Route("/audit/tasks", self.audit, methods=["GET"]),
             Route("/health/live", self.live, methods=["GET"]),
             Route("/health/startup", self.startup, methods=["GET"]),
+            Route("/health/serving", self.serving, methods=["GET"]),
             Route("/health/ready", self.ready, methods=["GET"]),
         ]
 
@@ -122,8 +123,12 @@ class Api:
         """`GET /health/startup`: the schema has been there once."""
         return answer({"started": self._health.started}, 200 if self._health.started else 503)
 
+    async def serving(self, _request: Request) -> Response:
+        """`GET /health/serving`: send requests here; they get the best answer that there is."""
+        return answer({"serving": self._health.is_serving}, 200 if self._health.is_serving else 503)
+
     async def ready(self, _request: Request) -> Response:
-        """`GET /health/ready`: send requests here."""
+        """`GET /health/ready`: everything works from here."""
         ready = await self._health.is_ready()
         return answer({"ready": ready}, 200 if ready else 503)
 
