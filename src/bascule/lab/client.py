@@ -1,0 +1,282 @@
+"""The client through which everybody acts on a lab. Its calls block, are bounded in time, and may come from any thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from bascule.chaos.platform import ProcessView
+from bascule.engines.protocols import Launch
+from bascule.kernel.errors import LabError
+from bascule.lab import mark
+from bascule.lab import protocol as say
+from bascule.lab.channel import Channel
+from bascule.lab.protocol import Completed, WorldStatus
+
+T = TypeVar("T")
+END_LIMIT_S = 10.0
+_POLL_S = 0.005
+
+
+class LabClient:
+    """Acts on one lab: the platform on which faults are injected, and the means to run programs there.
+
+    Args:
+        directory: The lab's.
+        record: What `lab.json` says.
+        owner: The owner's socket: only the client that made the lab has it. The lab ends with it, unless `keep` was said.
+        keeper: The keeper's pid, if it is our child.
+    """
+
+    def __init__(
+        self, directory: Path, record: say.LabRecord, owner: socket.socket | None = None, keeper: int = 0
+    ) -> None:
+        self.directory = directory
+        self.record = record
+        self.plan = record.plan
+        self._owner = owner
+        self._keeper = keeper
+        self._channel = Channel(directory)
+
+    def _do(self, request: say.Request, kind: type[T], *, within_s: float = 0.0) -> T:
+        value, _ = self._channel.call(request, within_s=within_s)
+        return msgspec.json.decode(value, type=kind)
+
+    # -- the platform
+
+    def capabilities(self) -> frozenset[str]:
+        """`process`, `host` and `network` faults in namespaces; on loopback `process` alone."""
+        if self.record.isolation == "namespaces":
+            return frozenset({"process", "host", "network"})
+        return frozenset({"process"})
+
+    def hosts(self, *, zone: str = "", region: str = "") -> tuple[str, ...]:
+        """The hosts of a zone, of a region, or all; those of clients and probes included."""
+        return tuple(host.name for host in self.plan.hosts if zone in {"", host.zone} and region in {"", host.region})
+
+    def members(self, host: str) -> tuple[str, ...]:
+        """Names of the members that were launched on a host."""
+        return tuple(member.name for member in self.status().members if member.host == host)
+
+    def host_of(self, member: str) -> str:
+        """The host on which a member was launched.
+
+        Raises:
+            LabError: There is no such member.
+        """
+        for known in self.status().members:
+            if known.name == member:
+                return known.host
+        raise LabError(f"no member is called {member!r}", where=str(self.directory))
+
+    def processes(self, member: str) -> tuple[ProcessView, ...]:
+        """Every live process of a member's tree, orphans and daemons included, main process first."""
+        return self._do(say.Processes(member=member), tuple[ProcessView, ...])
+
+    def kill(self, member: str, *, command: str = "") -> tuple[int, ...]:
+        """SIGKILL the member's whole tree, or the topmost process of it whose command is `command`, alone."""
+        return self._do(say.Kill(member=member, command=command), tuple[int, ...])
+
+    def freeze(self, member: str) -> tuple[int, ...]:
+        """SIGSTOP the member's whole tree; every thread of it is stopped when this returns."""
+        return self._do(say.Freeze(member=member), tuple[int, ...])
+
+    def thaw(self, member: str) -> None:
+        """SIGCONT the member's whole tree."""
+        self._do(say.Thaw(member=member), type(None))
+
+    def start(self, member: str) -> None:
+        """Start the member again, as it was launched, if its main process is down."""
+        self._do(say.StartMember(member=member), type(None))
+
+    def power_off(self, hosts: tuple[str, ...]) -> None:
+        """Cut the hosts' wires, then SIGKILL everything on them. Nobody gets a farewell packet."""
+        self._do(say.PowerOff(hosts=tuple(hosts)), type(None))
+
+    def power_on(self, hosts: tuple[str, ...]) -> None:
+        """Plug the wires in again and start the hosts' members."""
+        self._do(say.PowerOn(hosts=tuple(hosts)), type(None))
+
+    def partition(self, hosts: tuple[str, ...]) -> None:
+        """Cut every path between these hosts and all others; packets vanish, inside each side everything flows."""
+        self._do(say.Partition(hosts=tuple(hosts)), type(None))
+
+    def heal(self) -> None:
+        """Undo every partition."""
+        self._do(say.Heal(), type(None))
+
+    def reachable(self, source: str, target: str) -> bool:
+        """Whether a datagram sent now from one host arrives at the other within 100 ms plus the line's delay."""
+        return self._do(say.Reachable(source=source, target=target), bool)
+
+    # -- members and other programs
+
+    def launch(self, host: str, member: str, launch: Launch, directory: Path) -> None:
+        """Register a member on a host and start it there, in `directory`. Nothing restarts it but `start` and `power_on`.
+
+        Raises:
+            LabError: It is up already, cannot be started, or the host has no power.
+        """
+        self._do(
+            say.LaunchMember(host=host, member=member, launch=launch, directory=str(directory.absolute())), type(None)
+        )
+
+    def stop(self, member: str, timeout_s: float = 30.0) -> None:
+        """End a member by its stop signal; after `timeout_s` by SIGKILL. Nothing of its tree is left."""
+        self._do(say.StopMember(member=member, timeout_s=timeout_s), type(None), within_s=timeout_s)
+
+    def spawn(
+        self,
+        host: str,
+        name: str,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        output: Path | None = None,
+    ) -> int:
+        """Start an auxiliary process, such as a load client; it dies with the lab. Returns its pid, as the lab numbers it.
+
+        Args:
+            host: Where.
+            name: Unique in the lab; free again once the process has ended.
+            argv: The program and its arguments.
+            environment: Variables beyond the few that every program gets.
+            directory: Where it starts; by default the lab's own directory.
+            output: The file that gets its output and errors; by default `logs/NAME.log`, with times.
+        """
+        request = say.Spawn(
+            host=host,
+            name=name,
+            argv=tuple(argv),
+            environment=dict(environment or {}),
+            directory=str((directory or self.directory).absolute()),
+            output=str(output.absolute()) if output else "",
+        )
+        return self._do(request, int)
+
+    def signal(self, name: str, signal: int) -> None:
+        """Send a signal to the main process of a member or an auxiliary process; one that has ended gets none."""
+        self._do(say.Signal(name=name, number=int(signal)), type(None))
+
+    def wait(self, name: str, timeout_s: float) -> int | None:
+        """The exit code of a program once it has ended; None when it still runs after `timeout_s`."""
+        return self._do(say.Wait(name=name, timeout_s=timeout_s), int | None, within_s=timeout_s)  # type: ignore[arg-type]
+
+    def run(
+        self,
+        host: str,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 60.0,
+        environment: Mapping[str, str] | None = None,
+        input: bytes = b"",  # noqa: A002 - as in subprocess.run
+    ) -> Completed:
+        """Run a command on a host to its end, and collect what it says.
+
+        Raises:
+            LabError: It cannot be started, or did not end in time.
+        """
+        request = say.Run(
+            host=host,
+            argv=tuple(argv),
+            timeout_s=timeout_s,
+            environment=dict(environment or {}),
+            directory=str(self.directory.absolute()),
+            input=input,
+        )
+        return self._do(request, Completed, within_s=timeout_s)
+
+    def dial(self, host: str, port: int, timeout_s: float = 1.0) -> socket.socket:
+        """A TCP connection to a port of a host, made from inside that host: it works through every partition.
+
+        Raises:
+            ConnectionError: Refused, or not answered within `timeout_s`.
+        """
+        _, line = self._channel.call(say.Dial(host=host, port=port, timeout_s=timeout_s), within_s=timeout_s)
+        if line is None:
+            raise LabError("the supervisor sent no connection", where=str(self.directory))
+        line.settimeout(timeout_s)
+        return line
+
+    def set_link(
+        self,
+        source_site: str,
+        target_site: str,
+        *,
+        delay_s: float = 0.0,
+        jitter_s: float = 0.0,
+        loss: float = 0.0,
+        cut: bool = False,
+    ) -> None:
+        """Shape the line from one region (or `outside`) to another, in this direction alone."""
+        request = say.SetLink(
+            source_site=source_site,
+            target_site=target_site,
+            delay_s=delay_s,
+            jitter_s=jitter_s,
+            loss=loss,
+            cut=cut,
+        )
+        self._do(request, type(None))
+
+    # -- the lab itself
+
+    def status(self) -> WorldStatus:
+        """How every host and member is now."""
+        return self._do(say.Status(), WorldStatus)
+
+    def memory_bytes(self) -> int:
+        """Memory of all processes of the lab (PSS: shared pages are counted by shares)."""
+        return self._do(say.Memory(), int)
+
+    def keep(self) -> None:
+        """Let the lab live on when its owner ends, until `down`."""
+        self._do(say.Keep(), type(None))
+
+    def down(self) -> None:
+        """End the lab: nothing of it runs when this returns. A lab that is down already stays so.
+
+        Raises:
+            LabError: It did not end in time.
+        """
+        if mark.is_held(self.directory):
+            with contextlib.suppress(LabError):  # if it does not listen, it is ended the hard way
+                self._do(say.Down(), type(None))
+            self.close()
+            self._await_end()
+        self.close()
+
+    def _await_end(self) -> None:
+        deadline_s = time.monotonic() + END_LIMIT_S
+        killed = False
+        while mark.is_held(self.directory):
+            left_s = deadline_s - time.monotonic()
+            if left_s < END_LIMIT_S / 2 and not killed:
+                mark.kill_keeper(self.record)
+                killed = True
+            if left_s < 0:
+                raise LabError("the lab does not end", where=str(self.directory), hint=f"kill -9 {self.record.pid}")
+            time.sleep(_POLL_S)
+
+    def close(self) -> None:
+        """Let go of the lab. If this client made it and nobody said `keep`, the lab ends."""
+        self._channel.close()
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.close()
+        self._reap()
+
+    def _reap(self) -> None:
+        """Take note of the keeper's end, so that it does not stay a zombie of ours."""
+        if self._keeper:
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(self._keeper, os.WNOHANG)[0]:
+                    self._keeper = 0

@@ -1,0 +1,276 @@
+"""The lab's network: hosts and routers as network namespaces, zones as bridges, and how they are cut and joined again.
+
+A region is one router namespace. Each of its zones is a bridge there, which bears the zone's `.1`; a host is a namespace
+behind a veth whose outer end is a port of that bridge. Regions meet over the WAN: each router has a leg whose outer end
+lies in the world's own namespace, where the WAN switch reads and writes frames. Nothing has a name in the file system:
+namespaces live as long as a process or a descriptor of the supervisor holds them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bascule.lab import ethtool, netlink, syscalls
+from bascule.lab.islands import DARK_TABLE, MAINLAND, Dark, Entry, Far, From, Near, entries, islands, table_of
+from bascule.lab.netlink import End, Netlink, Request
+from bascule.lab.plan import LabPlan
+
+WAN_NETWORK = 255
+_ISLAND_RULE, _DARK_RULE = 100, 200
+_WAN_LEG, _ETH0 = 2, 2
+_PORTS = 1_000_000
+_ALL_FRAMES = 3
+_IGNORE_OUTGOING = 23
+_SOL_PACKET = 263
+_ROUTER_SETTINGS = {
+    "ipv4/ip_forward": "1",
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/default/rp_filter": "0",
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
+}
+_HOST_SETTINGS = {"ipv4/ip_unprivileged_port_start": "0", "ipv4/ping_group_range": "{group} {group}"}
+_SETTINGS = {"ipv6/conf/default/disable_ipv6": "1"}
+
+
+def wan_mac(site: int) -> str:
+    """The MAC address of a site's WAN leg: the switch finds the target of a frame in its last byte."""
+    return f"02:ba:03:00:00:{site:02x}"
+
+
+def _mac(kind: int, number: int) -> str:
+    return f"02:ba:{kind:02x}:00:{number >> 8:02x}:{number & 255:02x}"
+
+
+class Fabric:
+    """The network of one lab. Invariant: between calls the calling thread stands in the world's own namespace."""
+
+    def __init__(self, plan: LabPlan) -> None:
+        self.plan = plan
+        self.sites = tuple(dict.fromkeys(zone.region for zone in plan.zones))
+        self._prefix = plan.zones[0].subnet.rsplit(".", 1)[0]
+        self._zone_number = {zone.name: number for number, zone in enumerate(plan.zones, 1)}
+        self._port = {host.name: _PORTS + number for number, host in enumerate(plan.hosts)}
+        self._home = _this_namespace()
+        self._hosts: dict[str, int] = {}
+        self._regions: dict[str, int] = {}
+        self._routers: dict[str, Netlink] = {}
+        self._island_bridges: set[tuple[str, int]] = set()
+        self._cuts: list[frozenset[str]] = []
+        self._where: dict[str, int] = islands(self._port, ())
+        self._entries: dict[str, frozenset[Entry]] = dict.fromkeys(self.sites, frozenset())
+
+    def build(self) -> None:
+        """Make every namespace, bridge, wire, address and route.
+
+        Raises:
+            OSError: The kernel refused; the message names what.
+        """
+        self._configure(_SETTINGS)
+        home = Netlink()
+        home.execute([netlink.switch(netlink.LOOPBACK_INDEX, up=True)])
+        home.close()
+        for site in self.sites:
+            self._build_router(site)
+        for host in self.plan.hosts:
+            self._hosts[host.name] = self._new_namespace(_SETTINGS | _HOST_SETTINGS)
+        for site in self.sites:
+            self._wire_hosts(site)
+        for host in self.plan.hosts:
+            self._address_host(host.name, host.address)
+
+    def wan_sockets(self) -> dict[str, socket.socket]:
+        """A packet socket at the outer end of each site's WAN leg: whoever holds them is the WAN."""
+        found: dict[str, socket.socket] = {}
+        for number, site in enumerate(self.sites, 1):
+            outer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+            outer.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+            outer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 2**20)
+            outer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 2**20)
+            outer.bind((f"w{number}", _ALL_FRAMES))
+            found[site] = outer
+        return found
+
+    def namespace(self, host: str) -> int:
+        """A descriptor of the host's network namespace, for `syscalls.setns`; of the world's own for the empty name."""
+        return self._hosts[host] if host else self._home
+
+    @contextmanager
+    def inside(self, host: str) -> Iterator[None]:
+        """Stand in the host's network for the length of a `with` block: a socket that is made there stays there."""
+        syscalls.setns(self._hosts[host])
+        try:
+            yield
+        finally:
+            syscalls.setns(self._home)
+
+    def island(self, host: str) -> int:
+        """The island on which a host is now; 0 unless a partition has it."""
+        return self._where[host]
+
+    def partition(self, hosts: frozenset[str]) -> None:
+        """Cut every path between these hosts and all others. Frames and packets vanish; inside each side all flows."""
+        if hosts not in self._cuts:
+            self._settle([*self._cuts, hosts])
+
+    def heal(self) -> None:
+        """Undo every partition."""
+        self._settle([])
+
+    def unplug(self, hosts: Sequence[str]) -> None:
+        """Cut the wires of these hosts."""
+        self._switch(hosts, up=False)
+
+    def plug(self, hosts: Sequence[str]) -> None:
+        """Join the wires of these hosts again."""
+        self._switch(hosts, up=True)
+
+    def _switch(self, hosts: Sequence[str], *, up: bool) -> None:
+        by_region: dict[str, list[Request]] = {}
+        for name in hosts:
+            request = netlink.switch(self._port[name], up=up)
+            by_region.setdefault(self.plan.host(name).region, []).append(request)
+        for region, requests in by_region.items():
+            self._routers[region].execute(requests)
+
+    def _settle(self, cuts: list[frozenset[str]]) -> None:
+        where = islands(self._port, cuts)
+        for region in self.sites:
+            wanted = entries(self.plan, region, where)
+            requests = self._new_bridges(region, where)
+            requests += [self._request(entry) for entry in wanted - self._entries[region]]
+            requests += [
+                netlink.plug(self._port[host.name], self._bridge(host.zone, where[host.name]))
+                for host in self.plan.hosts
+                if host.region == region and where[host.name] != self._where[host.name]
+            ]
+            requests += [self._undo(entry) for entry in self._entries[region] - wanted]
+            self._routers[region].execute(requests)
+            self._entries[region] = wanted
+        self._cuts, self._where = cuts, where
+
+    def _new_bridges(self, region: str, where: dict[str, int]) -> list[Request]:
+        requests: list[Request] = []
+        for host in self.plan.hosts:
+            key = (host.zone, where[host.name])
+            if host.region == region and key[1] != MAINLAND and key not in self._island_bridges:
+                requests += self._make_bridge(*key)
+                self._island_bridges.add(key)
+        return requests
+
+    def _bridge(self, zone: str, island: int = MAINLAND) -> int:
+        return 1000 * (island + 1) + self._zone_number[zone]
+
+    def _make_bridge(self, zone: str, island: int = MAINLAND) -> list[Request]:
+        number = self._zone_number[zone]
+        index = self._bridge(zone, island)
+        # Every island has the same gateway at the same MAC address: hosts need not learn it anew.
+        name = f"zone{number}" if island == MAINLAND else f"zone{number}i{island}"
+        length = 24 if island == MAINLAND else 32
+        gateway = f"{self.plan.zones[number - 1].subnet}.1"
+        return [netlink.bridge(index, name, _mac(0, number)), netlink.address(index, gateway, length)]
+
+    def _request(self, entry: Entry) -> Request:
+        match entry:
+            case Dark(target, table):
+                return netlink.blackhole(target, table=table)
+            case From(source, table):
+                return netlink.rule(_ISLAND_RULE, table, source=source)
+            case Near(address, zone, island):
+                return netlink.route(f"{address}/32", self._bridge(zone, island), table=table_of(island))
+            case Far(address, region, island):
+                return netlink.route(f"{address}/32", _WAN_LEG, via=self._wan_address(region), table=table_of(island))
+
+    def _undo(self, entry: Entry) -> Request:
+        match entry:
+            case Dark(target, table):
+                return netlink.unroute(target, table=table, silent=True)
+            case From(source, table):
+                return netlink.rule(_ISLAND_RULE, table, source=source, remove=True)
+            case Near(address=address, island=island) | Far(address=address, island=island):
+                return netlink.unroute(f"{address}/32", table=table_of(island), silent=False)
+
+    def _wan_address(self, site: str) -> str:
+        return f"{self._prefix}.{WAN_NETWORK}.{self.sites.index(site) + 1}"
+
+    def _new_namespace(self, settings: dict[str, str]) -> int:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        try:
+            self._configure(settings)
+            return _this_namespace()
+        finally:
+            syscalls.setns(self._home)
+
+    def _configure(self, settings: dict[str, str]) -> None:
+        for name, value in settings.items():
+            path = Path("/proc/sys/net") / name
+            if path.exists():  # a kernel without IPv6 has nothing to switch off
+                path.write_text(value.format(group=os.getgid()))
+
+    def _build_router(self, site: str) -> None:
+        number = self.sites.index(site) + 1
+        self._regions[site] = namespace = self._new_namespace(_SETTINGS | _ROUTER_SETTINGS)
+        outer = f"w{number}"
+        leg = End(_WAN_LEG, "wan", wan_mac(number))
+        syscalls.setns(namespace)
+        try:
+            self._routers[site] = router = Netlink()
+            router.execute([netlink.wire(leg, End(10 + number, outer, _mac(4, number), self._home))])
+            ethtool.plain_frames("wan")
+            router.execute(self._router_requests(site))
+        finally:
+            syscalls.setns(self._home)
+        ethtool.plain_frames(outer)
+        home = Netlink()
+        home.execute([netlink.switch(10 + number, up=True)])
+        home.close()
+
+    def _router_requests(self, site: str) -> list[Request]:
+        requests = [
+            netlink.switch(netlink.LOOPBACK_INDEX, up=True),
+            netlink.address(_WAN_LEG, self._wan_address(site), 24),
+            netlink.rule(_DARK_RULE, DARK_TABLE),
+        ]
+        for number, other in enumerate(self.sites, 1):
+            if other != site:
+                requests.append(netlink.neighbour(_WAN_LEG, self._wan_address(other), wan_mac(number)))
+        for zone in self.plan.zones:
+            if zone.region == site:
+                requests += self._make_bridge(zone.name)
+            else:
+                requests.append(netlink.route(f"{zone.subnet}.0/24", _WAN_LEG, via=self._wan_address(zone.region)))
+        return requests
+
+    def _wire_hosts(self, site: str) -> None:
+        self._routers[site].execute(
+            [
+                netlink.wire(
+                    End(self._port[host.name], f"h{number}", _mac(2, number)),
+                    End(_ETH0, "eth0", _mac(1, number), self._hosts[host.name]),
+                    master=self._bridge(host.zone),
+                )
+                for number, host in enumerate(self.plan.hosts)
+                if host.region == site
+            ]
+        )
+
+    def _address_host(self, name: str, address: str) -> None:
+        with self.inside(name):
+            line = Netlink()
+        line.execute(
+            [
+                netlink.switch(netlink.LOOPBACK_INDEX, up=True),
+                netlink.address(_ETH0, address, 24),
+                netlink.switch(_ETH0, up=True),
+                netlink.route("0.0.0.0/0", _ETH0, via=address.rsplit(".", 1)[0] + ".1"),
+            ]
+        )
+        line.close()
+
+
+def _this_namespace() -> int:
+    return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)

@@ -1,0 +1,77 @@
+"""The lab's outermost process: it waits for the supervisor and clears up after it, however that ends.
+
+It stands outside the lab's pid namespace and needs next to no memory. When it dies, the kernel ends the supervisor:
+in namespaces by SIGKILL, and everything inside goes with it; on loopback by SIGTERM, so that the supervisor can end
+what it started. When the supervisor dies on loopback, its orphans become the keeper's, and are killed here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+from bascule.lab import syscalls
+from bascule.lab.names import CONTROL_SOCKET, RECORD
+
+_ROUNDS = 1000
+
+
+def keep(supervisor: int, directory: Path, isolation: str) -> int:
+    """Wait for the supervisor; then nothing of the lab runs, and what is transient is gone. Returns its exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(supervisor, signal.SIGKILL))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    code = 1
+    while True:
+        try:
+            pid, status = os.wait()
+        except ChildProcessError:
+            break
+        if pid == supervisor:
+            code = os.waitstatus_to_exitcode(status)
+            break
+    if isolation == "loopback":
+        kill_children()
+    clear(directory)
+    return code
+
+
+def kill_children() -> None:
+    """SIGKILL every descendant of this process, which adopts orphans, until it has none."""
+    syscalls.adopt_orphans()
+    for _ in range(_ROUNDS):
+        for pid in descendants(os.getpid()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def descendants(ancestor: int) -> Iterable[int]:
+    """The pids of everything below a process."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "stat").read_text(errors="replace")
+            except OSError:
+                continue
+            children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    found: list[int] = []
+    pending = list(children.get(ancestor, ()))
+    while pending:
+        pid = pending.pop()
+        found.append(pid)
+        pending += children.get(pid, ())
+    return found
+
+
+def clear(directory: Path) -> None:
+    """Remove what only a living lab has: its control socket and its record."""
+    for name in (CONTROL_SOCKET, RECORD):
+        (directory / name).unlink(missing_ok=True)

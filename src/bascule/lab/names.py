@@ -1,0 +1,9 @@
+"""Names of the files in a lab's directory. Apart from the protocol, so that the keeper need not load that."""
+
+CONTROL_SOCKET = "control.sock"
+RECORD = "lab.json"
+MARK = ".bascule-lab"
+LOGS = "logs"
+MEMBERS = "members"
+IDENTITY = "identity.json"
+SUPERVISOR_LOG = "supervisor.log"

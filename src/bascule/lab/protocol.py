@@ -1,0 +1,293 @@
+"""The words between a lab's client and its supervisor: one JSON line per request, one per reply, over a UNIX socket."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from bascule.chaos.platform import ProcessState
+from bascule.engines.protocols import Launch
+from bascule.kernel import errors
+from bascule.lab.names import SUPERVISOR_LOG
+from bascule.lab.plan import LabPlan
+
+REQUEST_LIMIT_BYTES = 8 * 2**20
+OUTPUT_LIMIT_BYTES = 4 * 2**20
+REPLY_LIMIT_BYTES = 16 * 2**20
+Isolation = Literal["namespaces", "loopback"]
+
+
+class LabRecord(Struct, frozen=True, kw_only=True):
+    """What `lab.json` says while a lab is up: enough to find it, to join it, and to be sure that it is gone.
+
+    Attributes:
+        identity: Random; the mark that every process of the lab carries in its environment.
+        pid: The keeper's pid, outside; killing it ends the lab.
+        start: The keeper's start time, in the kernel's ticks since boot: pids come again.
+    """
+
+    identity: str
+    pid: int
+    start: int
+    isolation: Isolation
+    uid: int
+    plan: LabPlan
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """The first line that a supervisor hears: what it shall make."""
+
+    identity: str
+    plan: LabPlan
+
+
+class Request(Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
+    """Something that the supervisor is asked to do."""
+
+
+class LaunchMember(Request, tag="launch"):
+    """Register a member and start it."""
+
+    host: str
+    member: str
+    launch: Launch
+    directory: str
+
+
+class StartMember(Request, tag="start"):
+    """Start a member again if it is down."""
+
+    member: str
+
+
+class StopMember(Request, tag="stop"):
+    """End a member by its stop signal; by SIGKILL after the timeout."""
+
+    member: str
+    timeout_s: float
+
+
+class Kill(Request, tag="kill"):
+    """SIGKILL a member's tree, or the topmost process of one command."""
+
+    member: str
+    command: str = ""
+
+
+class Freeze(Request, tag="freeze"):
+    """SIGSTOP a member's tree."""
+
+    member: str
+
+
+class Thaw(Request, tag="thaw"):
+    """SIGCONT a member's tree."""
+
+    member: str
+
+
+class Processes(Request, tag="processes"):
+    """List a member's tree."""
+
+    member: str
+
+
+class Spawn(Request, tag="spawn"):
+    """Start an auxiliary process; without `output`, its output goes into a log of its own."""
+
+    host: str
+    name: str
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    directory: str
+    output: str
+
+
+class Signal(Request, tag="signal"):
+    """Send a signal to an auxiliary process."""
+
+    name: str
+    number: int
+
+
+class Wait(Request, tag="wait"):
+    """Wait until an auxiliary process has ended."""
+
+    name: str
+    timeout_s: float
+
+
+class Run(Request, tag="run"):
+    """Run a command on a host to its end."""
+
+    host: str
+    argv: tuple[str, ...]
+    timeout_s: float
+    environment: dict[str, str]
+    directory: str
+    input: bytes = b""
+
+
+class Dial(Request, tag="dial"):
+    """Connect to a port of a host from inside that host; the descriptor comes with the reply."""
+
+    host: str
+    port: int
+    timeout_s: float
+
+
+class Reachable(Request, tag="reachable"):
+    """Send a datagram from one host to another."""
+
+    source: str
+    target: str
+
+
+class PowerOff(Request, tag="power_off"):
+    """Cut the hosts' wires and kill everything on them."""
+
+    hosts: tuple[str, ...]
+
+
+class PowerOn(Request, tag="power_on"):
+    """Join the hosts' wires and start their members."""
+
+    hosts: tuple[str, ...]
+
+
+class Partition(Request, tag="partition"):
+    """Cut these hosts off from all others."""
+
+    hosts: tuple[str, ...]
+
+
+class Heal(Request, tag="heal"):
+    """Undo every partition."""
+
+
+class SetLink(Request, tag="link"):
+    """Shape the line from one site to another, in this direction alone."""
+
+    source_site: str
+    target_site: str
+    delay_s: float
+    jitter_s: float
+    loss: float
+    cut: bool
+
+
+class Status(Request, tag="status"):
+    """Say how everything is."""
+
+
+class Memory(Request, tag="memory"):
+    """Add up the memory of all processes."""
+
+
+class Keep(Request, tag="keep"):
+    """Live on when the owner ends."""
+
+
+class Down(Request, tag="down"):
+    """End the lab."""
+
+
+Requests = (
+    LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | Processes | Spawn | Signal | Wait | Run | Dial
+    | Reachable | PowerOff | PowerOn | Partition | Heal | SetLink | Status | Memory | Keep | Down
+)  # fmt: skip
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why something was not done: the error's class, and its three parts."""
+
+    kind: str
+    what: str
+    where: str = ""
+    hint: str = ""
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """The failure that stands for an error."""
+        if isinstance(error, errors.BasculeError):
+            return cls(kind=type(error).__name__, what=error.what, where=error.where, hint=error.hint)
+        return cls(kind=type(error).__name__, what=str(error) or type(error).__name__)
+
+    def error(self) -> Exception:
+        """The error that this failure stands for; one that is unknown here becomes a `LabError`."""
+        if self.kind in _PLAIN:
+            return _PLAIN[self.kind](self.what)
+        kind = getattr(errors, self.kind, None)
+        if isinstance(kind, type) and issubclass(kind, errors.BasculeError):
+            return kind(self.what, where=self.where, hint=self.hint)
+        return errors.LabError(f"the supervisor failed: {self.kind}: {self.what}", hint=f"see {SUPERVISOR_LOG}")
+
+
+class NoAnswerError(ConnectionError, TimeoutError):
+    """A connection was not answered in time."""
+
+
+_PLAIN: dict[str, type[OSError]] = {
+    "ConnectionRefusedError": ConnectionRefusedError,
+    "ConnectionResetError": ConnectionResetError,
+    "NoAnswerError": NoAnswerError,
+}
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """The answer to one request: a value, or why not."""
+
+    value: msgspec.Raw = field(default_factory=lambda: msgspec.Raw(b"null"))
+    failure: Failure | None = None
+
+
+class Completed(Struct, frozen=True, kw_only=True):
+    """How a command ended. A negative exit code is the signal that ended it; output beyond 4 MiB is left out."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class HostStatus(Struct, frozen=True, kw_only=True):
+    """One host: whether it has power, and its island (0: not cut off)."""
+
+    name: str
+    address: str
+    powered: bool
+    island: int
+
+
+class MemberStatus(Struct, frozen=True, kw_only=True):
+    """One member.
+
+    Attributes:
+        pid: Of its main process; 0 when that is down.
+        restarts: How often it was started again.
+        exit_code: How its main process last ended; None when it never did.
+        since_s: Monotonic seconds of its last start or end.
+    """
+
+    name: str
+    host: str
+    state: ProcessState
+    pid: int
+    restarts: int
+    exit_code: int | None
+    since_s: float
+
+
+class WorldStatus(Struct, frozen=True, kw_only=True):
+    """The whole lab at one moment."""
+
+    isolation: Isolation
+    kept: bool
+    hosts: tuple[HostStatus, ...]
+    members: tuple[MemberStatus, ...]
+
+
+def line(message: Struct) -> bytes:
+    """A message as one line."""
+    return msgspec.json.encode(message) + b"\n"
