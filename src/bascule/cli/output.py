@@ -31,8 +31,11 @@ def print_json(value: object) -> None:
 
 
 def emit(value: object, *, as_json: bool, text: RenderableType) -> None:
-    """Print the result of a command: `value` as JSON for machines, or `text` for people."""
+    """Print the result of a command: `value` as JSON for machines, or `text` for people.
+
+    A plain string is never broken into lines: what follows in a pipe can rely on its line ends.
+    """
     if as_json:
         print_json(value)
     else:
-        terminal(out=True).print(text)
+        terminal(out=True).print(text, soft_wrap=isinstance(text, str))
