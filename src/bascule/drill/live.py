@@ -106,13 +106,14 @@ class LiveView:
     """Shows the latest state between `with` and its end: a screen on a terminal, lines elsewhere, or nothing.
 
     Args:
-        console: Where to; its own kind (terminal or not) decides the mode unless one is given.
-        mode: `off` for `--json` and `--quiet`.
+        console: Where to; standard error when none is given. On a terminal it gets a screen, else lines.
+        enabled: False for `--json` and `--quiet`.
     """
 
-    def __init__(self, console: Console, mode: Mode | None = None) -> None:
-        self._console = console
-        self.mode: Mode = mode or ("screen" if console.is_terminal and not console.is_dumb_terminal else "lines")
+    def __init__(self, console: Console | None = None, *, enabled: bool = True) -> None:
+        self._console = console or Console(stderr=True)
+        screen = self._console.is_terminal and not self._console.is_dumb_terminal
+        self.mode: Mode = "off" if not enabled else "screen" if screen else "lines"
         self._live: Live | None = None
         self._written: LiveState | None = None
         self._events_said: set[LiveEvent] = set()

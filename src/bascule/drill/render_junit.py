@@ -87,7 +87,7 @@ def _promises(trial: Trial, suffix: str) -> Iterator[Case]:
 
 def _said(measure: Measure) -> str:
     value = " ".join(part for part in (value_text(measure), resolution_text(measure)) if part)
-    return f"{measure.title.strip()}: measured {value}, promised {objective_text(measure)}"
+    return f"{measure.title}: measured {value}, promised {objective_text(measure)}"
 
 
 def _count(element: ET.Element, cases: Sequence[Case]) -> None:

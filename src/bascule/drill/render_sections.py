@@ -12,6 +12,7 @@ from bascule.drill.render_terminal import probability_text, quantiles_text, rto_
 from bascule.drill.render_timeline import Entry, entries, fault_at_s
 from bascule.drill.render_topology import topology
 from bascule.drill.render_words import (
+    PART_NAMES,
     clean,
     headline,
     number_text,
@@ -28,7 +29,6 @@ from bascule.drill.report import Machine, Report, Statistic, Trial
 from bascule.measure.verdict import Measure
 
 MANY_EVENTS = 40
-_PARTS = {"detection", "failover", "client", "client_recovery"}
 _SIGNS = {"PASS": "✔", "FAIL": "✘", "INVALID": "?", "ABORTED": "■", "SKIPPED": "-", "not judged": "?"}
 
 
@@ -150,10 +150,10 @@ def _measure(measure: Measure) -> str:
     result = result_text(measure)
     tone = result.replace("not judged", "open")
     said = f'<span class="result {tone}">{_SIGNS[result]} {result}</span>' if result else ""
-    part = " class=part" if measure.name in _PARTS else ""
+    part = " class=part" if measure.name in PART_NAMES else ""
     resolution = f"<span class=resolution>{text(resolution_text(measure))}</span>"
     return (
-        f'<tr class="promised {tone}"><th scope=row{part}>{text(measure.title.strip())}</th>'
+        f'<tr class="promised {tone}"><th scope=row{part}>{text(measure.title)}</th>'
         f"<td class=number><span class=value>{text(value_text(measure))}</span> {resolution}</td>"
         f"<td class=number>{text(objective_text(measure))}</td>"
         f"<td>{said}</td><td class=quiet>{text(measure.note)}</td></tr>"

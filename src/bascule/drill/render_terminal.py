@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bascule.drill.render_words import (
+    PART_NAMES,
     clean,
     headline,
     number_text,
@@ -139,7 +140,7 @@ def _cells(measure: Measure) -> tuple[Text, Text, str, Text, Text]:
     if resolution:
         value.append(f" {resolution}", style="dim not bold")
     return (
-        Text(clean(measure.title)),
+        Text(("  " if measure.name in PART_NAMES else "") + clean(measure.title)),
         value,
         objective_text(measure),
         Text(SIGNS[result], style=STYLES.get(result, "")),

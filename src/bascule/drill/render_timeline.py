@@ -79,11 +79,12 @@ def entries(trial: Trial) -> tuple[Entry, ...]:
     found: list[Entry] = []
     number = 0
     for at_s, mark in sorted(moments, key=lambda moment: moment[0]):
-        named = _NAMED.match(mark.text) if mark.kind == "instant" else None
-        number += named is None
+        named = _NAMED.match(mark.text) if mark.kind in {"instant", "fault"} else None
+        is_instant = named is not None and mark.kind == "instant"
+        number += not is_instant
         found.append(
             Entry(
-                label=named["name"] if named else str(number),
+                label=named["name"] if named and is_instant else str(number),
                 at_s=at_s,
                 shown_s=at_s - (zero_s or 0.0),
                 kind=clean(mark.kind),
@@ -142,10 +143,11 @@ def _together(group: Sequence[Entry]) -> str:
 
 def _instants(trial: Trial, zero_s: float | None) -> tuple[Mark, ...]:
     instants = trial.verdict.instants
-    if instants is None or zero_s is None or any(mark.kind == "instant" for mark in trial.marks):
+    if instants is None or zero_s is None:
         return ()
+    told = {named["name"] for mark in trial.marks if mark.kind == "instant" and (named := _NAMED.match(mark.text))}
     return tuple(
         Mark(at_s=at_s - instants.t0_s + zero_s, kind="instant", text=f"{name} {text}")
         for name, text, at_s in instant_texts(instants)
-        if name != "heal"
+        if name != "heal" and name not in told
     )

@@ -17,7 +17,8 @@ UNMEASURED = "—"
 MOST_DECIMALS = 6
 _DECIMALS = {"s": 2, "%": 2, "ms": 1, "writes": 0, "count": 0}
 _SINGULAR = {"writes": "write", "reads": "read", "operations": "operation"}
-_IN_HEADLINE = {"rto", "rpo_writes", "rpo_s", "rpo_time", "lost", "lost_writes"}
+_IN_HEADLINE = {"rto", "rpo_writes", "rpo_s", "rpo_time", "lost_after_fault"}
+PART_NAMES = frozenset({"detection", "failover", "client_recovery"})
 _LINE_ENDS = "\n\r\t\u2028\u2029"
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -146,7 +147,7 @@ def part_texts(verdict: Verdict) -> tuple[str, tuple[tuple[Part, str], ...]]:
     if not found:
         return "", ()
     rto = measure_named(verdict, "rto")
-    decimals = 2 if rto is None else max(2, _honest_decimals(rto))
+    decimals = 2 if rto is None else _honest_decimals(rto)
     ends = [round(part.start_s + part.seconds, decimals) for part in found]
     begins = [0.0, *ends[:-1]]
     texts = [f"{end - begin:.{decimals}f} s" for begin, end in zip(begins, ends, strict=True)]
@@ -196,6 +197,8 @@ def _decimals(value: float | None, unit: str, resolution: float | None) -> int:
         decimals = _DECIMALS[unit]
         if unit == "s" and resolution:
             decimals = max(1, min(3, math.ceil(-math.log10(resolution))))
+        elif unit == "s" and 0 < abs(value) < 1:
+            decimals = max(decimals, min(4, 2 - math.floor(math.log10(abs(value)))))
         if unit == "%" and 99 < value < 100:  # what counts is the distance to 100
             decimals = min(MOST_DECIMALS, max(decimals, 1 - math.floor(math.log10(100 - value))))
     else:

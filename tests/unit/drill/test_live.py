@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
-from bascule.drill.live import LiveEvent, LiveMember, LiveState, LiveView, Mode, due, frame, line, sparkline
+from bascule.drill.live import LiveEvent, LiveMember, LiveState, LiveView, due, frame, line, sparkline
 
 STATE = LiveState(
     phase="recovering",
@@ -84,9 +84,9 @@ def test_a_log_gets_a_line_for_a_phase_and_every_five_seconds() -> None:
     assert due(STATE, replace(STATE, trial_number=3))
 
 
-def view_of(mode: Mode | None, *states: LiveState, terminal: bool = False) -> str:
+def view_of(*states: LiveState, terminal: bool = False, enabled: bool = True) -> str:
     out = StringIO()
-    with LiveView(Console(file=out, width=80, force_terminal=terminal, legacy_windows=False), mode) as view:
+    with LiveView(Console(file=out, width=80, force_terminal=terminal, legacy_windows=False), enabled=enabled) as view:
         for state in states:
             view.update(state)
     return out.getvalue()
@@ -94,17 +94,17 @@ def view_of(mode: Mode | None, *states: LiveState, terminal: bool = False) -> st
 
 def test_outside_a_terminal_only_what_is_new_is_written() -> None:
     state = replace(STATE, events=(LiveEvent(at_s=1.0, text="[red]killed\x1b[2J"),))
-    text = view_of(None, state, state, replace(state, phase="healing"))
+    text = view_of(state, state, replace(state, phase="healing"))
     assert "\x1b" not in text
     assert [one.split()[0] for one in text.splitlines()] == ["[red]killed", "41.2", "41.2"]
 
 
 def test_off_writes_nothing() -> None:
-    assert view_of("off", STATE) == ""
+    assert view_of(STATE, enabled=False) == ""
 
 
 def test_on_a_terminal_the_screen_is_given_back() -> None:
-    text = view_of(None, STATE, terminal=True)
+    text = view_of(STATE, terminal=True)
     assert "member-3" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 

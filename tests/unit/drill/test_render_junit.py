@@ -25,7 +25,7 @@ def test_there_is_a_suite_for_each_experiment_and_a_case_for_each_promise(root: 
     ]  # fmt: skip
     names = [case.get("name") for case in suite(root, "primary-kill").iter("testcase")]
     assert names == [
-        "verdict", "rto", "rpo_writes", "rpo_time", "split_brain", "lost_writes", "duplicated_writes",
+        "verdict", "rto", "rpo_writes", "rpo_time", "split_brain", "lost_after_fault", "duplicated",
     ]  # fmt: skip
 
 

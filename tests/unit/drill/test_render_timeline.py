@@ -34,7 +34,16 @@ def test_instants_that_are_marks_already_are_not_told_twice(sample_report: Repor
     trial = sample_report.trials[1]
     marks = (*trial.marks, Mark(at_s=30.8, kind="instant", text="t4: stable again"))
     found = [entry for entry in entries(replace(trial, marks=marks)) if entry.kind == "instant"]
-    assert [(entry.label, entry.text) for entry in found] == [("t4", "stable again")]
+    assert [entry.label for entry in found] == ["t0", "t1", "t2", "t3", "t4", "t5"]
+    assert found[4].text == "stable again"
+
+
+def test_a_fault_that_names_t0_stays_an_event_beside_the_instant(sample_report: Report) -> None:
+    mark = Mark(at_s=10.184, kind="fault", text="t0: the drill killed m")
+    found = entries(replace(sample_report.trials[1], started_s=None, marks=(mark,)))
+    assert [(entry.label, entry.text) for entry in found][:2] == [
+        ("t0", "the fault is witnessed active"), ("1", "the drill killed m"),
+    ]  # fmt: skip
 
 
 def test_events_are_numbered_in_time_order_and_the_drill_has_the_first_lane() -> None:

@@ -37,6 +37,7 @@ def named(report: Report, experiment: str) -> Trial:
         (20.6199, "s", "20.62 s"),
         (0.0, "s", "0.00 s"),
         (0.0004, "s", "0.0004 s"),
+        (0.01182, "s", "0.0118 s"),
         (0, "writes", "0 writes"),
         (1, "writes", "1 write"),
         (1729, "writes", "1,729 writes"),
@@ -75,7 +76,7 @@ def test_a_resolution_stands_beside_a_value_only() -> None:
         (a_measure(30.004, objective=30, met=False), "30.004 s"),
         (a_measure(29.9999, objective=30, met=True), "30.00 s"),
         (a_measure(99.9496, "%", objective=99.95, bound="at least", met=False), "99.9496 %"),
-        (a_measure(0.001, "s", objective=0, met=False), "0.001 s"),
+        (a_measure(0.001, "s", objective=0, met=False), "0.0010 s"),
     ],
 )
 def test_a_failed_value_never_reads_as_if_it_had_passed(measure: Measure, text: str) -> None:
