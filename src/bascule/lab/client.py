@@ -1,4 +1,4 @@
-"""The client through which everybody acts on a lab. Its calls block, are bounded in time, and may come from any thread."""
+"""The client through which everybody acts on a lab. Calls block, are bounded in time, and may come from any thread."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LabClient:
     Args:
         directory: The lab's.
         record: What `lab.json` says.
-        owner: The owner's socket: only the client that made the lab has it. The lab ends with it, unless `keep` was said.
+        owner: The owner's socket: only who made the lab has it. The lab ends with it, unless `keep` was said.
         keeper: The keeper's pid, if it is our child.
     """
 
@@ -105,7 +105,7 @@ class LabClient:
         self._do(say.PowerOn(hosts=tuple(hosts)), type(None))
 
     def partition(self, hosts: tuple[str, ...]) -> None:
-        """Cut every path between these hosts and all others; packets vanish, inside each side everything flows."""
+        """Cut every path between these hosts and all others: packets vanish. Inside each side all flows."""
         self._do(say.Partition(hosts=tuple(hosts)), type(None))
 
     def heal(self) -> None:
@@ -119,7 +119,7 @@ class LabClient:
     # -- members and other programs
 
     def launch(self, host: str, member: str, launch: Launch, directory: Path) -> None:
-        """Register a member on a host and start it there, in `directory`. Nothing restarts it but `start` and `power_on`.
+        """Register a member and start it, in `directory`. Nothing restarts it but `start` and `power_on`.
 
         Raises:
             LabError: It is up already, cannot be started, or the host has no power.
@@ -142,7 +142,7 @@ class LabClient:
         directory: Path | None = None,
         output: Path | None = None,
     ) -> int:
-        """Start an auxiliary process, such as a load client; it dies with the lab. Returns its pid, as the lab numbers it.
+        """Start an auxiliary process, such as a load client; it dies with the lab. Returns its pid in the lab.
 
         Args:
             host: Where.

@@ -1,4 +1,4 @@
-"""Turns off what a network card would do for the kernel, so that frames on a wire are whole and have their checksums."""
+"""Turns off what a network card would do for the kernel: frames on a wire are then whole, checksums included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts still reach each other when partitions are laid over one another, and what each router must then do. Pure.
+"""Which hosts still reach each other when partitions lie over one another, and what each router must do. Pure.
 
 Hosts that no partition told apart form an island; island 0 is what lies outside of every partition. Inside a zone an
 island has a bridge of its own. Between zones, a router looks packets up by where they come from: island 0 sees

@@ -38,7 +38,7 @@ def inner_id(outer: int) -> int:
 
 
 def enter() -> None:
-    """Move this process into new user, mount, network, IPC and (for its children) pid namespaces, with all capabilities.
+    """Move this process into new user, mount, network, IPC and (for its children) pid namespaces, fully capable.
 
     Raises:
         OSError: The machine forbids it; see `reason`.

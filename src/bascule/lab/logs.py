@@ -49,7 +49,7 @@ class Lines:
 
 
 class LogCopier:
-    """Reads one pipe until its last writer is gone. A full disk loses lines, and the log says how many; never the member."""
+    """Reads one pipe until its last writer is gone. A full disk loses lines, and the log says how many."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, pipe: int, path: Path, ended: Callable[[LogCopier], None]

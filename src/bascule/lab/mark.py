@@ -72,7 +72,7 @@ def kill_keeper(lab: LabRecord) -> None:
 
 def marked(identity: str) -> Iterator[int]:
     """The pids of every process of ours that carries a lab's mark."""
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names alone
         if name.isdigit() and processes.environment(int(name)).get(LAB_MARK) == identity:
             row = processes.row(int(name))
             if row is not None and row.lives:

@@ -14,7 +14,7 @@ from bascule.kernel.errors import LabError
 from bascule.lab import processes, spawning
 from bascule.lab.logs import LogCopier
 from bascule.lab.names import LOGS
-from bascule.lab.ownership import Clue, Key, Owner, Row, owners, topmost
+from bascule.lab.ownership import Clue, Key, Owner, Row, below, owners, topmost
 from bascule.lab.protocol import MemberStatus
 from bascule.lab.spawning import Order
 
@@ -22,7 +22,7 @@ KILL_LIMIT_S = 5.0
 FREEZE_LIMIT_S = 3.0
 _POLL_S = 0.002
 
-Namespaces = Callable[[str], int | None]
+Namespaces = Callable[[str], int]
 
 
 class Program:
@@ -52,15 +52,14 @@ class Members:
     Args:
         directory: The lab's.
         identity: The lab's mark.
-        namespace: The network namespace of a host; None where hosts have none.
-        mortal: Whether a program must be told to die with the supervisor.
+        namespace: The network namespace of each host; None where hosts have none. Then there is no pid namespace
+            either: programs must be told to die with the supervisor, and only its descendants are looked at.
     """
 
-    def __init__(self, directory: Path, identity: str, namespace: Namespaces, *, mortal: bool) -> None:
+    def __init__(self, directory: Path, identity: str, namespace: Namespaces | None) -> None:
         self._directory = directory
         self._identity = identity
         self._namespace = namespace
-        self._mortal = mortal
         self._programs: dict[str, Program] = {}
         self._by_pid: dict[int, Program] = {}
         self._known: dict[Key, str] = {}
@@ -73,10 +72,8 @@ class Members:
 
     def name_hosts(self, hosts: Iterable[str]) -> None:
         """Learn by which number the kernel knows each host's network: the clue that a process cannot shed."""
-        for host in hosts:
-            descriptor = self._namespace(host)
-            if descriptor is not None:
-                self._host_numbers[os.fstat(descriptor).st_ino] = host
+        if self._namespace is not None:
+            self._host_numbers = {os.fstat(self._namespace(host)).st_ino: host for host in hosts}
 
     def register(self, program: Program) -> None:
         """Add a program, in place of one of the same name that is down.
@@ -117,8 +114,8 @@ class Members:
                     argv=program.argv,
                     environment=spawning.environment(name, self._identity, program.environment),
                     directory=program.owner.directory,
-                    namespace=self._namespace(program.owner.host),
-                    mortal=self._mortal,
+                    namespace=self._namespace(program.owner.host) if self._namespace else None,
+                    mortal=self._namespace is None,
                     stdin=self._null if stdin is None else stdin,
                     stdout=stdout,
                     stderr=stderr,
@@ -192,6 +189,8 @@ class Members:
 
     def _scan(self) -> tuple[dict[int, Row], dict[int, str]]:
         rows = processes.table()
+        if self._namespace is None:
+            rows = below(rows, os.getpid())
         programs = {name: program.owner for name, program in self._programs.items()}
         return rows, owners(rows, self._known, programs, self._look)
 

@@ -38,9 +38,9 @@ _TIMEOUT_S = 5.0
 
 
 class Request:
-    """One encoded request. `about` names it in an error; `tolerated` are error numbers that mean it was done already."""
+    """One encoded request. `about` names it in an error; `tolerated` error numbers mean that it was done already."""
 
-    def __init__(self, about: str, kind: int, flags: int, message: Any, tolerated: Sequence[int] = ()) -> None:  # noqa: ANN401 - pyroute2 has no types
+    def __init__(self, about: str, kind: int, flags: int, message: Any, tolerated: Sequence[int] = ()) -> None:  # noqa: ANN401 - untyped
         self.about = about
         self.tolerated = frozenset(tolerated)
         message["header"] = {"type": kind, "flags": _REQUEST | _ACK | flags, "sequence_number": 0, "pid": 0}
@@ -58,7 +58,7 @@ def _link(index: int, attributes: list[Any], *, up: bool | None) -> Any:  # noqa
 
 
 def bridge(index: int, name: str, mac: str) -> Request:
-    """Make a bridge, up, without spanning tree and without multicast snooping: every frame passes from the first one on."""
+    """Make a bridge, up, without spanning tree or multicast snooping: every frame passes from the first one on."""
     options = {"attrs": [["IFLA_BR_STP_STATE", 0], ["IFLA_BR_FORWARD_DELAY", 0], ["IFLA_BR_MCAST_SNOOPING", 0]]}
     information = {"attrs": [["IFLA_INFO_KIND", "bridge"], ["IFLA_INFO_DATA", options]]}
     attributes = [["IFLA_IFNAME", name], ["IFLA_ADDRESS", mac], ["IFLA_LINKINFO", information]]
@@ -198,8 +198,10 @@ class Netlink:
         refused: OSError | None = None
         while waiting:
             for sequence, number in _acknowledgements(self._socket.recv(65536)):
-                request = waiting.pop(sequence, None)
-                if request and number and number not in request.tolerated and refused is None:
+                if sequence not in waiting:
+                    continue
+                request = waiting.pop(sequence)
+                if number and number not in request.tolerated and refused is None:
                     refused = OSError(number, f"{request.about}: {os.strerror(number)}")
         if refused:
             raise refused

@@ -16,7 +16,7 @@ Key = tuple[int, int]
 
 
 class Row(Struct, frozen=True):
-    """One line of the process table. `state` is the kernel's letter, of the whole process: `T` when every thread is stopped."""
+    """One line of the process table. `state` is the kernel's letter: `T` when every thread of the process is stopped."""
 
     pid: int
     command: str
@@ -45,7 +45,7 @@ class Clue(Struct, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """A supervised program: where it was started, on which host, and whether it is a member (not an auxiliary process)."""
+    """A supervised program: where it was started, on which host, and whether it is a member or auxiliary."""
 
     name: str
     directory: str
@@ -115,3 +115,8 @@ def ancestors(rows: Mapping[int, Row], pid: int) -> Iterable[int]:
         yield parent
         seen.add(parent)
         parent = rows[parent].parent
+
+
+def below(rows: Mapping[int, Row], ancestor: int) -> dict[int, Row]:
+    """The descendants of a process: on a shared machine nobody else's is ever looked at, whatever clues it bears."""
+    return {pid: row for pid, row in rows.items() if ancestor in ancestors(rows, pid)}

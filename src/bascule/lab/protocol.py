@@ -47,7 +47,7 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_
     """Something that the supervisor is asked to do."""
 
 
-class LaunchMember(Request, tag="launch"):
+class LaunchMember(Request, frozen=True, kw_only=True, tag="launch"):
     """Register a member and start it."""
 
     host: str
@@ -56,45 +56,45 @@ class LaunchMember(Request, tag="launch"):
     directory: str
 
 
-class StartMember(Request, tag="start"):
+class StartMember(Request, frozen=True, kw_only=True, tag="start"):
     """Start a member again if it is down."""
 
     member: str
 
 
-class StopMember(Request, tag="stop"):
+class StopMember(Request, frozen=True, kw_only=True, tag="stop"):
     """End a member by its stop signal; by SIGKILL after the timeout."""
 
     member: str
     timeout_s: float
 
 
-class Kill(Request, tag="kill"):
+class Kill(Request, frozen=True, kw_only=True, tag="kill"):
     """SIGKILL a member's tree, or the topmost process of one command."""
 
     member: str
     command: str = ""
 
 
-class Freeze(Request, tag="freeze"):
+class Freeze(Request, frozen=True, kw_only=True, tag="freeze"):
     """SIGSTOP a member's tree."""
 
     member: str
 
 
-class Thaw(Request, tag="thaw"):
+class Thaw(Request, frozen=True, kw_only=True, tag="thaw"):
     """SIGCONT a member's tree."""
 
     member: str
 
 
-class Processes(Request, tag="processes"):
+class Processes(Request, frozen=True, kw_only=True, tag="processes"):
     """List a member's tree."""
 
     member: str
 
 
-class Spawn(Request, tag="spawn"):
+class Spawn(Request, frozen=True, kw_only=True, tag="spawn"):
     """Start an auxiliary process; without `output`, its output goes into a log of its own."""
 
     host: str
@@ -105,21 +105,21 @@ class Spawn(Request, tag="spawn"):
     output: str
 
 
-class Signal(Request, tag="signal"):
+class Signal(Request, frozen=True, kw_only=True, tag="signal"):
     """Send a signal to an auxiliary process."""
 
     name: str
     number: int
 
 
-class Wait(Request, tag="wait"):
+class Wait(Request, frozen=True, kw_only=True, tag="wait"):
     """Wait until an auxiliary process has ended."""
 
     name: str
     timeout_s: float
 
 
-class Run(Request, tag="run"):
+class Run(Request, frozen=True, kw_only=True, tag="run"):
     """Run a command on a host to its end."""
 
     host: str
@@ -130,7 +130,7 @@ class Run(Request, tag="run"):
     input: bytes = b""
 
 
-class Dial(Request, tag="dial"):
+class Dial(Request, frozen=True, kw_only=True, tag="dial"):
     """Connect to a port of a host from inside that host; the descriptor comes with the reply."""
 
     host: str
@@ -138,36 +138,36 @@ class Dial(Request, tag="dial"):
     timeout_s: float
 
 
-class Reachable(Request, tag="reachable"):
+class Reachable(Request, frozen=True, kw_only=True, tag="reachable"):
     """Send a datagram from one host to another."""
 
     source: str
     target: str
 
 
-class PowerOff(Request, tag="power_off"):
+class PowerOff(Request, frozen=True, kw_only=True, tag="power_off"):
     """Cut the hosts' wires and kill everything on them."""
 
     hosts: tuple[str, ...]
 
 
-class PowerOn(Request, tag="power_on"):
+class PowerOn(Request, frozen=True, kw_only=True, tag="power_on"):
     """Join the hosts' wires and start their members."""
 
     hosts: tuple[str, ...]
 
 
-class Partition(Request, tag="partition"):
+class Partition(Request, frozen=True, kw_only=True, tag="partition"):
     """Cut these hosts off from all others."""
 
     hosts: tuple[str, ...]
 
 
-class Heal(Request, tag="heal"):
+class Heal(Request, frozen=True, kw_only=True, tag="heal"):
     """Undo every partition."""
 
 
-class SetLink(Request, tag="link"):
+class SetLink(Request, frozen=True, kw_only=True, tag="link"):
     """Shape the line from one site to another, in this direction alone."""
 
     source_site: str
@@ -178,19 +178,19 @@ class SetLink(Request, tag="link"):
     cut: bool
 
 
-class Status(Request, tag="status"):
+class Status(Request, frozen=True, kw_only=True, tag="status"):
     """Say how everything is."""
 
 
-class Memory(Request, tag="memory"):
+class Memory(Request, frozen=True, kw_only=True, tag="memory"):
     """Add up the memory of all processes."""
 
 
-class Keep(Request, tag="keep"):
+class Keep(Request, frozen=True, kw_only=True, tag="keep"):
     """Live on when the owner ends."""
 
 
-class Down(Request, tag="down"):
+class Down(Request, frozen=True, kw_only=True, tag="down"):
     """End the lab."""
 
 

@@ -18,6 +18,7 @@ from bascule.lab import files, keeper, loopback
 from bascule.lab import protocol as say
 from bascule.lab.control import Connection, Control
 from bascule.lab.fabric import Fabric
+from bascule.lab.hosts import Hosts, Network
 from bascule.lab.members import Members
 from bascule.lab.names import RECORD
 from bascule.lab.plan import LabPlan
@@ -89,23 +90,22 @@ class _Life:
 
     async def _make(self) -> World:
         plan = self._record.plan
-        fabric = None
+        fabric: Fabric | None = None
         if self._record.isolation == "namespaces":
             fabric = Fabric(plan)
             fabric.build()
         else:
             self._reserved = loopback.reserve(loopback.prefix_of(plan))
-        namespace = fabric.namespace if fabric else lambda _: None
-        members = Members(self._directory, self._record.identity, namespace, mortal=fabric is None)
+        members = Members(self._directory, self._record.identity, fabric.namespace if fabric else None)
         members.name_hosts(host.name for host in plan.hosts)
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, members.reap)
-        wan = await self._make_wan(plan, members, fabric) if fabric else None
-        return World(self._directory, plan, members, fabric, wan)
+        network = await self._join_regions(plan, members, fabric) if fabric else None
+        return World(members, Hosts(plan, members, network))
 
-    async def _make_wan(self, plan: LabPlan, members: Members, fabric: Fabric) -> WanControl:
+    async def _join_regions(self, plan: LabPlan, members: Members, fabric: Fabric) -> Network:
         wan = WanControl(members, fabric.wan_sockets(), str(self._directory))
         await wan.shape(plan)
-        return wan
+        return Network(fabric, wan)
 
     async def _serve_owner(self, owner: socket.socket, world: World) -> None:
         """Say that all is ready; when the owner is gone and nobody said `keep`, the lab is over."""

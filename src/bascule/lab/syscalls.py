@@ -75,7 +75,7 @@ class _CapabilityHeader(ctypes.Structure):
 
 
 def drop_capabilities() -> None:
-    """Give up every capability for good: ambient, bounding, inheritable, permitted, effective, and what exec could add."""
+    """Give up every capability for good: those held, those inherited, and those that an exec could add."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(NO_NEW_PRIVS)")
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
     for capability in range(_HIGHEST_CAPABILITY + 1):

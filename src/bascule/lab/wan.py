@@ -1,4 +1,4 @@
-"""The WAN switch: `python -m bascule.lab.wan FD...` carries frames between the sites' packet sockets, late, lossy or not at all.
+"""The WAN switch: `python -m bascule.lab.wan FD...` carries frames between sites: late, lossy or not at all.
 
 Its standard input is the socket on which the supervisor gives orders; when that closes, the switch ends. It has no
 capability of its own: the sockets were opened for it.

@@ -28,7 +28,7 @@ class WanControl:
         self._numbers = {site: number for number, site in enumerate(sites, 1)}
         self._members = members
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._orders.setblocking(False)
+        self._orders.settimeout(0)
         self._number = 0
         self._turn = asyncio.Lock()
         self._lines: dict[tuple[str, str], Line] = {}

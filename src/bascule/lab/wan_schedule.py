@@ -1,4 +1,4 @@
-"""When does each frame leave the WAN? Delay, jitter, loss and cuts per ordered pair of sites. Pure: time and luck are arguments."""
+"""When does each frame leave the WAN? Delay, jitter, loss and cuts per ordered pair of sites. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pair = tuple[int, int]
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One direction between two sites. `delay_s` is one way; `jitter_s` adds up to that much, frames keep their order."""
+    """One direction between two sites. `delay_s` is one way; `jitter_s` adds at most that; frames keep their order."""
 
     delay_s: float = 0.0
     jitter_s: float = 0.0

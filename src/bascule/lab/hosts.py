@@ -1,0 +1,172 @@
+"""What can be done to hosts and lines: power, partitions, links, and ways in that no fault can close."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+
+from msgspec import Struct
+
+from bascule.kernel.errors import LabError
+from bascule.lab import protocol as say
+from bascule.lab.fabric import Fabric
+from bascule.lab.members import Members
+from bascule.lab.plan import Host, LabPlan
+from bascule.lab.wan_control import WanControl
+from bascule.lab.wan_schedule import Line
+
+DATAGRAM_LIMIT_S = 0.1
+
+
+class Network(Struct, frozen=True):
+    """The network of a lab in namespaces: the fabric, and the WAN that joins its regions."""
+
+    fabric: Fabric
+    wan: WanControl
+
+
+class Hosts:
+    """The hosts of a lab and the lines between them.
+
+    Args:
+        plan: Where each stands.
+        members: What runs on them.
+        network: None on loopback, where there is nothing to cut.
+    """
+
+    def __init__(self, plan: LabPlan, members: Members, network: Network | None) -> None:
+        self.plan = plan
+        self.network = network
+        self._members = members
+        self._hosts = {host.name: host for host in plan.hosts}
+        self._dark: set[str] = set()
+
+    def host(self, name: str) -> Host:
+        """The host of this name.
+
+        Raises:
+            LabError: There is none.
+        """
+        if name not in self._hosts:
+            raise LabError(f"no host is called {name!r}", hint=f"there are {', '.join(self._hosts)}")
+        return self._hosts[name]
+
+    def powered(self, name: str) -> Host:
+        """The host of this name, if it has power.
+
+        Raises:
+            LabError: There is none, or it has no power.
+        """
+        host = self.host(name)
+        if name in self._dark:
+            raise LabError(f"host {name} has no power", hint="power it on first")
+        return host
+
+    def check_wan(self) -> None:
+        """Do nothing while regions can reach each other.
+
+        Raises:
+            LabError: The WAN is dead.
+        """
+        if self.network is not None:
+            self.network.wan.check()
+
+    def _need_network(self) -> Network:
+        if self.network is None:
+            raise LabError(
+                "this lab runs on loopback: its hosts have no network of their own that could be cut",
+                hint="use --isolation namespaces",
+            )
+        return self.network
+
+    def _socket(self, host: Host, kind: int) -> socket.socket:
+        """A socket that stands in the host's own network, whatever becomes of its wire."""
+        inside = self.network.fabric.inside(host.name) if self.network else contextlib.nullcontext()
+        with inside:
+            return socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+
+    async def dial(self, request: say.Dial) -> socket.socket:
+        """A connection to a port of the host, made inside it.
+
+        Raises:
+            ConnectionError: Refused, or not answered in time.
+        """
+        host = self.host(request.host)
+        line = self._socket(host, socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                await asyncio.get_running_loop().sock_connect(line, (host.address, request.port))
+        except TimeoutError:
+            line.close()
+            message = f"{host.name}:{request.port} did not answer within {request.timeout_s:g} s"
+            raise say.NoAnswerError(message) from None
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+    async def reachable(self, request: say.Reachable) -> bool:
+        """Whether a datagram gets through in time."""
+        source, target = self.host(request.source), self.host(request.target)
+        with self._socket(target, socket.SOCK_DGRAM) as ear, self._socket(source, socket.SOCK_DGRAM) as mouth:
+            ear.bind((target.address, 0))
+            mouth.bind((source.address, 0))
+            delay_s = self.network.wan.slowest_s(source.region, target.region) if self.network else 0.0
+            word = secrets.token_bytes(16)
+            try:
+                async with asyncio.timeout(DATAGRAM_LIMIT_S + delay_s):
+                    mouth.sendto(word, ear.getsockname())
+                    await _hear(ear, word)
+            except (OSError, TimeoutError):
+                return False
+            return True
+
+    async def power_off(self, request: say.PowerOff) -> None:
+        """Cut the wires, then kill whatever runs on the hosts."""
+        names = [self.host(name).name for name in request.hosts]
+        self._need_network().fabric.unplug(names)
+        self._dark.update(names)
+        programs = [program for name in names for program in self._members.on_host(name, auxiliary=True)]
+        await self._members.kill(programs)
+
+    async def power_on(self, request: say.PowerOn) -> None:
+        """Join the wires, then start the hosts' members."""
+        names = [self.host(name).name for name in request.hosts]
+        self._need_network().fabric.plug(names)
+        self._dark.difference_update(names)
+        for name in names:
+            for member in self._members.on_host(name):
+                self._members.start(member)
+
+    async def partition(self, request: say.Partition) -> None:
+        """Cut these hosts off from all others."""
+        self._need_network().fabric.partition(frozenset(self.host(name).name for name in request.hosts))
+
+    async def heal(self, _: say.Heal) -> None:
+        """Undo every partition."""
+        if self.network is not None:
+            self.network.fabric.heal()
+
+    async def set_link(self, request: say.SetLink) -> None:
+        """Shape one direction between two sites."""
+        line = Line(delay_s=request.delay_s, jitter_s=request.jitter_s, loss=request.loss, cut=request.cut)
+        await self._need_network().wan.set_line(request.source_site, request.target_site, line)
+
+    def statuses(self) -> tuple[say.HostStatus, ...]:
+        """How every host is now."""
+        return tuple(
+            say.HostStatus(
+                name=host.name,
+                address=host.address,
+                powered=host.name not in self._dark,
+                island=self.network.fabric.island(host.name) if self.network else 0,
+            )
+            for host in self.plan.hosts
+        )
+
+
+async def _hear(ear: socket.socket, word: bytes) -> None:
+    while await asyncio.get_running_loop().sock_recv(ear, 64) != word:
+        pass
