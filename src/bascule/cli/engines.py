@@ -38,7 +38,7 @@ def _table(sightings: tuple[binaries.Sighting, ...]) -> Table:
 
 
 def engines(*, as_json: Annotated[bool, Parameter(name="--json")] = False) -> int:
-    """List the engines' programs: found or missing, version, and where from. Exit code 2 if one that is needed is missing.
+    """List the engines' programs: found or missing, version, where from; exit code 2 if one that is needed is missing.
 
     BASCULE_<PROGRAM> in the environment names a program of one's own: BASCULE_HAPROXY=/opt/haproxy/sbin/haproxy.
 

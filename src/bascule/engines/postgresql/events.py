@@ -11,14 +11,9 @@ import re
 from bascule.engines.protocols import EngineEvent, EventKind
 
 _LINES: tuple[tuple[EventKind, str, str], ...] = (
-    # The race for a lease that ran out or was given back begins with asking every other member where it stands.
-    ("noticed", r"INFO: Got response from (\S+) \S+/patroni: ", "nobody holds the lease: asked {0}"),
-    ("noticed", r"WARNING: Request failed to (\S+): GET \S+/patroni ", "nobody holds the lease: {0} does not answer"),
-    (
-        "noticed",
-        r"FATAL:  terminating connection due to unexpected postmaster exit",
-        "PostgreSQL's main process is gone",
-    ),
+    # The race for a lease that ran out, and giving one up, begin with asking every other member where it stands.
+    ("noticed", r"INFO: Got response from (\S+) \S+/patroni: ", "looks for a successor: {0} answers"),
+    ("noticed", r"WARNING: Request failed to (\S+): GET \S+/patroni ", "looks for a successor: {0} does not answer"),
     ("noticed", r"WARNING: Postgresql is not running\.", "found its PostgreSQL dead"),
     ("noticed", r"INFO: Primary crashed\. Failing over\.", "its PostgreSQL crashed: a standby shall take over"),
     ("lease", r"INFO: Leader key released", "gave its lease back"),
