@@ -9,7 +9,7 @@ from bascule.engines.protocols import EngineEvent, EventKind
 PATTERNS: tuple[tuple[EventKind, re.Pattern[str], str], ...] = (
     ("noticed", re.compile(r"raft\.node: \S+ lost leader \S+ at term (\d+)"), "lost its leader (term {0})"),
     ("noticed", re.compile(r"leader failed to send out heartbeat on time"), "its leader is overloaded"),
-    ("promoted", re.compile(r"\S+ became leader at term (\d+)"), "leads the quorum (term {0})"),
+    ("promoted", re.compile(r"became leader at term (\d+)"), "leads the quorum (term {0})"),
     (
         "demoted",
         re.compile(r"stepped down to follower since quorum is not active"),
