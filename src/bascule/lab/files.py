@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 from msgspec import Struct
 
-from bascule.engines.protocols import Rendering
+from bascule.engines.protocols import File, Rendering
 from bascule.kernel.errors import LabError
 from bascule.kernel.quantities import Duration, Rate, Share, Size
 from bascule.system.model import System
@@ -41,6 +41,8 @@ def _encode_quantity(value: object) -> object:
 def _decode_quantity(kind: type, value: object) -> object:
     if kind in {Duration, Share, Rate, Size}:
         return kind(value)
+    if kind is object:
+        return value  # an engine's options, which it checks itself
     raise NotImplementedError(kind)
 
 
@@ -79,7 +81,26 @@ def read_identity(directory: Path) -> Identity:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Identity, dec_hook=_decode_quantity)
     except (OSError, msgspec.DecodeError) as error:
-        raise LabError(f"this lab cannot be joined: {error}", where=str(path), hint="bascule lab down, then up") from error
+        raise LabError(
+            f"this lab cannot be joined: {error}", where=str(path), hint="bascule lab down, then up"
+        ) from error
+
+
+def write_rendered(directory: Path, file: File) -> None:
+    """Write one rendered file below `directory`; a secret one is never readable by others, not even for a moment.
+
+    Raises:
+        LabError: It would lie outside of the directory.
+    """
+    relative = PurePosixPath(file.path)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise LabError("a rendered file lies outside of its directory", where=file.path)
+    path = directory / relative
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if file.secret else 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(file.text)
 
 
 def write_rendering(directory: Path, rendering: Rendering) -> None:
@@ -90,10 +111,4 @@ def write_rendering(directory: Path, rendering: Rendering) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for file in rendering.files:
-        relative = PurePosixPath(file.path)
-        if relative.is_absolute() or ".." in relative.parts:
-            raise LabError("a rendered file lies outside of its member's directory", where=file.path)
-        path = directory / relative
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(file.text, encoding="utf-8")
-        path.chmod(0o600 if file.secret else 0o644)
+        write_rendered(directory, file)

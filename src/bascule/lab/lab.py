@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-import msgspec
 
 from bascule.engines import binaries, registry
 from bascule.engines.protocols import Dial, Engine, Member, Observation, Program, Site
@@ -162,7 +161,9 @@ class Lab:
         for member in self.plan.members:
             if member.name == name:
                 return member
-        raise LabError(f"no member is called {name!r}", hint=f"there are {', '.join(m.name for m in self.plan.members)}")
+        raise LabError(
+            f"no member is called {name!r}", hint=f"there are {', '.join(m.name for m in self.plan.members)}"
+        )
 
     def dial(self, member: Member) -> Dial:
         """How to reach the member's ports from inside its own host, whatever the network does."""
@@ -182,7 +183,8 @@ class Lab:
         return seen
 
     def _observe_one(self, member: Member) -> Observation:
-        return self.engines[member.component].observe(self.dial(member), OBSERVE_TIMEOUT_S)
+        component = self.system.components[member.component]
+        return self.engines[member.component].observe(self.dial(member), OBSERVE_TIMEOUT_S, component)
 
     def _is_whole(self, seen: Mapping[str, Mapping[str, Observation]]) -> bool:
         return startup.whole(self.system, {name: tuple(each.values()) for name, each in seen.items()})
@@ -203,9 +205,7 @@ class Lab:
 
 def _programs(system: System) -> dict[str, Program]:
     names = {
-        program
-        for component in system.components.values()
-        for program in registry.engine(component.engine).programs()
+        program for component in system.components.values() for program in registry.engine(component.engine).programs()
     }
     return {name: binaries.find(name) for name in sorted(names)}
 

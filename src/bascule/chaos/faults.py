@@ -1,0 +1,255 @@
+"""The faults: what each needs of its platform, does, is witnessed by, and how it is undone.
+
+A fault is data: it can be written into the journal before it acts, and undone by another process from there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from bascule.chaos.platform import Platform
+
+
+class Witness(Struct, frozen=True, kw_only=True):
+    """Whether something was seen, and what was looked at."""
+
+    seen: bool
+    evidence: tuple[str, ...]
+
+
+class Fault(Struct, frozen=True, kw_only=True, tag_field="fault", forbid_unknown_fields=True):
+    """Something that can be done to a system, seen to act, and undone. Every call is idempotent and bounded in time."""
+
+    NEEDS: ClassVar[frozenset[str]] = frozenset()
+    DOES: ClassVar[str] = ""
+    SEEN_BY: ClassVar[str] = ""
+    UNDONE_BY: ClassVar[str] = ""
+
+    def steps(self) -> tuple[str, ...]:
+        """What would be done, in words, for a dry run."""
+        return ()
+
+    def inject(self, platform: Platform) -> tuple[int, ...]:
+        """Do it. Returns the pids that were hit, where there are any."""
+        raise AssertionError(platform)
+
+    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:
+        """Whether it acts now."""
+        raise AssertionError(platform, hit)
+
+    def undo(self, platform: Platform) -> None:
+        """Take it back."""
+        raise AssertionError(platform)
+
+    def undone(self, platform: Platform) -> Witness:
+        """Whether nothing of it is left."""
+        raise AssertionError(platform)
+
+
+class ProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill"):
+    """SIGKILL to every process of a member; it stays down until the undo."""
+
+    NEEDS: ClassVar = frozenset({"process"})
+    DOES: ClassVar = "SIGKILL to every process of the member"
+    SEEN_BY: ClassVar = "processes were hit, and none of the member's lives"
+    UNDONE_BY: ClassVar = "starting the member again"
+
+    member: str
+
+    def steps(self) -> tuple[str, ...]:
+        """One kill."""
+        return (f"kill -9 every process of {self.member}",)
+
+    def inject(self, platform: Platform) -> tuple[int, ...]:
+        """Kill the whole tree."""
+        return platform.kill(self.member)
+
+    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:
+        """Something was hit, and nothing lives."""
+        alive = platform.processes(self.member)
+        return Witness(
+            seen=bool(hit) and not alive,
+            evidence=(f"{len(hit)} processes of {self.member} were hit", f"{len(alive)} of them live"),
+        )
+
+    def undo(self, platform: Platform) -> None:
+        """Start the member again."""
+        platform.start(self.member)
+
+    def undone(self, platform: Platform) -> Witness:
+        """The member runs."""
+        return _runs(platform, self.member)
+
+
+class MainProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill-main"):
+    """SIGKILL to the process that does the work, alone; its keeper, if it has one, may start it again."""
+
+    NEEDS: ClassVar = frozenset({"process"})
+    DOES: ClassVar = "SIGKILL to the member's main process alone"
+    SEEN_BY: ClassVar = "the process was hit, and is gone"
+    UNDONE_BY: ClassVar = "its keeper; if the whole member is down, starting it again"
+
+    member: str
+    command: str
+
+    def steps(self) -> tuple[str, ...]:
+        """One kill."""
+        return (f"kill -9 the topmost {self.command} of {self.member}",)
+
+    def inject(self, platform: Platform) -> tuple[int, ...]:
+        """Kill the topmost process of that command."""
+        return platform.kill(self.member, command=self.command)
+
+    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:
+        """It was hit, and its pid is gone."""
+        alive = {process.pid for process in platform.processes(self.member)}
+        left = [pid for pid in hit if pid in alive]
+        return Witness(
+            seen=bool(hit) and not left,
+            evidence=(f"{len(hit)} {self.command} of {self.member} was hit", f"{len(left)} of it lives"),
+        )
+
+    def undo(self, platform: Platform) -> None:
+        """Start the member if its keeper is down too."""
+        platform.start(self.member)
+
+    def undone(self, platform: Platform) -> Witness:
+        """The member runs."""
+        return _runs(platform, self.member)
+
+
+class ProcessFreeze(Fault, frozen=True, kw_only=True, tag="process-freeze"):
+    """SIGSTOP to every process of a member: connections stay open, nobody answers."""
+
+    NEEDS: ClassVar = frozenset({"process"})
+    DOES: ClassVar = "SIGSTOP to every process of the member"
+    SEEN_BY: ClassVar = "every thread of every process of the member is stopped"
+    UNDONE_BY: ClassVar = "SIGCONT"
+
+    member: str
+
+    def steps(self) -> tuple[str, ...]:
+        """One freeze."""
+        return (f"stop every process of {self.member}",)
+
+    def inject(self, platform: Platform) -> tuple[int, ...]:
+        """Stop the whole tree."""
+        return platform.freeze(self.member)
+
+    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:
+        """All are frozen."""
+        states = [process.state for process in platform.processes(self.member)]
+        frozen = states.count("frozen")
+        return Witness(
+            seen=bool(hit) and bool(states) and frozen == len(states),
+            evidence=(f"{frozen} of {len(states)} processes of {self.member} are frozen",),
+        )
+
+    def undo(self, platform: Platform) -> None:
+        """Let them go on."""
+        platform.thaw(self.member)
+
+    def undone(self, platform: Platform) -> Witness:
+        """None is frozen."""
+        frozen = [process.pid for process in platform.processes(self.member) if process.state == "frozen"]
+        return Witness(seen=not frozen, evidence=(f"{len(frozen)} processes of {self.member} are frozen",))
+
+
+class PowerLoss(Fault, frozen=True, kw_only=True, tag="power-loss"):
+    """Hosts are lost at once: their wires are cut, then everything on them is killed. One host, a zone, a region."""
+
+    NEEDS: ClassVar = frozenset({"process", "host"})
+    DOES: ClassVar = "cuts the hosts' wires, then SIGKILL to everything on them"
+    SEEN_BY: ClassVar = "no process of theirs lives, and no datagram from a host that stands reaches them"
+    UNDONE_BY: ClassVar = "plugging the wires in and starting what ran there"
+
+    hosts: tuple[str, ...]
+
+    def steps(self) -> tuple[str, ...]:
+        """One step a host."""
+        return tuple(f"cut the power of {host}" for host in self.hosts)
+
+    def inject(self, platform: Platform) -> tuple[int, ...]:
+        """Power off."""
+        platform.power_off(self.hosts)
+        return ()
+
+    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:  # noqa: ARG002 - hosts, not pids, are hit
+        """Nothing lives, nothing is reached."""
+        alive = [member for host in self.hosts for member in platform.members(host) if platform.processes(member)]
+        witness = next((host for host in platform.hosts() if host not in self.hosts), "")
+        reached = [host for host in self.hosts if witness and platform.reachable(witness, host)]
+        return Witness(
+            seen=bool(self.hosts) and bool(witness) and not alive and not reached,
+            evidence=(f"{len(alive)} of their members live", f"{witness or 'nobody'} reaches {len(reached)} of them"),
+        )
+
+    def undo(self, platform: Platform) -> None:
+        """Power on."""
+        platform.power_on(self.hosts)
+
+    def undone(self, platform: Platform) -> Witness:
+        """Every member runs again, and every host is reached."""
+        down = [member for host in self.hosts for member in platform.members(host) if not platform.processes(member)]
+        witness = next((host for host in platform.hosts() if host not in self.hosts), "")
+        cut = [host for host in self.hosts if witness and not platform.reachable(witness, host)]
+        return Witness(
+            seen=not down and not cut,
+            evidence=(f"{len(down)} members are down", f"{witness} does not reach {len(cut)} hosts"),
+        )
+
+
+class Partition(Fault, frozen=True, kw_only=True, tag="partition"):
+    """A set of hosts is cut off from all others; inside each side everything flows; packets vanish without an answer."""
+
+    NEEDS: ClassVar = frozenset({"network"})
+    DOES: ClassVar = "drops every packet between these hosts and all others"
+    SEEN_BY: ClassVar = "no datagram crosses in either direction, while datagrams inside still arrive"
+    UNDONE_BY: ClassVar = "letting packets through again"
+
+    hosts: tuple[str, ...]
+
+    def steps(self) -> tuple[str, ...]:
+        """One cut."""
+        return (f"cut {', '.join(self.hosts)} off from all other hosts",)
+
+    def inject(self, platform: Platform) -> tuple[int, ...]:
+        """Cut."""
+        platform.partition(self.hosts)
+        return ()
+
+    def _crossing(self, platform: Platform) -> tuple[int, int]:
+        """How many of the pairs that were tried were reached, and how many were tried: one host with two others, both ways."""
+        others = [host for host in platform.hosts() if host not in self.hosts][:2]
+        pairs = [(inner, outer) for inner in self.hosts[:1] for outer in others]
+        both = [*pairs, *((outer, inner) for inner, outer in pairs)]
+        return sum(platform.reachable(source, target) for source, target in both), len(both)
+
+    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:  # noqa: ARG002 - packets, not pids, are hit
+        """Nothing crosses; inside, everything flows."""
+        crossed, tried = self._crossing(platform)
+        inside = len(self.hosts) < 2 or platform.reachable(self.hosts[0], self.hosts[1])
+        return Witness(
+            seen=tried > 0 and crossed == 0 and inside,
+            evidence=(f"{crossed} of {tried} datagrams crossed", f"inside they {'still' if inside else 'do not'} arrive"),
+        )
+
+    def undo(self, platform: Platform) -> None:
+        """Heal."""
+        platform.heal()
+
+    def undone(self, platform: Platform) -> Witness:
+        """Everything crosses again."""
+        crossed, tried = self._crossing(platform)
+        return Witness(seen=crossed == tried, evidence=(f"{crossed} of {tried} datagrams crossed",))
+
+
+def _runs(platform: Platform, member: str) -> Witness:
+    alive = platform.processes(member)
+    return Witness(seen=bool(alive), evidence=(f"{len(alive)} processes of {member} live",))
+
+
+AnyFault = ProcessKill | MainProcessKill | ProcessFreeze | PowerLoss | Partition
+KINDS: tuple[type[Fault], ...] = (ProcessKill, MainProcessKill, ProcessFreeze, PowerLoss, Partition)

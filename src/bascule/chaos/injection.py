@@ -1,0 +1,121 @@
+"""Injects a fault: journalled before it acts, witnessed when it acts, undone and seen to be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from bascule.chaos.faults import AnyFault, Witness
+from bascule.chaos.journal import Entry, Journal, PlatformRef, State
+from bascule.chaos.platform import Platform
+from bascule.kernel.clock import Clock
+from bascule.kernel.errors import FaultError
+
+WITNESS_LIMIT_S = 3.0
+UNDO_LIMIT_S = 20.0
+POLL_S = 0.02
+
+
+class Struck(Struct, frozen=True, kw_only=True):
+    """A fault that was injected.
+
+    Attributes:
+        at_s: When the platform had done it; CLOCK_MONOTONIC seconds. It is t0 if `witness` saw it act.
+    """
+
+    at_s: float
+    witness: Witness
+
+
+def missing(fault: AnyFault, platform: Platform) -> str:
+    """Why this platform cannot do the fault; empty when it can."""
+    lacking = fault.NEEDS - platform.capabilities()
+    if not lacking:
+        return ""
+    return f"this platform has no control of {', '.join(sorted(lacking))}, which the fault needs"
+
+
+class Injection:
+    """One fault on its way: `strike`, then `undo`. Both are idempotent.
+
+    Args:
+        journal: On the disk before anything acts.
+        reference: How another process finds the platform.
+        number: Of this fault in the journal.
+        sleep: Waits so many seconds; between two looks at the platform.
+    """
+
+    def __init__(
+        self,
+        fault: AnyFault,
+        platform: Platform,
+        journal: Journal,
+        *,
+        reference: PlatformRef,
+        number: int,
+        clock: Clock,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.fault = fault
+        self._platform = platform
+        self._journal = journal
+        self._reference = reference
+        self._number = number
+        self._clock = clock
+        self._sleep = sleep
+        self._written: State | None = None
+
+    def _write(self, state: State) -> None:
+        now_s = self._clock.monotonic_s()
+        self._journal.write(
+            Entry(id=self._number, state=state, fault=self.fault, platform=self._reference, at_s=now_s)
+        )
+        self._written = state
+
+    def strike(self) -> Struck:
+        """Journal the fault, inject it, and look for its effect until it is seen or 3 s have passed.
+
+        Raises:
+            FaultError: The platform cannot do it. Nothing was injected.
+        """
+        reason = missing(self.fault, self._platform)
+        if reason:
+            raise FaultError(reason)
+        self._write("planned")
+        hit = self.fault.inject(self._platform)
+        at_s = self._clock.monotonic_s()
+        witness = self._look(lambda: self.fault.witness(self._platform, hit), WITNESS_LIMIT_S)
+        self._write("active")
+        return Struck(at_s=at_s, witness=witness)
+
+    def undo(self) -> None:
+        """Undo the fault, see that it is undone, and journal it. Nothing happens if nothing was journalled.
+
+        Raises:
+            FaultError: It is still not undone after 20 s; the journal keeps it pending.
+        """
+        if self._written in {None, "undone"}:
+            return
+        undo(self.fault, self._platform, self._look)
+        self._write("undone")
+
+    def _look(self, look: Callable[[], Witness], limit_s: float) -> Witness:
+        deadline_s = self._clock.monotonic_s() + limit_s
+        while True:
+            witness = look()
+            if witness.seen or self._clock.monotonic_s() >= deadline_s:
+                return witness
+            self._sleep(POLL_S)
+
+
+def undo(fault: AnyFault, platform: Platform, look: Callable[[Callable[[], Witness], float], Witness]) -> None:
+    """Undo a fault and see that nothing of it is left.
+
+    Raises:
+        FaultError: Something is left.
+    """
+    fault.undo(platform)
+    witness = look(lambda: fault.undone(platform), UNDO_LIMIT_S)
+    if not witness.seen:
+        raise FaultError(f"the fault could not be undone: {'; '.join(witness.evidence)}", hint="bascule chaos recover")

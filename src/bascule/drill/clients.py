@@ -1,0 +1,241 @@
+"""The load clients of a trial: one outside, and one pinned to the old primary's side, each a process on a host of the lab."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from bascule.engines.protocols import Member, Site
+from bascule.kernel.errors import LabError
+from bascule.lab.files import write_atomically, write_rendered
+from bascule.lab.lab import Lab
+from bascule.lab.plan import CLIENT_HOST, probe_host
+from bascule.measure.evidence import OUTSIDE
+from bascule.measure.final_audit import Audit
+from bascule.measure.plan import Plan, Status, Target
+from bascule.measure.records import Record
+from bascule.measure.tail import RecordTail
+
+PINNED = "pinned"
+PINNED_RATE_PER_S = 20.0
+READY_LIMIT_S = 30.0
+AUDIT_LIMIT_S = 40.0
+
+
+class Client:
+    """One load client: its plan, its process, and the records that it leaves.
+
+    Args:
+        lab: Where it runs.
+        host: On which host.
+        plan: What it is told.
+        directory: Where its plan, records and status are.
+    """
+
+    def __init__(self, lab: Lab, host: str, plan: Plan, directory: Path) -> None:
+        self.plan = plan
+        self.records: list[Record] = []
+        self._lab = lab
+        self._host = host
+        self._directory = directory
+        self._path = directory / f"{plan.client}.plan.json"
+        self._process = f"load-{plan.client}-{plan.number_base}"
+        self._tail = RecordTail(Path(plan.records))
+        write_atomically(self._path, msgspec.json.encode(plan))
+
+    def _argv(self, *words: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "bascule.measure.client", *words)
+
+    def set_up(self) -> None:
+        """Make what the client writes into.
+
+        Raises:
+            LabError: It could not be made.
+        """
+        self._run("setup", str(self._path))
+
+    def start(self) -> None:
+        """Start offering load."""
+        self._lab.world.spawn(
+            self._host,
+            self._process,
+            self._argv(str(self._path)),
+            environment={},
+            directory=self._directory,
+            output=self._directory / f"{self.plan.client}.log",
+        )
+
+    def status(self) -> Status:
+        """What it says of itself; `connecting` while it has said nothing yet."""
+        try:
+            return msgspec.json.decode(Path(self.plan.status).read_bytes(), type=Status)
+        except FileNotFoundError:
+            return Status(client=self.plan.client, phase="connecting")
+
+    def poll(self) -> list[Record]:
+        """The records since the last call, which are also kept in `records`."""
+        fresh = self._tail.new()
+        self.records.extend(fresh)
+        return fresh
+
+    def stop(self) -> None:
+        """Stop offering, and wait until every operation's fate is known. A client that the fault killed is gone already.
+
+        Raises:
+            LabError: It did not end in time.
+        """
+        limit_s = self.plan.deadline_s + 10.0
+        self._lab.world.signal(self._process, "SIGTERM")
+        if self._lab.world.wait(self._process, limit_s) is None:
+            raise LabError(f"client {self.plan.client} did not end", where=str(self._directory))
+        self.poll()
+
+    def audit(self, targets: tuple[Target, ...] = ()) -> dict[int, int] | None:
+        """How many copies of each of its numbers are stored now; None when that could not be read.
+
+        Args:
+            targets: Where to read, if not where it wrote.
+        """
+        if targets:
+            plan = msgspec.structs.replace(self.plan, targets=targets)
+            write_atomically(self._path, msgspec.json.encode(plan))
+        answer = self._directory / f"{self.plan.client}.present.json"
+        try:
+            self._run("audit", str(self._path), str(answer))
+            text = answer.read_bytes()
+        except (LabError, FileNotFoundError):
+            return None
+        return msgspec.json.decode(text, type=Audit).copies
+
+    def _run(self, *words: str) -> None:
+        done = self._lab.world.run(CLIENT_HOST, self._argv(*words), timeout_s=AUDIT_LIMIT_S)
+        if done.exit_code != 0:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise LabError(f"the load client could not {words[0]}: {said[-1] if said else done.exit_code}")
+
+
+class Clients:
+    """The clients of one trial. `outside` measures what users see; `pinned` writes to the old primary directly.
+
+    Args:
+        lab: A lab that is whole.
+        directory: Of the trial.
+        component: The component whose primary is aimed at; its members are written to by the pinned client.
+        primary: The primary now.
+        number_base: First unique number; above all numbers of earlier trials.
+        seed: Of the mix.
+    """
+
+    def __init__(
+        self, lab: Lab, directory: Path, component: str, primary: Member, *, number_base: int, seed: int
+    ) -> None:
+        self._lab = lab
+        self._directory = directory
+        self._component = component
+        directory.mkdir(parents=True, exist_ok=True)
+        self.outside = Client(lab, CLIENT_HOST, self._outside_plan(number_base, seed), directory)
+        self.pinned = Client(lab, probe_host(primary.zone), self._pinned_plan(primary, number_base, seed), directory)
+        self.all = (self.outside, self.pinned)
+
+    def _targets(self) -> tuple[Target, ...]:
+        workload = self._lab.system.workload
+        component = self._lab.system.components[workload.through]
+        ports = self._lab.engines[workload.through].ports(component)
+        port = ports[workload.port] if workload.port else next(iter(ports.values()))
+        return tuple(Target(address=m.address, port=port, name=m.name) for m in self._lab.members(workload.through))
+
+    def _access(self, client: str) -> dict[str, str]:
+        """User, database and password file for the pinned client's component, written below the trial's directory."""
+        host = self._lab.plan.host(CLIENT_HOST)
+        member = Member(
+            component=self._component, name=client, address=host.address, zone=host.zone, region=host.region, index=0
+        )
+        site = self._lab.site(member)
+        site = Site(
+            system=site.system,
+            component=site.component,
+            member=member,
+            directory=(self._directory / client).absolute(),
+            members=site.members,
+            secrets=site.secrets,
+            programs=site.programs,
+        )
+        engine = self._lab.engines[self._component]
+        exports = engine.exports(site, self._component)
+        for file in engine.credentials(site, self._component):
+            write_rendered(site.directory, file)
+        return {key: exports[key] for key in ("user", "database", "passfile")}
+
+    def _outside_plan(self, number_base: int, seed: int) -> Plan:
+        workload = self._lab.system.workload
+        access = self._access(OUTSIDE) if workload.protocol == "postgresql" else {}
+        return Plan(
+            client=OUTSIDE,
+            protocol=workload.protocol,
+            targets=self._targets(),
+            rate_per_s=workload.rate.per_s,
+            deadline_s=workload.deadline.seconds,
+            retries=workload.retries,
+            session=workload.session,
+            operations=workload.operations,
+            audit=workload.audit,
+            records=str((self._directory / "outside.jsonl").absolute()),
+            status=str((self._directory / "outside.status.json").absolute()),
+            number_base=number_base,
+            seed=seed,
+            **access,
+        )
+
+    def _pinned_plan(self, primary: Member, number_base: int, seed: int) -> Plan:
+        engine = self._lab.engines[self._component]
+        port = next(iter(engine.ports(self._lab.system.components[self._component]).values()))
+        return Plan(
+            client=PINNED,
+            protocol="postgresql",
+            targets=(Target(address=primary.address, port=port, name=primary.name),),
+            rate_per_s=PINNED_RATE_PER_S,
+            deadline_s=self._lab.system.workload.deadline.seconds,
+            records=str((self._directory / "pinned.jsonl").absolute()),
+            status=str((self._directory / "pinned.status.json").absolute()),
+            number_base=number_base,
+            seed=seed,
+            connections=4,
+            pinned=True,
+            **self._access(PINNED),
+        )
+
+    def __enter__(self) -> Self:
+        """Set up, start, and wait until both offer load.
+
+        Raises:
+            LabError: One of them does not come to offer load; the message says why.
+        """
+        for client in self.all:
+            client.set_up()
+        for client in self.all:
+            client.start()
+        deadline_s = time.monotonic() + READY_LIMIT_S
+        while any((status := client.status()).phase == "connecting" for client in self.all):
+            if status.error or time.monotonic() > deadline_s:
+                raise LabError(f"client {status.client} offers no load: {status.error or 'not ready in time'}")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop both, whatever happened."""
+        for client in self.all:
+            try:
+                client.stop()
+            except LabError:
+                if kind is None:
+                    raise
+
+    def present(self, primary: Member) -> dict[str, dict[int, int] | None]:
+        """What is stored at the end, by client. The pinned client's writes are read from the primary of now."""
+        old = self.pinned.plan.targets[0]
+        now = Target(address=primary.address, port=old.port, name=primary.name)
+        return {OUTSIDE: self.outside.audit(), PINNED: self.pinned.audit((now,))}

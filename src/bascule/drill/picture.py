@@ -1,0 +1,40 @@
+"""What the report draws of a trial: its marks on the timeline. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bascule.drill.events import TimedEvent
+from bascule.drill.report import Mark
+from bascule.measure.verdict import Instants
+
+_INSTANTS = (
+    ("t1_s", "t1", "first bad operation was due"),
+    ("t2_s", "t2", "the system noticed"),
+    ("t3_s", "t3", "first acknowledgement in the new epoch"),
+    ("t4_s", "t4", "service was stable again"),
+    ("t5_s", "t5", "full redundancy was restored"),
+)
+
+
+def marks(instants: Instants | None, events: Sequence[TimedEvent], started_s: float, action: str) -> tuple[Mark, ...]:
+    """Every mark of a trial, in time order, in seconds since it started.
+
+    Args:
+        instants: None when no fault was witnessed.
+        events: Of the engines.
+        started_s: When the trial started.
+        action: What the drill did, in words.
+    """
+    found = [
+        Mark(at_s=one.at_s - started_s, kind=one.event.kind, text=one.event.text, source=one.member) for one in events
+    ]
+    if instants is not None:
+        found.append(Mark(at_s=instants.t0_s - started_s, kind="fault", text=f"t0: the drill {action}"))
+        if instants.healed_s is not None:
+            found.append(Mark(at_s=instants.healed_s - started_s, kind="heal", text="the fault was undone"))
+        for field, name, text in _INSTANTS:
+            at_s = getattr(instants, field)
+            if at_s is not None:
+                found.append(Mark(at_s=at_s - started_s, kind="instant", text=f"{name}: {text}"))
+    return tuple(sorted(found, key=lambda mark: mark.at_s))

@@ -1,0 +1,161 @@
+"""A whole drill: the lab, the watchdog, the control trial, every trial, the report; and nothing left behind."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from bascule import __version__
+from bascule.drill import machine, targets, trial
+from bascule.drill.blows import Blows
+from bascule.drill.live import LiveState
+from bascule.drill.observer import Observer
+from bascule.drill.plan import Run, Timing
+from bascule.drill.render_files import write_reports
+from bascule.drill.report import Report, Trial
+from bascule.drill.stage import Stage
+from bascule.drill.summary import objectives, statistics, worst
+from bascule.kernel.errors import MachineError
+from bascule.lab.lab import Lab
+from bascule.measure.judge import is_clean
+from bascule.measure.verdict import Verdict
+from bascule.system.model import System
+
+Show = Callable[[LiveState], None]
+NUMBERS_PER_TRIAL = 10_000_000
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What a drill is told.
+
+    Attributes:
+        source: The system file.
+        directory: For reports, records and logs.
+        lab: Directory of a lab that is up and stays up; None makes one and ends it.
+        aim: Aim at this member instead of the primary.
+        keep_data: Keep the members' data directories.
+        command: How it was called, for the report.
+    """
+
+    system: System
+    source: Path
+    runs: tuple[Run, ...]
+    timing: Timing
+    seed: int
+    directory: Path
+    lab: Path | None = None
+    isolation: str = "auto"
+    aim: str = ""
+    keep_data: bool = False
+    command: str = ""
+
+
+def run(options: Options, show: Show) -> Report:
+    """Run every trial and write the reports; whatever happens, faults are undone and an own lab is ended.
+
+    Raises:
+        BasculeError: The drill could not take place at all; nothing was judged, and nothing runs any more.
+    """
+    _make(options.directory)
+    started_wall_s, started_s = time.time(), time.monotonic()
+    with _lab(options, show) as lab:
+        component = targets.roled_component(options.system, lab.engines)
+        with Blows(lab, options.directory, options.aim) as blows, Observer(lab) as observer:
+            stage = Stage(lab, observer, component, options.directory, options.timing, blows.renew, show)
+            trials = _trials(stage, options, blows)
+        report = Report(
+            system=options.system.system,
+            outcome=worst(trials),
+            machine=machine.describe(lab),
+            objectives=objectives(options.system),
+            trials=trials,
+            statistics=statistics(trials),
+            command=options.command,
+            seed=options.seed,
+            started_wall_s=started_wall_s,
+            duration_s=time.monotonic() - started_s,
+            version=__version__,
+        )
+    write_reports(report, options.directory)
+    return report
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(
+            f"the directory cannot be made: {error.strerror}", where=str(directory), hint="choose another with --output"
+        ) from error
+
+
+@contextmanager
+def _lab(options: Options, show: Show) -> Iterator[Lab]:
+    """The lab that was given, or one of our own that ends with the drill."""
+    if options.lab is not None:
+        lab = Lab.attach(options.lab)
+        try:
+            yield lab
+        finally:
+            lab.close()
+        return
+    started_s = time.monotonic()
+
+    def progress(text: str) -> None:
+        show(LiveState(phase="bringing the system up", progress=text, elapsed_s=time.monotonic() - started_s))
+
+    directory = options.directory / "lab"
+    lab = Lab.up(options.system, directory, source=options.source, isolation=options.isolation, progress=progress)
+    try:
+        yield lab
+    finally:
+        lab.down()
+        if not options.keep_data:
+            shutil.rmtree(directory / "members", ignore_errors=True)
+
+
+def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
+    """The control trial, then every trial; the first that was aborted, or that left the system broken, is the last."""
+    done: list[Trial] = []
+    total = len(options.runs) + 1
+    stage.title, stage.position = "control", (1, total)
+    # Numbers grow with the clock, so that drills on one lab never write the same number twice.
+    base = int(time.time()) * NUMBERS_PER_TRIAL
+    done.append(trial.control(stage, options.directory / "control", number_base=base, seed=options.seed))
+    clean = is_clean(done[0].verdict)
+    for position, each in enumerate(options.runs, 2):
+        stage.title, stage.position = each.experiment.name, (position, total)
+        skipped = blows.refusal(each.experiment)
+        if skipped:
+            done.append(_skipped(each, skipped))
+            continue
+        done.append(
+            trial.trial(
+                stage,
+                each,
+                options.directory / f"{each.experiment.name}-{each.number}",
+                blows.make,
+                control_clean=clean,
+                number_base=base + (position - 1) * NUMBERS_PER_TRIAL // 1000,
+                seed=options.seed + position,
+                aim=options.aim,
+            )
+        )
+        if done[-1].verdict.outcome == "ABORTED":
+            break
+    return tuple(done)
+
+
+def _skipped(run: Run, reason: str) -> Trial:
+    return Trial(
+        experiment=run.experiment.name,
+        title=run.experiment.title,
+        scope=run.experiment.scope,
+        verdict=Verdict(outcome="INVALID", reasons=(reason,)),
+        skipped=reason,
+    )

@@ -1,0 +1,118 @@
+"""What all trials of one drill share: the lab, its observer, the heartbeat, and waiting with open eyes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bascule.drill.live import LiveMember, LiveState
+from bascule.drill.observer import Observer, Snapshot
+from bascule.drill.plan import Timing
+from bascule.kernel.errors import AbortedError, LabError
+from bascule.lab.lab import Lab
+
+TICK_S = 0.1
+LEAST_FREE_BYTES = 100 * 2**20
+
+
+class Stage:
+    """Where trials take place. `wait` keeps the watchdog's lease, the live view and the safety limits while time passes.
+
+    Args:
+        lab: A lab that is whole.
+        observer: Watching it.
+        component: The component whose primary is aimed at.
+        heartbeat: Called about ten times a second; renews the watchdog's lease.
+        show: Told the state for the live view.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        observer: Observer,
+        component: str,
+        directory: Path,
+        timing: Timing,
+        heartbeat: Callable[[], None],
+        show: Callable[[LiveState], None],
+    ) -> None:
+        self.lab = lab
+        self.observer = observer
+        self.component = component
+        self.directory = directory
+        self.timing = timing
+        self.title = ""
+        self.position = (0, 0)
+        self.rates: Callable[[], Sequence[tuple[int, int]]] = tuple
+        self._heartbeat = heartbeat
+        self._show = show
+        self._started_s = time.monotonic()
+
+    def wait(self, phase: str, until: Callable[[], bool], limit_s: float) -> bool:
+        """Wait for a condition; False when it did not come within `limit_s`.
+
+        Raises:
+            AbortedError: A safety limit was hit: the disk is nearly full.
+            LabError: The lab is gone.
+        """
+        deadline_s = time.monotonic() + limit_s
+        while not until():
+            if time.monotonic() >= deadline_s:
+                return False
+            self._tick(phase, max(0.0, deadline_s - time.monotonic()))
+            time.sleep(TICK_S)
+        return True
+
+    def pass_time(self, phase: str, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self.wait(phase, lambda: False, seconds)
+
+    def snapshot(self) -> Snapshot:
+        """How every member is now."""
+        return self.observer.fresh(time.monotonic())
+
+    def wait_whole(self, phase: str) -> Snapshot:
+        """The first snapshot in which every member is whole.
+
+        Raises:
+            LabError: That did not come in time.
+        """
+        if not self.wait(phase, lambda: self.observer.is_whole(self.observer.latest()), self.timing.patience_s):
+            raise LabError("the system did not become whole", hint=f"see the logs in {self.lab.directory / 'logs'}")
+        return self.observer.latest()
+
+    def primary(self) -> str:
+        """Who says that it is primary now."""
+        return self.observer.latest().primary(self.component)
+
+    def _tick(self, phase: str, left_s: float) -> None:
+        self._heartbeat()
+        if shutil.disk_usage(self.directory).free < LEAST_FREE_BYTES:
+            raise AbortedError(
+                f"less than {LEAST_FREE_BYTES >> 20} MiB are free on the disk of {self.directory}",
+                hint="free some space, or choose another place with --output",
+            )
+        self._show(self._state(phase, left_s))
+
+    def _state(self, phase: str, left_s: float) -> LiveState:
+        latest = self.observer.latest()
+        members = tuple(
+            LiveMember(name=name, role=seen.role, up=seen.up, detail=seen.detail)
+            for group in latest.seen.values()
+            for name, seen in group.items()
+        )
+        rates = self.rates()
+        return LiveState(
+            phase=phase,
+            progress=f"at most {left_s:.0f} s more",
+            elapsed_s=time.monotonic() - self._started_s,
+            trial=self.title,
+            trial_number=self.position[0],
+            trials=self.position[1],
+            members=members,
+            primary=latest.primary(self.component),
+            good_per_s=tuple(float(good) for good, _ in rates),
+            bad_per_s=tuple(float(bad) for _, bad in rates),
+        )
