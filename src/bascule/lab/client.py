@@ -247,17 +247,24 @@ class LabClient:
         Raises:
             LabError: It did not end in time.
         """
-        if mark.is_held(self.directory):
+        if self._is_up():
             with contextlib.suppress(LabError):  # if it does not listen, it is ended the hard way
                 self._do(say.Down(), type(None))
             self.close()
             self._await_end()
         self.close()
 
+    def _is_up(self) -> bool:
+        """Whether this lab lives: not a later one in the same directory."""
+        if not mark.is_held(self.directory):
+            return False
+        present = mark.record(self.directory)
+        return present is None or present.identity == self.record.identity
+
     def _await_end(self) -> None:
         deadline_s = time.monotonic() + END_LIMIT_S
         killed = False
-        while mark.is_held(self.directory):
+        while self._is_up():
             left_s = deadline_s - time.monotonic()
             if left_s < END_LIMIT_S / 2 and not killed:
                 mark.kill_keeper(self.record)
@@ -265,6 +272,10 @@ class LabClient:
             if left_s < 0:
                 raise LabError("the lab does not end", where=str(self.directory), hint=f"kill -9 {self.record.pid}")
             time.sleep(_POLL_S)
+
+    def __del__(self) -> None:
+        """Let go of a lab that nobody speaks to any more."""
+        self.close()
 
     def close(self) -> None:
         """Let go of the lab. If this client made it and nobody said `keep`, the lab ends."""

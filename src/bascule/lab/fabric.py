@@ -1,9 +1,9 @@
 """The lab's network: hosts and routers as network namespaces, zones as bridges, and how they are cut and joined again.
 
 A region is one router namespace. Each of its zones is a bridge there, which bears the zone's `.1`; a host is a
-namespace behind a veth whose outer end is a port of that bridge. Regions meet over the WAN: each router has a leg whose outer end
-lies in the world's own namespace, where the WAN switch reads and writes frames. Nothing has a name in the file system:
-namespaces live as long as a process or a descriptor of the supervisor holds them.
+namespace behind a veth whose outer end is a port of that bridge. Regions meet over the WAN: each router has a leg
+whose outer end lies in the world's own namespace, where the WAN switch reads and writes frames. Nothing has a name in
+the file system: namespaces live as long as a process or a descriptor of the supervisor holds them.
 """
 
 from __future__ import annotations

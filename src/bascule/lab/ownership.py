@@ -16,7 +16,7 @@ Key = tuple[int, int]
 
 
 class Row(Struct, frozen=True):
-    """One line of the process table. `state` is the kernel's letter: `T` when every thread of the process is stopped."""
+    """One line of the process table. `state` is the kernel's letter: `T` when every thread of it is stopped."""
 
     pid: int
     command: str
