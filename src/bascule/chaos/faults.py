@@ -233,7 +233,10 @@ class Partition(Fault, frozen=True, kw_only=True, tag="partition"):
         inside = len(self.hosts) < 2 or platform.reachable(self.hosts[0], self.hosts[1])
         return Witness(
             seen=tried > 0 and crossed == 0 and inside,
-            evidence=(f"{crossed} of {tried} datagrams crossed", f"inside they {'still' if inside else 'do not'} arrive"),
+            evidence=(
+                f"{crossed} of {tried} datagrams crossed",
+                f"inside they {'still' if inside else 'do not'} arrive",
+            ),
         )
 
     def undo(self, platform: Platform) -> None:

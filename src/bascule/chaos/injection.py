@@ -68,9 +68,7 @@ class Injection:
 
     def _write(self, state: State) -> None:
         now_s = self._clock.monotonic_s()
-        self._journal.write(
-            Entry(id=self._number, state=state, fault=self.fault, platform=self._reference, at_s=now_s)
-        )
+        self._journal.write(Entry(id=self._number, state=state, fault=self.fault, platform=self._reference, at_s=now_s))
         self._written = state
 
     def strike(self) -> Struck:

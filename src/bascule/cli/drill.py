@@ -103,7 +103,7 @@ def drill(
     with LiveView(enabled=not (quiet or as_json)) as view:
         report = run(options, view.update)
     if as_json:
-        sys.stdout.buffer.write((directory / "report.json").read_bytes() + b"\n")
+        sys.stdout.buffer.write((directory / "report.json").read_bytes())
     else:
         console = terminal(out=True)
         console.print(summary(report))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Self
 
 import msgspec
+from msgspec import Struct
 
 from bascule.engines.protocols import Member, Site
 from bascule.kernel.errors import LabError
@@ -89,7 +91,7 @@ class Client:
             LabError: It did not end in time.
         """
         limit_s = self.plan.deadline_s + 10.0
-        self._lab.world.signal(self._process, "SIGTERM")
+        self._lab.world.signal(self._process, signal.SIGTERM)
         if self._lab.world.wait(self._process, limit_s) is None:
             raise LabError(f"client {self.plan.client} did not end", where=str(self._directory))
         self.poll()
@@ -116,6 +118,14 @@ class Client:
         if done.exit_code != 0:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             raise LabError(f"the load client could not {words[0]}: {said[-1] if said else done.exit_code}")
+
+
+class Access(Struct, frozen=True, kw_only=True):
+    """With what a client signs in to PostgreSQL; empty for those that do not."""
+
+    user: str = ""
+    database: str = ""
+    passfile: str = ""
 
 
 class Clients:
@@ -148,7 +158,7 @@ class Clients:
         port = ports[workload.port] if workload.port else next(iter(ports.values()))
         return tuple(Target(address=m.address, port=port, name=m.name) for m in self._lab.members(workload.through))
 
-    def _access(self, client: str) -> dict[str, str]:
+    def _access(self, client: str) -> Access:
         """User, database and password file for the pinned client's component, written below the trial's directory."""
         host = self._lab.plan.host(CLIENT_HOST)
         member = Member(
@@ -168,11 +178,11 @@ class Clients:
         exports = engine.exports(site, self._component)
         for file in engine.credentials(site, self._component):
             write_rendered(site.directory, file)
-        return {key: exports[key] for key in ("user", "database", "passfile")}
+        return Access(user=exports["user"], database=exports["database"], passfile=exports["passfile"])
 
     def _outside_plan(self, number_base: int, seed: int) -> Plan:
         workload = self._lab.system.workload
-        access = self._access(OUTSIDE) if workload.protocol == "postgresql" else {}
+        access = self._access(OUTSIDE) if workload.protocol == "postgresql" else Access()
         return Plan(
             client=OUTSIDE,
             protocol=workload.protocol,
@@ -187,11 +197,14 @@ class Clients:
             status=str((self._directory / "outside.status.json").absolute()),
             number_base=number_base,
             seed=seed,
-            **access,
+            user=access.user,
+            database=access.database,
+            passfile=access.passfile,
         )
 
     def _pinned_plan(self, primary: Member, number_base: int, seed: int) -> Plan:
         engine = self._lab.engines[self._component]
+        access = self._access(PINNED)
         port = next(iter(engine.ports(self._lab.system.components[self._component]).values()))
         return Plan(
             client=PINNED,
@@ -205,7 +218,9 @@ class Clients:
             seed=seed,
             connections=4,
             pinned=True,
-            **self._access(PINNED),
+            user=access.user,
+            database=access.database,
+            passfile=access.passfile,
         )
 
     def __enter__(self) -> Self:
@@ -234,8 +249,10 @@ class Clients:
                 if kind is None:
                     raise
 
-    def present(self, primary: Member) -> dict[str, dict[int, int] | None]:
-        """What is stored at the end, by client. The pinned client's writes are read from the primary of now."""
+    def present(self, primary: Member | None) -> dict[str, dict[int, int] | None]:
+        """What is stored at the end, by client. The pinned client's writes are read from the primary of now; None: nobody is."""
+        if primary is None:
+            return {OUTSIDE: None, PINNED: None}
         old = self.pinned.plan.targets[0]
         now = Target(address=primary.address, port=old.port, name=primary.name)
         return {OUTSIDE: self.outside.audit(), PINNED: self.pinned.audit((now,))}

@@ -65,7 +65,7 @@ def run(options: Options, show: Show) -> Report:
     started_wall_s, started_s = time.time(), time.monotonic()
     with _lab(options, show) as lab:
         component = targets.roled_component(options.system, lab.engines)
-        with Blows(lab, options.directory, options.aim) as blows, Observer(lab) as observer:
+        with Blows(lab, options.directory) as blows, Observer(lab) as observer:
             stage = Stage(lab, observer, component, options.directory, options.timing, blows.renew, show)
             trials = _trials(stage, options, blows)
         report = Report(

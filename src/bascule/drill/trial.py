@@ -31,11 +31,18 @@ from bascule.measure.verdict import Verdict
 BIN_S = 0.25
 
 
+class Landed(Struct, frozen=True, kw_only=True):
+    """Whether and when a blow landed: t0 in CLOCK_MONOTONIC seconds, None if it was not witnessed; and the evidence."""
+
+    t0_s: float | None
+    evidence: tuple[str, ...]
+
+
 class Blow(Protocol):
     """Something done to the system: a fault from `chaos`, or a planned switchover."""
 
-    def strike(self) -> float | None:
-        """Do it; when it was witnessed to act (CLOCK_MONOTONIC seconds), or None if it was not."""
+    def strike(self) -> Landed:
+        """Do it, and witness it."""
         ...
 
     def undo(self) -> None:
@@ -49,6 +56,7 @@ class Times(Struct, kw_only=True):
     started_s: float
     injected_s: float | None = None
     t0_s: float | None = None
+    evidence: tuple[str, ...] = ()
     healed_s: float | None = None
     t5_s: float | None = None
     ended_s: float = 0.0
@@ -147,9 +155,7 @@ def trial(
         moments.ended_s = moments.ended_s or time.monotonic()
     after = stage.snapshot()
     now = after.primary(stage.component)
-    present = (
-        clients.present(stage.lab.member(now)) if now and not aborted else {c.plan.client: None for c in clients.all}
-    )
+    present = clients.present(stage.lab.member(now) if now and not aborted else None)
     events = timeline.read(stage.lab, moments.started_s, moments.ended_s)
     evidence = _evidence(stage, clients, moments, present, events, control_clean, aborted=aborted)
     verdict = judge(evidence, promises(stage.lab.system, run.experiment.scope))
@@ -163,7 +169,8 @@ def _phases(stage: Stage, run: Run, clients: Clients, blow: Blow, moments: Times
     stage.pass_time("waiting for the random phase", run.phase_s)
     try:
         moments.injected_s = time.monotonic()
-        moments.t0_s = blow.strike()
+        landed = blow.strike()
+        moments.t0_s, moments.evidence = landed.t0_s, landed.evidence
         since_s = moments.t0_s or moments.injected_s
         if timing.hold_s is not None:
             stage.pass_time("the fault acts", max(0.0, since_s + timing.hold_s - time.monotonic()))
@@ -251,7 +258,7 @@ def _report(
 ) -> Trial:
     action = run.experiment.action.format(target=target.name)
     instants = verdict.instants
-    told = ()
+    told: tuple[str, ...] = ()
     if instants is not None:
         told = explain(
             events,

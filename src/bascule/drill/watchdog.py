@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from bascule.chaos.journal import PlatformRef
+from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Platform
+from bascule.chaos.watchdog_process import Watchdog, serve
+from bascule.kernel.errors import LabError
 from bascule.lab import world
 
 
-def attach(reference: PlatformRef) -> Platform:
-    """Join the platform that a journal names.
+def attach(reference: PlatformRef) -> Platform | None:
+    """Join the lab that a journal names; None when it is gone, and what was injected with it."""
+    try:
+        return world.attach(Path(reference.directory))
+    except LabError:
+        return None
 
-    Raises:
-        LabError: It is gone, and what was injected went with it.
-    """
-    return world.attach(Path(reference.directory))
+
+def start(journal: Path) -> Watchdog:
+    """Start a watchdog for this journal; its log lies beside it."""
+    return Watchdog(
+        (sys.executable, "-m", "bascule.drill.watchdog", str(journal)), journal.with_suffix(".watchdog.log")
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(serve(Journal(Path(sys.argv[1])), attach, sys.stdin.fileno()))

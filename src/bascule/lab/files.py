@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bascule.engines.protocols import File, Rendering
 from bascule.kernel.errors import LabError
-from bascule.kernel.quantities import Duration, Rate, Share, Size
+from bascule.kernel.quantities import Duration, Quantity, Rate, Share, Size
 from bascule.system.model import System
 
 IDENTITY = "identity.json"
@@ -25,25 +25,22 @@ class Identity(Struct, frozen=True, kw_only=True):
     secrets: dict[str, str]
 
 
+_QUANTITIES: tuple[type[Quantity], ...] = (Duration, Share, Rate, Size)
+
+
 def _encode_quantity(value: object) -> object:
-    match value:
-        case Duration():
-            return value.seconds
-        case Share():
-            return value.fraction
-        case Rate():
-            return value.per_s
-        case Size():
-            return value.bytes
-    raise NotImplementedError(type(value))
+    if isinstance(value, _QUANTITIES):
+        return str(value)
+    raise TypeError(type(value))
 
 
 def _decode_quantity(kind: type, value: object) -> object:
-    if kind in {Duration, Share, Rate, Size}:
-        return kind(value)
     if kind is object:
         return value  # an engine's options, which it checks itself
-    raise NotImplementedError(kind)
+    for quantity in _QUANTITIES:
+        if kind is quantity:
+            return quantity.parse(str(value))
+    raise TypeError(kind)
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:

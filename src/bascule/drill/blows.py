@@ -1,0 +1,152 @@
+"""What a trial does to the system: a fault under journal and watchdog, or a planned switchover."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Self
+
+from bascule.chaos import injection
+from bascule.chaos.faults import AnyFault, MainProcessKill, Partition, PowerLoss, ProcessFreeze, ProcessKill
+from bascule.chaos.injection import Injection
+from bascule.chaos.journal import Journal, PlatformRef
+from bascule.drill import watchdog
+from bascule.drill.experiments import Experiment
+from bascule.drill.plan import Run
+from bascule.drill.stage import Stage
+from bascule.drill.targets import Target, choose
+from bascule.drill.trial import Blow, Landed
+from bascule.engines.protocols import Promotable, Roled
+from bascule.kernel.clock import SystemClock
+from bascule.kernel.errors import FaultError
+from bascule.lab.lab import Lab
+
+SWITCHOVER_LIMIT_S = 20.0
+
+
+class Blows:
+    """Makes blows, each under the journal; the watchdog runs as long as the `with` block.
+
+    Args:
+        lab: Where they act.
+        directory: Of the drill; the journal lies there.
+    """
+
+    def __init__(self, lab: Lab, directory: Path) -> None:
+        self._lab = lab
+        self._journal = Journal(directory / "journal.jsonl")
+        self._number = len(self._journal.entries())
+
+    def __enter__(self) -> Self:
+        """Start the watchdog."""
+        self._watchdog = watchdog.start(self._journal.path.absolute())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the watchdog go: its goodbye if all is undone, else its work."""
+        if self._journal.pending():
+            self._watchdog.abandon()
+        else:
+            self._watchdog.close()
+
+    def renew(self) -> None:
+        """Say that the drill lives."""
+        self._watchdog.renew()
+
+    def refusal(self, experiment: Experiment) -> str:
+        """Why this platform cannot do the experiment; empty when it can."""
+        if experiment.kind == "switchover":
+            return ""
+        member = self._lab.plan.members[0]
+        return injection.missing(fault(experiment, choose(experiment, member, self._lab.plan), ""), self._lab.world)
+
+    def make(self, stage: Stage, run: Run, target: Target) -> Blow:
+        """The blow that the experiment deals to its target."""
+        if run.experiment.kind == "switchover":
+            return Switchover(stage, target)
+        self._number += 1
+        engine = self._lab.engines[target.member.component]
+        command = engine.main_command if isinstance(engine, Roled) else ""
+        return Harm(
+            stage,
+            target,
+            Injection(
+                fault(run.experiment, target, command),
+                self._lab.world,
+                self._journal,
+                reference=PlatformRef(kind="lab", directory=str(self._lab.directory.absolute())),
+                number=self._number,
+                clock=SystemClock(),
+                sleep=time.sleep,
+            ),
+        )
+
+
+def fault(experiment: Experiment, target: Target, command: str) -> AnyFault:
+    """The fault of an experiment, aimed.
+
+    Args:
+        experiment: Any but the switchover.
+        target: What it hits.
+        command: Kernel name of the target's main process.
+    """
+    match experiment.kind:
+        case "kill":
+            return ProcessKill(member=target.member.name)
+        case "kill-main":
+            return MainProcessKill(member=target.member.name, command=command)
+        case "freeze":
+            return ProcessFreeze(member=target.member.name)
+        case "partition":
+            return Partition(hosts=target.hosts)
+        case _:
+            return PowerLoss(hosts=target.hosts)
+
+
+class Harm:
+    """A fault that is aimed at the primary; it counts as witnessed only if it acts, and hit the primary."""
+
+    def __init__(self, stage: Stage, target: Target, injected: Injection) -> None:
+        self._stage = stage
+        self._target = target
+        self._injected = injected
+
+    def strike(self) -> Landed:
+        """Inject, and witness."""
+        primary = self._stage.primary()
+        struck = self._injected.strike()
+        evidence = struck.witness.evidence
+        if primary != self._target.member.name:
+            evidence = (*evidence, f"{self._target.member.name} was not the primary: {primary or 'nobody'} was")
+        seen = struck.witness.seen and primary == self._target.member.name
+        return Landed(t0_s=struck.at_s if seen else None, evidence=evidence)
+
+    def undo(self) -> None:
+        """Undo it, and see that it is undone."""
+        self._injected.undo()
+
+
+class Switchover:
+    """A planned handover of the primary role; there is nothing to undo."""
+
+    def __init__(self, stage: Stage, target: Target) -> None:
+        self._stage = stage
+        self._old = target.member
+
+    def strike(self) -> Landed:
+        """Ask the primary to hand over to a standby; witnessed when the engine says that it did.
+
+        Raises:
+            FaultError: The engine cannot, refused, or no standby is there.
+        """
+        lab, component = self._stage.lab, self._stage.component
+        engine = lab.engines[component]
+        standbys = [name for name, seen in self._stage.snapshot().seen[component].items() if seen.role == "replica"]
+        if not isinstance(engine, Promotable) or not standbys:
+            raise FaultError("nobody can take over", hint="a switchover needs an engine that can, and a standby")
+        at_s = time.monotonic()
+        engine.switchover(lab.dial(self._old), primary=self._old.name, target=standbys[0], timeout_s=SWITCHOVER_LIMIT_S)
+        return Landed(t0_s=at_s, evidence=(f"{self._old.name} handed over to {standbys[0]}",))
+
+    def undo(self) -> None:
+        """Nothing: the new primary stays."""
