@@ -71,11 +71,16 @@ class File(Struct, frozen=True, kw_only=True):
 
 
 class Launch(Struct, frozen=True, kw_only=True):
-    """How a member's main process is started: an argument list, never a shell string."""
+    """How a member's main process is started: an argument list, never a shell string.
+
+    Attributes:
+        after_s: At the component's very first start, how long after its first member this one starts.
+    """
 
     argv: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     stop_signal: str = "SIGTERM"
+    after_s: float = 0.0
 
 
 class Rendering(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bascule.engines import registry
@@ -33,6 +34,16 @@ def test_a_member_knows_all_members_and_listens_on_its_own_address(system: Syste
     cluster = next(word for word in argv if word.startswith("--initial-cluster="))
     assert cluster.count("=http://") == 3
     assert not any("unsafe" in word for word in argv), "acknowledged writes are synced"
+
+
+def test_members_start_a_little_apart(system: System, site_of: SiteOf) -> None:
+    site = site_of(system, "consensus")
+    starts = [
+        registry.engine("etcd").render(msgspec.structs.replace(site, member=member)).launch.after_s
+        for member in site.members
+        if member.component == "consensus"
+    ]
+    assert starts == [0.0, 0.1, 0.2]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,11 @@ CLIENT_PORT = 2379
 PEER_PORT = 2380
 HEARTBEAT_FLOOR_MS = 50
 ELECTION_CEILING_MS = 50_000
+STAGGER_S = 0.1
+"""A new member asks each peer whether it is bootstrapped, and waits 1 s for one that listens but does not serve yet.
+
+Members that start at one moment cost each other 1 to 2 s; started a little apart, each is refused or answered at once.
+"""
 
 
 def round_trip_ms(system: System, name: str) -> int:
@@ -106,6 +111,10 @@ def render(site: Site, options: Options) -> Rendering:
     )
     return Rendering(
         files=(),
-        launch=Launch(argv=(*program.argv, *arguments), environment=dict(program.environment)),
+        launch=Launch(
+            argv=(*program.argv, *arguments),
+            environment=dict(program.environment),
+            after_s=STAGGER_S * peers.index(me),
+        ),
         summary=f"one of {len(peers)} members, heartbeat {heartbeat_ms} ms, election {election_ms} ms",
     )
