@@ -78,7 +78,7 @@ def plan(folder: Path, port: int, **changes: Any) -> Path:
         "protocol": "http",
         "targets": [{"address": "127.0.0.1", "port": port, "name": "edge"}],
         "rate_per_s": 200.0,
-        "deadline_s": 1.0,
+        "deadline_s": 5.0,
         "records": str(folder / "records.jsonl"),
         "status": str(folder / "status.json"),
         "operations": [{"name": "create", "method": "POST", "path": "/tasks", "writes": True}],
@@ -132,20 +132,20 @@ def test_it_offers_until_sigterm_and_leaves_every_record_on_disk(tmp_path: Path,
     assert dues[-1] - dues[0] == pytest.approx((len(records) - 1) / 200.0)
 
 
-def test_a_frozen_server_makes_timeouts_and_the_client_itself_stays_on_schedule(tmp_path: Path, haproxy: int) -> None:
+def test_a_frozen_server_makes_timeouts_and_the_client_itself_stays_on_schedule(tmp_path: Path) -> None:
     silent = socket.create_server(("127.0.0.1", 0), backlog=512)
     try:
-        path = plan(tmp_path, silent.getsockname()[1], count=200, deadline_s=0.2)
+        # Closed loop, these would take 400 s.
+        path = plan(tmp_path, silent.getsockname()[1], count=400, deadline_s=1.0)
         assert ended(client(path)) == (0, "")
     finally:
         silent.close()
     records = list(read(tmp_path / "records.jsonl"))
-    assert len(records) == 200, "an operation is offered whatever became of the others"
+    assert len(records) == 400, "an operation is offered whatever became of the others"
     assert {(record.outcome, record.error) for record in records} == {("unknown", "timed out")}
-    final = read_status(tmp_path / "status.json")
-    assert final is not None
-    assert final.lag_max_s < lag_bound_s(200.0, 4.0), "1 s: far above any hiccup, far below a closed loop's 40 s"
-    del haproxy
+    dues = [record.due_s for record in records]
+    assert max(dues) - min(dues) == pytest.approx(399 / 200.0)
+    assert max(record.done_s for record in records) < max(dues) + 10
 
 
 def test_it_says_when_it_falls_behind(tmp_path: Path, haproxy: int) -> None:
@@ -160,7 +160,7 @@ def test_it_says_when_it_falls_behind(tmp_path: Path, haproxy: int) -> None:
         until(running)
         process.send_signal(signal.SIGSTOP)
         stopped_s = time.monotonic()
-        until(lambda: time.monotonic() - stopped_s > 0.6)
+        until(lambda: time.monotonic() - stopped_s > 1.5)
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
         assert ended(process)[0] == 0
@@ -168,7 +168,7 @@ def test_it_says_when_it_falls_behind(tmp_path: Path, haproxy: int) -> None:
         process.kill()
     final = read_status(status)
     assert final is not None
-    assert final.lag_max_s > lag_bound_s(200.0, 1.0)
+    assert final.lag_max_s > lag_bound_s(200.0, 5.0)
 
 
 def test_setup_and_audit_are_processes_too(tmp_path: Path, haproxy: int) -> None:

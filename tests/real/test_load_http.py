@@ -113,7 +113,7 @@ def plan_for(folder: Path, servers: tuple[Server, ...], **changes: Any) -> Plan:
         protocol="http",
         targets=tuple(Target(address="127.0.0.1", port=server.port, name=f"t{n}") for n, server in enumerate(servers)),
         rate_per_s=100.0,
-        deadline_s=0.3,
+        deadline_s=5.0,
         records=str(folder / "records.jsonl"),
         status=str(folder / "status.json"),
         operations=(CREATE,),
@@ -195,7 +195,8 @@ def test_each_fate_is_told_apart(
 ) -> None:
     async def scenario() -> None:
         async with serving(answering) as servers:
-            records = await offered(plan_for(tmp_path, servers, operations=(operation,)))
+            plan = plan_for(tmp_path, servers, operations=(operation,), deadline_s=1.0)
+            records = await offered(plan)
         assert len(records) == 5
         assert {record.outcome for record in records} == {outcome}
         assert all(error in record.error for record in records)
@@ -207,8 +208,8 @@ def test_each_fate_is_told_apart(
 def test_a_timeout_comes_at_the_deadline_counted_from_the_due_time_and_closes_the_connection(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(hang) as servers:
-            records = await offered(plan_for(tmp_path, servers))
-            assert all(record.latency_s >= 0.29 for record in records)
+            records = await offered(plan_for(tmp_path, servers, deadline_s=1.0))
+            assert all(record.latency_s >= 0.99 for record in records)
             assert servers[0].connections >= 5, "a connection that timed out is never used again"
 
     asyncio.run(scenario())
@@ -293,11 +294,10 @@ def test_a_server_that_closes_after_each_answer_makes_nothing_bad(tmp_path: Path
 def test_the_client_leaves_a_target_that_hangs_and_stays_with_the_next(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(hang, fine) as servers:
-            records = await offered(plan_for(tmp_path, servers, count=200, deadline_s=0.2))
-        bad = [record for record in records if record.outcome != "good"]
-        assert {record.target for record in bad} == {"t0"}
-        assert 0 < len(bad) < 60, "only what was due before the first timeout"
-        assert all(record.target == "t1" for record in records[60:])
+            records = await offered(plan_for(tmp_path, servers, count=250, deadline_s=1.0))
+        assert {(record.target, record.outcome) for record in records} == {("t0", "unknown"), ("t1", "good")}
+        targets = [record.target for record in records]
+        assert targets == sorted(targets), "never back to the one that hangs"
 
     asyncio.run(scenario())
 
@@ -305,7 +305,9 @@ def test_the_client_leaves_a_target_that_hangs_and_stays_with_the_next(tmp_path:
 def test_a_pinned_client_never_leaves(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(hang) as servers:
-            records = await offered(plan_for(tmp_path, servers, count=30, deadline_s=0.1, pinned=True))
+            records = await offered(
+                plan_for(tmp_path, servers, count=100, deadline_s=1.0, pinned=True, rate_per_s=50.0)
+            )
         assert {(record.target, record.outcome) for record in records} == {("t0", "unknown")}
 
     asyncio.run(scenario())
@@ -407,7 +409,7 @@ def test_beyond_the_limit_in_flight_an_operation_fails_and_says_so(tmp_path: Pat
             plan = plan_for(tmp_path, servers)
             ledger = Ledger(plan)
             load = HttpLoad(plan, ledger)
-            ledger.in_flight = 64
+            ledger.in_flight = 10_000
             load.offer(0, 1.0)
             ledger.in_flight = 0
             await load.close()
