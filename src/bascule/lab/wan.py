@@ -19,7 +19,7 @@ from bascule.kernel.dice import SeededDice
 from bascule.lab import syscalls
 from bascule.lab.wan_schedule import Line, Schedule
 
-FRAME_BYTES = 65600
+FRAME_BYTES = 2048  # frames are whole and at most 1514 bytes: offloads are off
 _BATCH = 64
 _ORDER_BYTES = 4096
 _MARK = b"\x02\xba\x03\x00\x00"

@@ -51,8 +51,8 @@ class Traces:
         self.record = record
         self.namespaces = {}
         for kind in ("net", "pid_for_children", "user", "mnt"):
-            number = os.stat(f"/proc/{record.pid}/ns/{kind}").st_ino
-            if number != os.stat(f"/proc/self/ns/{kind}").st_ino:
+            number = Path(f"/proc/{record.pid}/ns/{kind}").stat().st_ino
+            if number != Path(f"/proc/self/ns/{kind}").stat().st_ino:
                 self.namespaces[kind] = number
         self.mounts = Path("/proc/self/mountinfo").read_text()
 
@@ -71,7 +71,7 @@ class Traces:
 
 def _namespace(process: int, kind: str) -> int:
     try:
-        return os.stat(f"/proc/{process}/ns/{kind}").st_ino
+        return Path(f"/proc/{process}/ns/{kind}").stat().st_ino
     except OSError:
         return 0
 
@@ -180,9 +180,7 @@ def test_two_labs_stand_side_by_side(make: Make, isolation: str) -> None:
     assert other.reachable(HOST, "client")
 
 
-def test_a_directory_with_a_living_lab_is_refused_and_one_with_a_dead_lab_is_reused(
-    make: Make, tmp_path: Path, small: Callable[[str], LabPlan]
-) -> None:
+def test_a_directory_with_a_living_lab_is_refused_and_one_with_a_dead_lab_is_reused(make: Make, tmp_path: Path) -> None:
     lab = make("loopback")
     with pytest.raises(LabError, match="a lab is up here already") as refused:
         make("loopback")
