@@ -5,11 +5,13 @@ A fault is data: it can be written into the journal before it acts, and undone b
 
 from __future__ import annotations
 
+import itertools
 from typing import ClassVar
 
 from msgspec import Struct
 
 from bascule.chaos.platform import Platform
+from bascule.kernel.errors import FaultError
 
 
 class Witness(Struct, frozen=True, kw_only=True):
@@ -26,6 +28,11 @@ class Fault(Struct, frozen=True, kw_only=True, tag_field="fault", forbid_unknown
     DOES: ClassVar[str] = ""
     SEEN_BY: ClassVar[str] = ""
     UNDONE_BY: ClassVar[str] = ""
+
+    @classmethod
+    def kind(cls) -> str:
+        """Its name in the journal and for people."""
+        return str(cls.__struct_config__.tag)
 
     def steps(self) -> tuple[str, ...]:
         """What would be done, in words, for a dry run."""
@@ -99,7 +106,13 @@ class MainProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill-main")
         return (f"kill -9 the topmost {self.command} of {self.member}",)
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
-        """Kill the topmost process of that command."""
+        """Kill the topmost process of that command.
+
+        Raises:
+            FaultError: No command is named; to a platform that means the whole tree.
+        """
+        if not self.command:
+            raise FaultError(f"{self.member} has no main process that is known by name", hint="kill it whole instead")
         return platform.kill(self.member, command=self.command)
 
     def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:
@@ -108,7 +121,7 @@ class MainProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill-main")
         left = [pid for pid in hit if pid in alive]
         return Witness(
             seen=bool(hit) and not left,
-            evidence=(f"{len(hit)} {self.command} of {self.member} was hit", f"{len(left)} of it lives"),
+            evidence=(f"{len(hit)} processes {self.command} of {self.member} were hit", f"{len(left)} of them live"),
         )
 
     def undo(self, platform: Platform) -> None:
@@ -172,18 +185,22 @@ class PowerLoss(Fault, frozen=True, kw_only=True, tag="power-loss"):
         return tuple(f"cut the power of {host}" for host in self.hosts)
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
-        """Power off."""
+        """Power off; what ran there counts as hit."""
+        members = [member for host in self.hosts for member in platform.members(host)]
+        doomed = tuple(process.pid for member in members for process in platform.processes(member))
         platform.power_off(self.hosts)
-        return ()
+        return doomed
 
-    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:  # noqa: ARG002 - hosts, not pids, are hit
-        """Nothing lives, nothing is reached."""
-        alive = [member for host in self.hosts for member in platform.members(host) if platform.processes(member)]
-        witness = next((host for host in platform.hosts() if host not in self.hosts), "")
-        reached = [host for host in self.hosts if witness and platform.reachable(witness, host)]
+    def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:
+        """Something ran there, nothing of it lives, and no host is reached from one that stands."""
+        down, alive = self._members(platform)
+        outside, reached = self._reached(platform)
         return Witness(
-            seen=bool(self.hosts) and bool(witness) and not alive and not reached,
-            evidence=(f"{len(alive)} of their members live", f"{witness or 'nobody'} reaches {len(reached)} of them"),
+            seen=bool(hit) and bool(down) and not alive and bool(outside) and not reached,
+            evidence=(
+                f"{len(hit)} processes were hit; {len(alive)} of their {len(alive) + len(down)} members live",
+                f"{outside or 'nobody'} reaches {len(reached)} of {len(self.hosts)} hosts",
+            ),
         )
 
     def undo(self, platform: Platform) -> None:
@@ -192,17 +209,33 @@ class PowerLoss(Fault, frozen=True, kw_only=True, tag="power-loss"):
 
     def undone(self, platform: Platform) -> Witness:
         """Every member runs again, and every host is reached."""
-        down = [member for host in self.hosts for member in platform.members(host) if not platform.processes(member)]
-        witness = next((host for host in platform.hosts() if host not in self.hosts), "")
-        cut = [host for host in self.hosts if witness and not platform.reachable(witness, host)]
+        down, _ = self._members(platform)
+        outside, reached = self._reached(platform)
         return Witness(
-            seen=not down and not cut,
-            evidence=(f"{len(down)} members are down", f"{witness} does not reach {len(cut)} hosts"),
+            seen=not down and (not outside or len(reached) == len(self.hosts)),
+            evidence=(
+                f"{len(down)} members are down",
+                f"{outside or 'nobody'} reaches {len(reached)} of {len(self.hosts)} hosts",
+            ),
         )
+
+    def _members(self, platform: Platform) -> tuple[list[str], list[str]]:
+        """The members of these hosts that are down, and those that live."""
+        down: list[str] = []
+        alive: list[str] = []
+        for host in self.hosts:
+            for member in platform.members(host):
+                (alive if platform.processes(member) else down).append(member)
+        return down, alive
+
+    def _reached(self, platform: Platform) -> tuple[str, list[str]]:
+        """A host that stands, if there is one, and which of the lost hosts it reaches."""
+        outside = next((host for host in platform.hosts() if host not in self.hosts), "")
+        return outside, [host for host in self.hosts if outside and platform.reachable(outside, host)]
 
 
 class Partition(Fault, frozen=True, kw_only=True, tag="partition"):
-    """A set of hosts is cut off from all others; inside each side everything flows; packets vanish without an answer."""
+    """A set of hosts is cut off from all others; inside each side all flows; packets vanish without an answer."""
 
     NEEDS: ClassVar = frozenset({"network"})
     DOES: ClassVar = "drops every packet between these hosts and all others"
@@ -220,22 +253,16 @@ class Partition(Fault, frozen=True, kw_only=True, tag="partition"):
         platform.partition(self.hosts)
         return ()
 
-    def _crossing(self, platform: Platform) -> tuple[int, int]:
-        """How many of the pairs that were tried were reached, and how many were tried: one host with two others, both ways."""
-        others = [host for host in platform.hosts() if host not in self.hosts][:2]
-        pairs = [(inner, outer) for inner in self.hosts[:1] for outer in others]
-        both = [*pairs, *((outer, inner) for inner, outer in pairs)]
-        return sum(platform.reachable(source, target) for source, target in both), len(both)
-
     def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:  # noqa: ARG002 - packets, not pids, are hit
-        """Nothing crosses; inside, everything flows."""
-        crossed, tried = self._crossing(platform)
-        inside = len(self.hosts) < 2 or platform.reachable(self.hosts[0], self.hosts[1])
+        """Nothing crosses; inside each side, everything flows."""
+        outside = self._outside(platform)
+        crossed, tried = self._crossing(platform, outside)
+        flows = self._flows(platform, outside)
         return Witness(
-            seen=tried > 0 and crossed == 0 and inside,
+            seen=tried > 0 and crossed == 0 and flows,
             evidence=(
                 f"{crossed} of {tried} datagrams crossed",
-                f"inside they {'still' if inside else 'do not'} arrive",
+                f"inside each side they {'still' if flows else 'do not'} arrive",
             ),
         )
 
@@ -245,8 +272,23 @@ class Partition(Fault, frozen=True, kw_only=True, tag="partition"):
 
     def undone(self, platform: Platform) -> Witness:
         """Everything crosses again."""
-        crossed, tried = self._crossing(platform)
+        crossed, tried = self._crossing(platform, self._outside(platform))
         return Witness(seen=crossed == tried, evidence=(f"{crossed} of {tried} datagrams crossed",))
+
+    def _outside(self, platform: Platform) -> list[str]:
+        return [host for host in platform.hosts() if host not in self.hosts]
+
+    def _crossing(self, platform: Platform, outside: list[str]) -> tuple[int, int]:
+        """How many datagrams crossed, of how many: each host inside with one outside, each time another, both ways."""
+        pairs = list(zip(self.hosts, itertools.cycle(outside), strict=False))
+        if len(self.hosts) == 1:
+            pairs += [(self.hosts[0], other) for other in outside[1:2]]
+        both = [*pairs, *((outer, inner) for inner, outer in pairs)]
+        return sum(platform.reachable(source, target) for source, target in both), len(both)
+
+    def _flows(self, platform: Platform, outside: list[str]) -> bool:
+        sides = (self.hosts, outside)
+        return all(platform.reachable(side[0], side[1]) for side in sides if len(side) > 1)
 
 
 def _runs(platform: Platform, member: str) -> Witness:

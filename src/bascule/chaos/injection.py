@@ -1,4 +1,8 @@
-"""Injects a fault: journalled before it acts, witnessed when it acts, undone and seen to be undone."""
+"""Injects a fault: journalled before it acts, witnessed when it acts, undone and seen to be undone.
+
+t0 is the moment at which the injecting call returned: a platform's call returns once it has seen its effect itself. The
+witness looks afterwards, and only says whether t0 stands: how long it takes to look must not make an outage shorter.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ from bascule.kernel.errors import FaultError
 WITNESS_LIMIT_S = 3.0
 UNDO_LIMIT_S = 20.0
 POLL_S = 0.02
+
+Sleep = Callable[[float], None]
+"""Waits so many seconds; between two looks at the platform."""
 
 
 class Struck(Struct, frozen=True, kw_only=True):
@@ -43,7 +50,7 @@ class Injection:
         journal: On the disk before anything acts.
         reference: How another process finds the platform.
         number: Of this fault in the journal.
-        sleep: Waits so many seconds; between two looks at the platform.
+        sleep: Between two looks at the platform.
     """
 
     def __init__(
@@ -55,7 +62,7 @@ class Injection:
         reference: PlatformRef,
         number: int,
         clock: Clock,
-        sleep: Callable[[float], None],
+        sleep: Sleep,
     ) -> None:
         self.fault = fault
         self._platform = platform
@@ -65,6 +72,7 @@ class Injection:
         self._clock = clock
         self._sleep = sleep
         self._written: State | None = None
+        self._struck: Struck | None = None
 
     def _write(self, state: State) -> None:
         now_s = self._clock.monotonic_s()
@@ -74,18 +82,27 @@ class Injection:
     def strike(self) -> Struck:
         """Journal the fault, inject it, and look for its effect until it is seen or 3 s have passed.
 
+        A second call changes nothing and returns what the first one did.
+
         Raises:
             FaultError: The platform cannot do it. Nothing was injected.
+            BasculeError: The platform failed at it; it may have been injected, and `undo` undoes that.
+            OSError: The journal cannot be written; what is not journalled was not injected.
         """
+        if self._struck is not None:
+            return self._struck
         reason = missing(self.fault, self._platform)
         if reason:
             raise FaultError(reason)
         self._write("planned")
         hit = self.fault.inject(self._platform)
         at_s = self._clock.monotonic_s()
-        witness = self._look(lambda: self.fault.witness(self._platform, hit), WITNESS_LIMIT_S)
+        witness = seen_within(
+            WITNESS_LIMIT_S, lambda: self.fault.witness(self._platform, hit), clock=self._clock, sleep=self._sleep
+        )
         self._write("active")
-        return Struck(at_s=at_s, witness=witness)
+        self._struck = Struck(at_s=at_s, witness=witness)
+        return self._struck
 
     def undo(self) -> None:
         """Undo the fault, see that it is undone, and journal it. Nothing happens if nothing was journalled.
@@ -95,25 +112,28 @@ class Injection:
         """
         if self._written in {None, "undone"}:
             return
-        undo(self.fault, self._platform, self._look)
+        undo(self.fault, self._platform, clock=self._clock, sleep=self._sleep)
         self._write("undone")
 
-    def _look(self, look: Callable[[], Witness], limit_s: float) -> Witness:
-        deadline_s = self._clock.monotonic_s() + limit_s
-        while True:
-            witness = look()
-            if witness.seen or self._clock.monotonic_s() >= deadline_s:
-                return witness
-            self._sleep(POLL_S)
 
-
-def undo(fault: AnyFault, platform: Platform, look: Callable[[Callable[[], Witness], float], Witness]) -> None:
+def undo(fault: AnyFault, platform: Platform, *, clock: Clock, sleep: Sleep) -> None:
     """Undo a fault and see that nothing of it is left.
 
     Raises:
-        FaultError: Something is left.
+        FaultError: Something is left after 20 s.
     """
     fault.undo(platform)
-    witness = look(lambda: fault.undone(platform), UNDO_LIMIT_S)
+    witness = seen_within(UNDO_LIMIT_S, lambda: fault.undone(platform), clock=clock, sleep=sleep)
     if not witness.seen:
-        raise FaultError(f"the fault could not be undone: {'; '.join(witness.evidence)}", hint="bascule chaos recover")
+        what = f"the fault could not be undone: {'; '.join(witness.evidence)}"
+        raise FaultError(what, hint="bascule chaos recover RUN_DIR tries again")
+
+
+def seen_within(limit_s: float, look: Callable[[], Witness], *, clock: Clock, sleep: Sleep) -> Witness:
+    """The first look that saw it; or, once the limit is over, the last look. At least one look is taken."""
+    deadline_s = clock.monotonic_s() + limit_s
+    while True:
+        witness = look()
+        if witness.seen or clock.monotonic_s() >= deadline_s:
+            return witness
+        sleep(POLL_S)

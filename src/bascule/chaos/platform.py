@@ -78,7 +78,7 @@ class Platform(Protocol):
         ...
 
     def partition(self, hosts: tuple[str, ...]) -> None:
-        """Cut every path between these hosts and all others; inside each side everything still flows. Packets are dropped."""
+        """Cut every path between these hosts and all others: packets are dropped. Inside each side all still flows."""
         ...
 
     def heal(self) -> None:

@@ -29,8 +29,8 @@ class Lease(Struct, frozen=True, kw_only=True):
 def step(lease: Lease, event: Event, now_s: float) -> tuple[Lease, Effect | None]:
     """What an event changes, and what is to be done about it.
 
-    Events: `renewed` by the drill; `goodbye`, it undid everything itself; `silence`, its end of the pipe closed; `tick`, time
-    passed; `repaired` and `failed`, how an undoing went.
+    Events: `renewed` by the drill; `goodbye`, it undid everything itself; `silence`, its end of the pipe closed;
+    `tick`, time passed; `repaired` and `failed`, how an undoing went.
     """
     if event == "repaired" or (event == "goodbye" and not lease.undoing):
         return lease, "end"

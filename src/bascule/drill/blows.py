@@ -74,7 +74,11 @@ class Blows:
                 fault(run.experiment, target, command),
                 self._lab.world,
                 self._journal,
-                reference=PlatformRef(kind="lab", directory=str(self._lab.directory.absolute())),
+                reference=PlatformRef(
+                    kind="lab",
+                    directory=str(self._lab.directory.absolute()),
+                    identity=self._lab.world.record.identity,
+                ),
                 number=self._number,
                 clock=SystemClock(),
                 sleep=time.sleep,

@@ -8,16 +8,24 @@ from pathlib import Path
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Platform
 from bascule.chaos.watchdog_process import Watchdog, serve
-from bascule.kernel.errors import LabError
-from bascule.lab import world
+from bascule.lab import mark, world
 
 
 def attach(reference: PlatformRef) -> Platform | None:
-    """Join the lab that a journal names; None when it is gone, and what was injected with it."""
-    try:
-        return world.attach(Path(reference.directory))
-    except LabError:
+    """Join the lab that a journal names; None when it is gone, or another lives in its place.
+
+    Raises:
+        LabError: A lab lives there and cannot be joined.
+        OSError: The same.
+    """
+    directory = Path(reference.directory)
+    if not mark.is_held(directory):
         return None
+    lab = world.attach(directory)
+    if reference.identity in {"", lab.record.identity}:
+        return lab
+    lab.close()
+    return None
 
 
 def start(journal: Path) -> Watchdog:
