@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import select
 import socket
@@ -29,9 +30,14 @@ Connection = AsyncConnection[Any]
 async def connect(plan: Plan, target: Target) -> Connection:
     """A connection in autocommit; bound it with `asyncio.timeout`, since libpq's own limit has a floor of 2 s.
 
+    The server itself ends a statement after twice the deadline: it does not notice that a client left while it waits
+    for a lock, and connections given up on would pile up until it has no room for anybody. Of a commit that waits for
+    its standby nothing but a cancel request could free it; there the pile is part of what an outage does to a server.
+
     Raises:
         psycopg.Error: There is none to be had.
     """
+    limit_ms = math.ceil(max(plan.deadline_s * 2, 1.0) * 1000)
     return await AsyncConnection.connect(
         host=target.address,
         port=target.port,
@@ -42,6 +48,7 @@ async def connect(plan: Plan, target: Target) -> Connection:
         application_name=f"bascule-{plan.client}",
         sslmode="prefer",
         gssencmode="disable",
+        options=f"-c statement_timeout={limit_ms}",
         autocommit=True,
     )
 

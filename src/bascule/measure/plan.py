@@ -66,7 +66,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database: str = ""
     passfile: str = ""
     table: str = TABLE
-    connections: int = 20
+    connections: int = 16
     pinned: bool = False
 
 
