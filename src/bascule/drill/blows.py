@@ -150,7 +150,7 @@ class Switchover:
             raise FaultError("nobody can take over", hint="a switchover needs an engine that can, and a standby")
         at_s = time.monotonic()
         engine.switchover(lab.dial(self._old), primary=self._old.name, target=standbys[0], timeout_s=SWITCHOVER_LIMIT_S)
-        return Landed(t0_s=at_s, evidence=(f"{self._old.name} handed over to {standbys[0]}",))
+        return Landed(t0_s=at_s, evidence=(f"{self._old.name} handed over to {standbys[0]}",), lasting=False)
 
     def undo(self) -> None:
         """Nothing: the new primary stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
@@ -36,11 +37,16 @@ class Client:
         host: On which host.
         plan: What it is told.
         directory: Where its plan, records and status are.
+
+    Attributes:
+        records: What was read of its records so far.
+        cut_off: The fault killed it; known once it was stopped.
     """
 
     def __init__(self, lab: Lab, host: str, plan: Plan, directory: Path) -> None:
         self.plan = plan
         self.records: list[Record] = []
+        self.cut_off = False
         self._lab = lab
         self._host = host
         self._directory = directory
@@ -92,8 +98,10 @@ class Client:
         """
         limit_s = self.plan.deadline_s + 10.0
         self._lab.world.signal(self._process, signal.SIGTERM)
-        if self._lab.world.wait(self._process, limit_s) is None:
+        exit_code = self._lab.world.wait(self._process, limit_s)
+        if exit_code is None:
             raise LabError(f"client {self.plan.client} did not end", where=str(self._directory))
+        self.cut_off = exit_code == -signal.SIGKILL
         self.poll()
 
     def audit(self, targets: tuple[Target, ...] = ()) -> dict[int, int] | None:
@@ -239,6 +247,11 @@ class Clients:
                 raise LabError(f"client {status.client} offers no load: {status.error or 'not ready in time'}")
             time.sleep(0.02)
         return self
+
+    def forget(self) -> None:
+        """Remove the passwords that the clients used."""
+        for client in self.all:
+            shutil.rmtree(self._directory / client.plan.client, ignore_errors=True)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Stop both, whatever happened."""

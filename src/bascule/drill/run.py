@@ -21,6 +21,7 @@ from bascule.drill.report import Report, Trial
 from bascule.drill.stage import Stage
 from bascule.drill.summary import objectives, statistics, worst
 from bascule.kernel.errors import MachineError
+from bascule.lab.files import forget
 from bascule.lab.lab import Lab
 from bascule.measure.judge import is_clean
 from bascule.measure.verdict import Verdict
@@ -115,6 +116,7 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
         yield lab
     finally:
         lab.down()
+        forget(directory)
         if not options.keep_data:
             shutil.rmtree(directory / "members", ignore_errors=True)
 

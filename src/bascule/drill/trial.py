@@ -32,10 +32,14 @@ BIN_S = 0.25
 
 
 class Landed(Struct, frozen=True, kw_only=True):
-    """Whether and when a blow landed: t0 in CLOCK_MONOTONIC seconds, None if it was not witnessed; and the evidence."""
+    """Whether and when a blow landed: t0 in CLOCK_MONOTONIC seconds, None if it was not witnessed; and the evidence.
+
+    `lasting`: it acts until it is undone; a planned change does not.
+    """
 
     t0_s: float | None
     evidence: tuple[str, ...]
+    lasting: bool = True
 
 
 class Blow(Protocol):
@@ -57,6 +61,7 @@ class Times(Struct, kw_only=True):
     injected_s: float | None = None
     t0_s: float | None = None
     evidence: tuple[str, ...] = ()
+    undone_s: float | None = None
     healed_s: float | None = None
     t5_s: float | None = None
     ended_s: float = 0.0
@@ -108,6 +113,7 @@ def control(stage: Stage, directory: Path, *, number_base: int, seed: int) -> Tr
         stage.pass_time("control trial: load without a fault", stage.timing.control_s + 0.5)
         moments.ended_s = time.monotonic()
     present = clients.present(primary)
+    clients.forget()
     verdict = judge_control(_evidence(stage, clients, moments, present, (), None), promises(stage.lab.system))
     return Trial(
         experiment="control",
@@ -156,6 +162,7 @@ def trial(
     after = stage.snapshot()
     now = after.primary(stage.component)
     present = clients.present(stage.lab.member(now) if now and not aborted else None)
+    clients.forget()
     events = timeline.read(stage.lab, moments.started_s, moments.ended_s)
     evidence = _evidence(stage, clients, moments, present, events, control_clean, aborted=aborted)
     verdict = judge(evidence, promises(stage.lab.system, run.experiment.scope))
@@ -171,20 +178,30 @@ def _phases(stage: Stage, run: Run, clients: Clients, blow: Blow, moments: Times
         moments.injected_s = time.monotonic()
         landed = blow.strike()
         moments.t0_s, moments.evidence = landed.t0_s, landed.evidence
-        since_s = moments.t0_s or moments.injected_s
-        if timing.hold_s is not None:
-            stage.pass_time("the fault acts", max(0.0, since_s + timing.hold_s - time.monotonic()))
-        elif moments.t0_s is not None:
-            stage.pass_time("the fault acts", timing.least_s)
-            stage.wait("waiting until clients are served", _served(stage, clients, since_s), timing.patience_s)
+        if landed.lasting:
+            _let_it_act(stage, clients, moments)
     finally:
         blow.undo()
-        moments.healed_s = time.monotonic()
+        moments.undone_s = time.monotonic()
+    if landed.lasting:
+        moments.healed_s = moments.undone_s
     stage.wait("waiting for full redundancy", lambda: _whole_since(stage, moments), timing.patience_s)
-    served = _served(stage, clients, moments.healed_s)
-    stage.wait("watching on after the repair", served, timing.stable_s + timing.after_s)
+    served = _served(stage, clients, moments.undone_s)
+    stage.wait("watching on after the repair", served, timing.patience_s)
     stage.pass_time("watching on after the repair", timing.after_s)
     moments.ended_s = time.monotonic()
+
+
+def _let_it_act(stage: Stage, clients: Clients, moments: Times) -> None:
+    """Until its time is over; or until the clients are served again; not at all if it does not act."""
+    timing = stage.timing
+    if moments.t0_s is None:
+        return
+    if timing.hold_s is not None:
+        stage.pass_time("the fault acts", max(0.0, moments.t0_s + timing.hold_s - time.monotonic()))
+        return
+    stage.pass_time("the fault acts", timing.least_s)
+    stage.wait("waiting until clients are served", _served(stage, clients, moments.t0_s), timing.patience_s)
 
 
 def _served(stage: Stage, clients: Clients, since_s: float) -> Callable[[], bool]:
@@ -193,7 +210,7 @@ def _served(stage: Stage, clients: Clients, since_s: float) -> Callable[[], bool
 
 def _whole_since(stage: Stage, moments: Times) -> bool:
     latest = stage.observer.latest()
-    if moments.healed_s is None or latest.at_s < moments.healed_s or not stage.observer.is_whole(latest):
+    if moments.undone_s is None or latest.at_s < moments.undone_s or not stage.observer.is_whole(latest):
         return False
     moments.t5_s = latest.at_s
     return True
@@ -226,6 +243,7 @@ def _evidence(
         healed_s=moments.healed_s,
         lag_max_s=clients.outside.status().lag_max_s,
         control_clean=control_clean,
+        cut_off=tuple(client.plan.client for client in clients.all if client.cut_off),
         aborted=aborted,
         idempotent=claims_idempotence(workload),
     )
@@ -237,6 +255,7 @@ def _drawn(clients: Clients, moments: Times) -> dict[str, Any]:
     ended_s = max(moments.ended_s, moments.started_s)
     seen = [record for client in clients.all for record in client.records]
     return {
+        "started_s": moments.started_s,
         "duration_s": ended_s - moments.started_s,
         "bin_s": BIN_S,
         "bins": bins(outside, moments.started_s, ended_s, BIN_S),

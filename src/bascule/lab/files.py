@@ -83,6 +83,11 @@ def read_identity(directory: Path) -> Identity:
         ) from error
 
 
+def forget(directory: Path) -> None:
+    """Remove the identity, and with it the passwords, of a lab that is down."""
+    (directory / IDENTITY).unlink(missing_ok=True)
+
+
 def write_rendered(directory: Path, file: File) -> None:
     """Write one rendered file below `directory`; a secret one is never readable by others, not even for a moment.
 

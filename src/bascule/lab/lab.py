@@ -142,10 +142,12 @@ class Lab:
             raise NotReadyError(f"{what} [{lines}]", hint=f"see the logs in {self.directory / 'logs'}")
 
     def _launch(self, component: str) -> None:
+        begun_s = time.monotonic()
         for member in self.members(component):
             site = self.site(member)
             rendering = self.engines[component].render(site)
             files.write_rendering(site.directory, rendering)
+            time.sleep(max(0.0, begun_s + rendering.launch.after_s - time.monotonic()))
             self.world.launch(member.name, member.name, rendering.launch, site.directory)
 
     def members(self, component: str = "") -> tuple[Member, ...]:

@@ -36,13 +36,17 @@ class SetFindings(Struct, frozen=True, kw_only=True):
     rpo_time_s: float
 
 
-def check_set(records: Iterable[Record], present: Mapping[int, int], t0_s: float | None) -> SetFindings:
+def check_set(
+    records: Iterable[Record], present: Mapping[int, int], t0_s: float | None, *, cut_off: bool = False
+) -> SetFindings:
     """Compare what one client was told with what is there at the end, by set difference, in linear time.
 
     Args:
         records: Every record of the client; operations that do not write are left out.
         present: How many copies of each number are stored; a number with no copies is not there.
         t0_s: When the fault was witnessed; None in a trial without one.
+        cut_off: The fault killed the client itself, so what it had in flight left no record: numbers that it did not
+            record count as recovered unknown, since no one can tell them from invented ones.
     """
     acknowledged: dict[int, float] = {}
     offered: set[int] = set()
@@ -55,13 +59,14 @@ def check_set(records: Iterable[Record], present: Mapping[int, int], t0_s: float
     stored = {number for number, copies in present.items() if copies > 0}
     lost = acknowledged.keys() - stored
     after = {number for number in lost if t0_s is not None and acknowledged[number] > t0_s}
+    unrecorded = stored - offered
     oldest_s = min((acknowledged[number] for number in lost - after), default=None)
     return SetFindings(
         lost=frozenset(lost),
         lost_after_fault=frozenset(after),
         duplicated=frozenset(number for number, copies in present.items() if copies > 1),
-        phantom=frozenset(stored - offered),
-        recovered_unknown=frozenset((stored & offered) - acknowledged.keys()),
+        phantom=frozenset(() if cut_off else unrecorded),
+        recovered_unknown=frozenset(((stored & offered) - acknowledged.keys()) | (unrecorded if cut_off else set())),
         rpo_time_s=0.0 if oldest_s is None or t0_s is None else t0_s - oldest_s,
     )
 

@@ -33,6 +33,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         healed_s: When the fault was undone.
         lag_max_s: How far the sender of `outside` fell behind its schedule at worst.
         control_clean: Whether the control trial before this one was clean; None if none was run.
+        cut_off: Clients that the fault killed.
         aborted: Why the trial was stopped before its end; empty if it was not.
         idempotent: The system and its clients claim that no write is stored twice.
         stability: When the system counts as recovered.
@@ -51,6 +52,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     healed_s: float | None = None
     lag_max_s: float = 0.0
     control_clean: bool | None = True
+    cut_off: tuple[str, ...] = ()
     aborted: str = ""
     idempotent: bool = True
     stability: Stability = field(default_factory=Stability)
@@ -120,7 +122,7 @@ def find(evidence: Evidence) -> Findings:
         if present is None:
             unread.append(client)
         else:
-            sets[client] = check_set(records, present, evidence.t0_s)
+            sets[client] = check_set(records, present, evidence.t0_s, cut_off=client in evidence.cut_off)
     return Findings(
         observed=observed,
         steady=steady,

@@ -1,9 +1,16 @@
-"""The files of a load client: one record per operation, appended, and its status, replaced as a whole."""
+"""The files of a load client: one record per operation, appended, and its status, replaced as a whole.
+
+A thread of its own writes them: a busy disk may hold up a write for half a second, and must not hold up the load.
+"""
 
 from __future__ import annotations
 
 import os
+import queue
+import threading
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,10 +24,10 @@ ERROR_LENGTH = 160
 
 
 class Ledger:
-    """Keeps every record until `flush` appends it, and counts. What was flushed survives this process.
+    """Keeps every record until `flush` hands it to the writing thread, and counts. What was written outlives this process.
 
     Raises:
-        MachineError: A file cannot be written.
+        MachineError: A file cannot be written; raised by the next call after the writing thread found out.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -38,6 +45,54 @@ class Ledger:
             self._file = os.open(plan.records, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unwritable(plan.records, error) from error
+        self._work: queue.SimpleQueue[tuple[bytes, bytes] | None] = queue.SimpleQueue()
+        self._failure: MachineError | None = None
+        self._writer = threading.Thread(target=self._write_all, name="ledger", daemon=True)
+        self._writer.start()
+
+    def _write_all(self) -> None:
+        while (work := self._work.get()) is not None:
+            self._attempt(partial(self._append, work[0]))
+            self._attempt(partial(self._replace_status, work[1]))
+        self._attempt(self._sync)
+
+    def _attempt(self, write: Callable[[], object]) -> None:
+        """Write, unless a write failed already; the first failure is kept for the next call from outside."""
+        if self._failure is None:
+            try:
+                write()
+            except MachineError as error:
+                self._failure = error
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise _unwritable(self._plan.records, error) from error
+
+    def _append(self, text: bytes) -> None:
+        block = memoryview(text)
+        try:
+            while block:
+                block = block[os.write(self._file, block) :]
+        except OSError as error:
+            raise _unwritable(self._plan.records, error) from error
+
+    def _replace_status(self, text: bytes) -> None:
+        if not text:
+            return
+        path = Path(self._plan.status)
+        draft = path.with_name(path.name + ".new")
+        try:
+            draft.write_bytes(text)
+            draft.replace(path)
+        except OSError as error:
+            raise _unwritable(str(path), error) from error
+
+    def _hand_over(self, lines: bytes, status: bytes) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._work.put((lines, status))
 
     def add(self, record: Record) -> None:
         """Take one record."""
@@ -47,19 +102,14 @@ class Ledger:
         self._lines.append(records.encode(record))
 
     def flush(self) -> None:
-        """Append what was taken since the last time, whole lines in one go."""
-        if not self._lines:
-            return
-        block = memoryview(b"".join(self._lines))
-        self._lines.clear()
-        try:
-            while block:
-                block = block[os.write(self._file, block) :]
-        except OSError as error:
-            raise _unwritable(self._plan.records, error) from error
+        """Hand what was taken since the last time to the writing thread, whole lines in one go."""
+        if self._lines:
+            block = b"".join(self._lines)
+            self._lines.clear()
+            self._hand_over(block, b"")
 
     def tell(self) -> Status:
-        """The status as it is now, which also replaces the status file."""
+        """The status as it is now, with which the status file is replaced soon."""
         status = Status(
             client=self._plan.client,
             phase=self.phase,
@@ -74,26 +124,21 @@ class Ledger:
             started_s=self.started_s,
             error=self.error,
         )
-        path = Path(self._plan.status)
-        draft = path.with_name(path.name + ".new")
-        try:
-            draft.write_bytes(msgspec.json.encode(status))
-            draft.replace(path)
-        except OSError as error:
-            raise _unwritable(str(path), error) from error
+        self._hand_over(b"", msgspec.json.encode(status))
         return status
 
     def close(self) -> None:
         """Write all, durably, and say that it is done."""
-        self.flush()
         try:
-            os.fsync(self._file)
-        except OSError as error:
-            raise _unwritable(self._plan.records, error) from error
+            self.flush()
+            self.phase = "done"
+            self.tell()
         finally:
+            self._work.put(None)
+            self._writer.join()
             os.close(self._file)
-        self.phase = "done"
-        self.tell()
+        if self._failure is not None:
+            raise self._failure
 
 
 def _unwritable(path: str, error: OSError) -> MachineError:

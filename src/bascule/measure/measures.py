@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+from bascule.kernel.quantities import Share
 from bascule.measure.availability import (
     WINDOWS_S,
     budget_spent,
@@ -173,7 +174,7 @@ def service(evidence: Evidence, found: Findings, promised: Promises) -> tuple[Me
             "availability by time",
             None if by_bins is None else by_bins * 100,
             "%",
-            note=f"share of seconds of which at least {target:.6%} was good",
+            note=f"share of seconds of which at least {Share(target)} was good",
         ),
         *windows,
         measure("goodput", "goodput", goodput_per_s(found.observed, lost, observed_s), "per s"),
@@ -223,6 +224,6 @@ def _budget(share: float | None, observed_s: float, promised: Promises) -> tuple
             spent,
             "%",
             100.0,
-            note=f"of {days:g} days' budget at {promised.availability:.6%}",
+            note=f"of {days:g} days' budget at {Share(promised.availability)}",
         ),
     )
