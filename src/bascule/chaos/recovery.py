@@ -7,52 +7,59 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from bascule.chaos.journal import Entry, Journal, PlatformRef
+from bascule.chaos.faults import AnyFault
+from bascule.chaos.injection import Sleep, undo
+from bascule.chaos.journal import Entry, Journal, PlatformRef, pending
 from bascule.chaos.platform import Platform
-from bascule.chaos.undoing import Patience
 from bascule.kernel.clock import Clock, SystemClock
 from bascule.kernel.errors import BasculeError
 
 Attach = Callable[[PlatformRef], Platform | None]
-"""Joins the platform that a journal names; None when it is gone, and what was injected with it."""
+"""Joins the platform that a journal names; None when it is surely gone, and what was injected with it."""
 
 
 class Recovered(Struct, frozen=True, kw_only=True):
-    """What became of one pending fault: `error` is empty when nothing of it is left."""
+    """What became of one line of the journal.
 
-    entry: Entry
+    Attributes:
+        fault: None for a line that could not be read: what it announced is not known.
+        how: In words.
+        error: Empty when nothing of it is left.
+    """
+
+    fault: AnyFault | None
     how: str
     error: str = ""
 
 
 def recover(
-    journal: Journal,
-    attach: Attach,
-    *,
-    clock: Clock | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    journal: Journal, attach: Attach, *, clock: Clock | None = None, sleep: Sleep = time.sleep
 ) -> tuple[Recovered, ...]:
     """Undo everything that is pending, the latest first; what fails is reported and stays pending.
 
+    A line that cannot be read is reported as such, and keeps nothing else from being undone.
+
     Raises:
-        InputError: The journal cannot be read.
+        InputError: The journal is too large to be one.
+        OSError: The journal cannot be read.
     """
+    contents = journal.read()
     clock = clock or SystemClock()
-    patience = Patience(clock, sleep)
-    return tuple(_recover_one(journal, entry, attach, patience, clock) for entry in journal.pending())
+    done = [_recover_one(journal, entry, attach, clock, sleep) for entry in pending(contents.entries)]
+    lost = [Recovered(fault=None, how="not readable", error=str(problem)) for problem in contents.problems]
+    return (*done, *lost)
 
 
-def _recover_one(journal: Journal, entry: Entry, attach: Attach, patience: Patience, clock: Clock) -> Recovered:
+def _recover_one(journal: Journal, entry: Entry, attach: Attach, clock: Clock, sleep: Sleep) -> Recovered:
     try:
         platform = attach(entry.platform)
         if platform is None:
             how = "the platform is gone, and the fault with it"
         else:
-            patience.undo(entry.fault, platform)
+            undo(entry.fault, platform, clock=clock, sleep=sleep)
             how = "undone"
-        journal.write(
-            Entry(id=entry.id, state="undone", fault=entry.fault, platform=entry.platform, at_s=clock.monotonic_s())
-        )
+        at_s = clock.monotonic_s()
+        journal.write(Entry(id=entry.id, state="undone", fault=entry.fault, platform=entry.platform, at_s=at_s))
     except (BasculeError, OSError) as error:
-        return Recovered(entry=entry, how="still there", error=str(error))
-    return Recovered(entry=entry, how=how)
+        return Recovered(fault=entry.fault, how="still there", error=str(error))
+    return Recovered(fault=entry.fault, how=how)
