@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -63,9 +64,12 @@ class Connection:
     async def _answer(self, text: bytes) -> None:
         try:
             request = self._decode(text)
-            value = await self._act(request)
+            value = await self._carry_out(request)
         except (BasculeError, OSError, msgspec.DecodeError) as error:
             await self._reply(say.Reply(failure=say.Failure.of(error)))
+            return
+        except asyncio.CancelledError:
+            _log.info("a caller hung up: what it waited for was stopped")
             return
         except Exception as error:  # noqa: BLE001 - one caller's bad luck must not end the lab
             _log.exception("a request failed: %r", text[:500])
@@ -78,6 +82,25 @@ class Connection:
         await self._reply(say.Reply(value=msgspec.Raw(msgspec.json.encode(value))))
         if isinstance(request, say.Down):
             self._after_down()
+
+    async def _carry_out(self, request: say.Requests) -> object:
+        """Act. What only the caller wants (a command's run, a wait) is stopped when the caller hangs up."""
+        if not isinstance(request, say.Run | say.Wait):
+            return await self._act(request)
+        loop = asyncio.get_running_loop()
+        act = asyncio.ensure_future(self._act(request))
+
+        def heard() -> None:
+            loop.remove_reader(self._line)
+            with contextlib.suppress(BlockingIOError):
+                if not self._line.recv(1, socket.MSG_PEEK):
+                    act.cancel()
+
+        loop.add_reader(self._line, heard)
+        try:
+            return await act
+        finally:
+            loop.remove_reader(self._line)
 
     async def _reply(self, reply: say.Reply, passed: socket.socket | None = None) -> None:
         data = say.line(reply)

@@ -52,7 +52,9 @@ def enter() -> None:
 
 
 def furnish(directory: Path) -> None:
-    """Give the new world, entered as its first process, a /proc and a /run of its own; no mount is seen outside.
+    """Give the new world, entered as its first process, its own /proc, /run and /dev/shm; no mount is seen outside.
+
+    A killed PostgreSQL leaves its shared memory in /dev/shm: here it goes with the world.
 
     Args:
         directory: The lab's own; when it lies below /run, that stays as it is.
@@ -63,6 +65,8 @@ def furnish(directory: Path) -> None:
     syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
     plain = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("proc", "/proc", "proc", plain | syscalls.MS_NOEXEC)
+    if Path("/dev/shm").is_dir():  # noqa: S108 - the kernel's name for shared memory, not a temporary file
+        syscalls.mount("tmpfs", "/dev/shm", "tmpfs", plain, "mode=1777")  # noqa: S108
     needed = (directory.resolve(), Path(sys.prefix).resolve())
     if not any(path.is_relative_to("/run") for path in needed):
         syscalls.mount("tmpfs", "/run", "tmpfs", plain, "mode=0755,size=16m")

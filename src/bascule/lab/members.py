@@ -13,7 +13,7 @@ from bascule.chaos.platform import ProcessState, ProcessView
 from bascule.kernel.errors import LabError
 from bascule.lab import processes, spawning
 from bascule.lab.logs import LogCopier
-from bascule.lab.names import LOGS
+from bascule.lab.names import LOGS, TEMPORARY
 from bascule.lab.ownership import Clue, Key, Owner, Row, below, owners, topmost
 from bascule.lab.protocol import MemberStatus
 from bascule.lab.spawning import Order
@@ -112,7 +112,9 @@ class Members:
             program.pid = spawning.start(
                 Order(
                     argv=program.argv,
-                    environment=spawning.environment(name, self._identity, program.environment),
+                    environment=spawning.environment(
+                        name, self._identity, self._directory / TEMPORARY, program.environment
+                    ),
                     directory=program.owner.directory,
                     namespace=self._namespace(program.owner.host) if self._namespace else None,
                     mortal=self._namespace is None,

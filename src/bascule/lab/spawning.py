@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -22,7 +23,6 @@ INHERITED = (
     "LC_ALL",
     "LC_CTYPE",
     "TZ",
-    "TMPDIR",
     "TERM",
 )
 MEMBER_MARK = "BASCULE_MEMBER"
@@ -51,10 +51,10 @@ class Order(Struct, frozen=True, kw_only=True):
     keep: tuple[int, ...] = ()
 
 
-def environment(name: str, lab: str, extra: Mapping[str, str]) -> dict[str, str]:
+def environment(name: str, lab: str, temporary: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """The few variables that every program gets, what it asked for, and the marks by which it is found again."""
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-    return {**inherited, **extra, MEMBER_MARK: name, LAB_MARK: lab}
+    return {**inherited, "TMPDIR": str(temporary), **extra, MEMBER_MARK: name, LAB_MARK: lab}
 
 
 def start(order: Order) -> int:

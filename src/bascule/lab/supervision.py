@@ -66,8 +66,8 @@ class _Life:
         self._reserved: socket.socket | None = None
 
     async def live(self, owner: socket.socket) -> int:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._over.set)
+        if self._record.isolation == "loopback":  # the keeper's death is told by this signal
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
         try:
             world = await self._make()
             control = Control(world.do, self._over.set)
@@ -109,9 +109,11 @@ class _Life:
 
     async def _serve_owner(self, owner: socket.socket, world: World) -> None:
         """Say that all is ready; when the owner is gone and nobody said `keep`, the lab is over."""
-        owner.sendall(say.line(say.Reply()))
         try:
+            owner.sendall(say.line(say.Reply()))
             await Connection(owner, world.do, self._over.set).serve()
+        except ConnectionError:
+            _log.info("the owner ended while its lab was made")
         finally:
             if not world.kept:
                 _log.info("the owner is gone: the lab ends")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 CLONE_NEWNS = 0x00020000
@@ -21,7 +22,6 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
-_EINVAL = 22
 _HIGHEST_CAPABILITY = 63
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -80,8 +80,8 @@ def drop_capabilities() -> None:
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
     for capability in range(_HIGHEST_CAPABILITY + 1):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
-            if ctypes.get_errno() == _EINVAL:
-                break  # the kernel knows no higher one
+            if ctypes.get_errno() in {errno.EINVAL, errno.EPERM}:
+                break  # the kernel knows no higher one; or we have none, and no-new-privileges keeps it so
             _check(-1, "prctl(CAPBSET_DROP)")
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -35,7 +36,8 @@ class WanControl:
         descriptors = tuple(packets.fileno() for packets in sites.values())
         argv = (sys.executable, "-m", "bascule.lab.wan", *map(str, descriptors))
         owner = Owner(NAME, directory, "", member=False)
-        members.register(Program(owner, argv, {}, signal.SIGTERM))
+        found_by = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+        members.register(Program(owner, argv, found_by, signal.SIGTERM))
         with theirs:
             members.start(NAME, stdin=theirs.fileno(), keep=descriptors)
         for packets in sites.values():

@@ -18,7 +18,7 @@ from bascule.lab import loopback, mark
 from bascule.lab import protocol as say
 from bascule.lab.channel import receive
 from bascule.lab.client import LabClient
-from bascule.lab.names import CONTROL_SOCKET, IDENTITY, LOGS, MARK, MEMBERS, RECORD, SUPERVISOR_LOG
+from bascule.lab.names import CONTROL_SOCKET, IDENTITY, LOGS, MARK, MEMBERS, RECORD, SUPERVISOR_LOG, TEMPORARY
 from bascule.lab.plan import NAMESPACE_PREFIX, LabPlan
 
 FREE_BYTES = 300 * 2**20
@@ -67,7 +67,8 @@ def create(directory: Path, plan: LabPlan, *, isolation: str = "auto") -> LabCli
     try:
         _check_room(directory)
         _clean(directory)
-        (directory / LOGS).mkdir(mode=0o700)
+        for name in (LOGS, TEMPORARY):
+            (directory / name).mkdir(mode=0o700)
         setting = say.Setting(identity=secrets.token_hex(16), plan=plan)
         return _start(directory, kind, lock, setting)
     except OSError as error:
@@ -123,7 +124,7 @@ def _clean(directory: Path) -> None:
             mark.sweep(before.identity)
     for name in (CONTROL_SOCKET, RECORD, SUPERVISOR_LOG, IDENTITY):
         (directory / name).unlink(missing_ok=True)
-    for name in (LOGS, MEMBERS):
+    for name in (LOGS, MEMBERS, TEMPORARY):
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(directory / name)
 

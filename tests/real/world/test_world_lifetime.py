@@ -111,7 +111,7 @@ def test_a_lab_dies_with_its_owner(tmp_path: Path, small: Callable[[str], LabPla
         traces = traces_of(directory)
         owner.kill()
         eventually(lambda: traces.left() == [])
-    assert sorted(path.name for path in directory.iterdir()) == [".bascule-lab", "logs", "supervisor.log"]
+    assert sorted(path.name for path in directory.iterdir()) == [".bascule-lab", "logs", "supervisor.log", "tmp"]
     world.destroy(directory)
 
 
@@ -166,6 +166,34 @@ def test_on_loopback_what_outlives_keeper_and_supervisor_is_swept(
         os.kill(supervisor, signal.SIGKILL)
     world.destroy(directory)
     assert traces.left() == []
+
+
+def test_a_lab_whose_making_is_interrupted_is_gone(
+    tmp_path: Path, small: Callable[[str], LabPlan], isolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world, "receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        world.create(tmp_path / "lab", small(isolation))
+    eventually(lambda: not mark.is_held(tmp_path / "lab"))
+    assert not (tmp_path / "lab" / "lab.json").exists()
+
+
+def test_a_lab_whose_owner_dies_while_it_is_made_is_gone(
+    tmp_path: Path, small: Callable[[str], LabPlan], isolation: str
+) -> None:
+    path = tmp_path / "plan"
+    path.write_bytes(msgspec.json.encode(small(isolation)))
+    doomed = OWNER.replace(
+        "lab = world.create", "world.receive = lambda _: os.kill(os.getpid(), 9)\nlab = world.create"
+    )
+    argv = [sys.executable, "-c", "import os" + doomed, str(path), str(tmp_path / "lab"), ""]
+    assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
+    assert mark.is_held(tmp_path / "lab")
+    eventually(lambda: not mark.is_held(tmp_path / "lab"))
+    assert not (tmp_path / "lab" / "lab.json").exists()
 
 
 def test_two_labs_stand_side_by_side(make: Make, isolation: str) -> None:

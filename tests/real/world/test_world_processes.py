@@ -15,6 +15,8 @@ import pytest
 
 from bascule.engines.protocols import Launch
 from bascule.kernel.errors import LabError
+from bascule.lab import protocol as say
+from bascule.lab.channel import Channel
 from bascule.lab.client import LabClient
 
 pytestmark = pytest.mark.real
@@ -245,9 +247,10 @@ def test_members_have_no_capability_and_know_who_they_are(make: Make, isolation:
     lab = make(isolation)
     done = lab.run(HOST, ["cat", "/proc/self/status"])
     fields = dict(line.split(":\t", 1) for line in done.stdout.decode().splitlines() if ":\t" in line)
-    assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
     assert fields["NoNewPrivs"] == "1"
     if isolation == "namespaces":
+        assert fields["CapBnd"] == "0" * 16
         assert fields["Uid"].split()[0] != "0", "PostgreSQL does not start as uid 0"
 
 
@@ -260,6 +263,28 @@ def test_a_command_is_run_to_its_end(make: Make, isolation: str) -> None:
     with pytest.raises(LabError, match="cannot start no-such-program"):
         lab.run(HOST, ["no-such-program"])
     assert lab.run(HOST, ["head", "-c", "6000000", "/dev/zero"]).stdout == bytes(4 * 2**20)
+
+
+def test_a_command_ends_when_nobody_waits_for_it_any_more(make: Make, isolation: str) -> None:
+    lab = make(isolation)
+    pid_file = lab.directory / "pid"
+    caller = Channel(lab.directory)
+    line = caller._line()
+    argv = ("sh", "-c", f"echo $$ > {pid_file}; exec sleep 100")
+    line.sendall(say.line(say.Run(host=HOST, argv=argv, timeout_s=100, environment={}, directory="/")))
+    eventually(lambda: pid_file.exists() and pid_file.read_text())
+    alive = ["kill", "-0", pid_file.read_text().strip()]
+    assert lab.run(HOST, alive).exit_code == 0
+    line.close()
+    eventually(lambda: lab.run(HOST, alive).exit_code != 0)
+
+
+def test_what_programs_leave_in_shared_memory_goes_with_the_lab(make: Make) -> None:
+    lab = make()
+    before = sorted(path.name for path in Path("/dev/shm").iterdir())  # noqa: S108 - where shared memory lies
+    assert lab.run(HOST, ["sh", "-c", "echo left > /dev/shm/behind && ls /dev/shm"]).stdout == b"behind\n"
+    assert sorted(path.name for path in Path("/dev/shm").iterdir()) == before  # noqa: S108
+    assert lab.run(HOST, ["sh", "-c", "echo $TMPDIR"]).stdout.decode().strip() == str(lab.directory / "tmp")
 
 
 def test_an_auxiliary_process_is_waited_for_and_signalled(make: Make, isolation: str) -> None:

@@ -1,0 +1,143 @@
+"""What faults rely on, held against the lab in both isolations: calls are idempotent, their effect seen on return."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bascule.chaos.platform import Platform
+from bascule.engines.protocols import Launch
+from bascule.kernel.errors import BasculeError
+from bascule.kernel.quantities import Rate, Share
+from bascule.lab import world
+from bascule.lab.plan import layout
+from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
+
+pytestmark = pytest.mark.real
+SYSTEM = System(
+    system="pair",
+    objectives=Objectives(availability=Availability(target=Share(0.9))),
+    regions={"north": Region(zones=("north-a",)), "south": Region(zones=("south-a",))},
+    components={"app": Component(engine="service", replicas={"north-a": 1, "south-a": 1})},
+    workload=Workload(through="app", rate=Rate(1.0)),
+)
+NORTH, SOUTH = "app-north-a-1", "app-south-a-1"
+TREE = "import os, time\nos.fork()\nos.fork()\ntime.sleep(1000)"
+
+
+@pytest.fixture(scope="module", params=["namespaces", "loopback"])
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    if request.param == "namespaces" and (why := world.isolation_available()):
+        pytest.skip(why)
+    directory: Path = tmp_path_factory.mktemp(request.param) / "lab"
+    client = world.create(directory, layout(SYSTEM, world.choose_prefix(request.param)), isolation=request.param)
+    try:
+        for name in (NORTH, SOUTH):
+            home = directory / "members" / name
+            home.mkdir(parents=True)
+            client.launch(name, name, Launch(argv=(sys.executable, "-c", TREE)), home)
+        yield client
+    finally:
+        client.down()
+
+
+@pytest.fixture(autouse=True)
+def whole(platform: Platform) -> None:
+    """Every test begins with both members running as four processes each."""
+    platform.heal()
+    for name in (NORTH, SOUTH):
+        platform.kill(name)
+        platform.start(name)
+    deadline_s = time.monotonic() + 10
+    while any(len(platform.processes(name)) != 4 for name in (NORTH, SOUTH)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def need(platform: Platform, capability: str) -> None:
+    if capability not in platform.capabilities():
+        pytest.skip(f"this platform cannot do {capability} faults")
+
+
+def test_hosts_and_members_are_found_by_their_place(platform: Platform) -> None:
+    assert platform.hosts(zone="north-a") == (NORTH, "probe-north-a")
+    assert platform.hosts(region="south") == (SOUTH, "probe-south-a")
+    assert set(platform.hosts()) == {NORTH, SOUTH, "probe-north-a", "probe-south-a", "client"}
+    assert platform.members(NORTH) == (NORTH,)
+    assert platform.members("client") == ()
+    assert platform.host_of(SOUTH) == SOUTH
+
+
+def test_processes_are_the_members_own_and_the_main_one_is_first(platform: Platform) -> None:
+    north, south = platform.processes(NORTH), platform.processes(SOUTH)
+    assert not {view.pid for view in north} & {view.pid for view in south}
+    assert {view.state for view in north} == {"running"}
+    assert north[0].pid == min(view.pid for view in north)
+
+
+def test_a_killed_member_is_down_when_the_call_returns_and_the_other_is_not_touched(platform: Platform) -> None:
+    before = {view.pid for view in platform.processes(NORTH)}
+    assert set(platform.kill(NORTH)) == before
+    assert platform.processes(NORTH) == ()
+    assert platform.kill(NORTH) == ()
+    assert len(platform.processes(SOUTH)) == 4
+    platform.start(NORTH)
+    platform.start(NORTH)
+    assert platform.processes(NORTH)
+
+
+def test_the_topmost_process_of_a_command_dies_alone(platform: Platform) -> None:
+    main = platform.processes(NORTH)[0]
+    assert platform.kill(NORTH, command=main.command) == (main.pid,)
+    assert len(platform.processes(NORTH)) == 3
+
+
+def test_a_frozen_member_is_frozen_when_the_call_returns(platform: Platform) -> None:
+    assert len(platform.freeze(NORTH)) == 4
+    assert [view.state for view in platform.processes(NORTH)] == ["frozen"] * 4
+    assert platform.freeze(NORTH) == ()
+    assert {view.state for view in platform.processes(SOUTH)} == {"running"}
+    platform.thaw(NORTH)
+    platform.thaw(NORTH)
+    assert {view.state for view in platform.processes(NORTH)} == {"running"}
+
+
+def test_a_host_without_power_is_silent_and_its_members_come_back_with_it(platform: Platform) -> None:
+    need(platform, "host")
+    platform.power_off((NORTH,))
+    platform.power_off((NORTH,))
+    assert platform.processes(NORTH) == ()
+    assert not platform.reachable("client", NORTH)
+    platform.power_on((NORTH,))
+    platform.power_on((NORTH,))
+    assert platform.processes(NORTH)
+
+
+def test_a_partition_acts_when_the_call_returns_and_is_gone_after_the_heal(platform: Platform) -> None:
+    need(platform, "network")
+    platform.partition((NORTH, "probe-north-a"))
+    platform.partition((NORTH, "probe-north-a"))
+    assert not platform.reachable(NORTH, SOUTH)
+    assert not platform.reachable("client", NORTH)
+    assert platform.reachable(NORTH, "probe-north-a")
+    assert platform.reachable("client", SOUTH)
+    platform.heal()
+    platform.heal()
+    for source, target in ((NORTH, SOUTH), ("client", NORTH)):
+        # As in any network, an address that was asked for in vain is asked for again after up to a second.
+        assert any(platform.reachable(source, target) for _ in range(30)), f"{source} -> {target}"
+
+
+def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platform) -> None:
+    for call in (platform.kill, platform.freeze, platform.thaw, platform.start, platform.processes, platform.host_of):
+        with pytest.raises(BasculeError):
+            call("nobody")
+    with pytest.raises(BasculeError):
+        platform.reachable("nowhere", "client")
+    if "network" in platform.capabilities():
+        with pytest.raises(BasculeError):
+            platform.partition(("nowhere",))
