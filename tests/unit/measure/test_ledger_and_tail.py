@@ -1,7 +1,6 @@
 import threading
 import time
 from collections.abc import Callable
-import time
 from pathlib import Path
 
 import msgspec
