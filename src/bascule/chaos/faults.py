@@ -38,6 +38,10 @@ class Fault(Struct, frozen=True, kw_only=True, tag_field="fault", forbid_unknown
         """What would be done, in words, for a dry run."""
         return ()
 
+    def ready(self, platform: Platform) -> Witness:
+        """Whether its effect could be told from the present state: a host that is cut off already cannot be lost."""
+        raise AssertionError(platform)
+
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Do it. Returns the pids that were hit, where there are any."""
         raise AssertionError(platform)
@@ -68,6 +72,10 @@ class ProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill"):
     def steps(self) -> tuple[str, ...]:
         """One kill."""
         return (f"kill -9 every process of {self.member}",)
+
+    def ready(self, platform: Platform) -> Witness:
+        """The member runs."""
+        return _runs(platform, self.member)
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Kill the whole tree."""
@@ -104,6 +112,12 @@ class MainProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill-main")
     def steps(self) -> tuple[str, ...]:
         """One kill."""
         return (f"kill -9 the topmost {self.command} of {self.member}",)
+
+    def ready(self, platform: Platform) -> Witness:
+        """The member has a process of that command."""
+        commands = {process.command for process in platform.processes(self.member)}
+        told = f"{self.member} runs {', '.join(sorted(commands)) or 'nothing'}"
+        return Witness(seen=self.command in commands, evidence=(f"{told}; {self.command!r} is aimed at",))
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Kill the topmost process of that command.
@@ -147,6 +161,12 @@ class ProcessFreeze(Fault, frozen=True, kw_only=True, tag="process-freeze"):
         """One freeze."""
         return (f"stop every process of {self.member}",)
 
+    def ready(self, platform: Platform) -> Witness:
+        """The member runs, and nothing of it is frozen."""
+        states = [process.state for process in platform.processes(self.member)]
+        told = f"{states.count('frozen')} of {len(states)} processes of {self.member} are frozen"
+        return Witness(seen=bool(states) and "frozen" not in states, evidence=(told,))
+
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Stop the whole tree."""
         return platform.freeze(self.member)
@@ -183,6 +203,12 @@ class PowerLoss(Fault, frozen=True, kw_only=True, tag="power-loss"):
     def steps(self) -> tuple[str, ...]:
         """One step a host."""
         return tuple(f"cut the power of {host}" for host in self.hosts)
+
+    def ready(self, platform: Platform) -> Witness:
+        """Every host is reached from one that stands."""
+        outside, reached = self._reached(platform)
+        told = f"{outside or 'nobody'} reaches {len(reached)} of {len(self.hosts)} hosts"
+        return Witness(seen=bool(reached) and len(reached) == len(self.hosts), evidence=(told,))
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Power off; what ran there counts as hit."""
@@ -247,6 +273,15 @@ class Partition(Fault, frozen=True, kw_only=True, tag="partition"):
     def steps(self) -> tuple[str, ...]:
         """One cut."""
         return (f"cut {', '.join(self.hosts)} off from all other hosts",)
+
+    def ready(self, platform: Platform) -> Witness:
+        """Everything crosses, and flows inside each side."""
+        outside = self._outside(platform)
+        crossed, tried = self._crossing(platform, outside)
+        return Witness(
+            seen=crossed == tried > 0 and self._flows(platform, outside),
+            evidence=(f"{crossed} of {tried} datagrams crossed",),
+        )
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Cut."""

@@ -29,6 +29,7 @@ class Struck(Struct, frozen=True, kw_only=True):
 
     Attributes:
         at_s: When the platform had done it; CLOCK_MONOTONIC seconds. It is t0 if `witness` saw it act.
+        witness: What was seen of it; not seen if it was not injected, because nothing could have been told from it.
     """
 
     at_s: float
@@ -82,7 +83,8 @@ class Injection:
     def strike(self) -> Struck:
         """Journal the fault, inject it, and look for its effect until it is seen or 3 s have passed.
 
-        A second call changes nothing and returns what the first one did.
+        Where its effect could not be told from the state before (the member is down already), nothing is injected. A
+        second call changes nothing and returns what the first one did.
 
         Raises:
             FaultError: The platform cannot do it. Nothing was injected.
@@ -94,12 +96,14 @@ class Injection:
         reason = missing(self.fault, self._platform)
         if reason:
             raise FaultError(reason)
+        before = self._look(lambda: self.fault.ready(self._platform))
+        if not before.seen:
+            evidence = ("it was not injected: there is nothing that it could change", *before.evidence)
+            return Struck(at_s=self._clock.monotonic_s(), witness=Witness(seen=False, evidence=evidence))
         self._write("planned")
         hit = self.fault.inject(self._platform)
         at_s = self._clock.monotonic_s()
-        witness = seen_within(
-            WITNESS_LIMIT_S, lambda: self.fault.witness(self._platform, hit), clock=self._clock, sleep=self._sleep
-        )
+        witness = self._look(lambda: self.fault.witness(self._platform, hit))
         self._write("active")
         self._struck = Struck(at_s=at_s, witness=witness)
         return self._struck
@@ -114,6 +118,9 @@ class Injection:
             return
         undo(self.fault, self._platform, clock=self._clock, sleep=self._sleep)
         self._write("undone")
+
+    def _look(self, look: Callable[[], Witness]) -> Witness:
+        return seen_within(WITNESS_LIMIT_S, look, clock=self._clock, sleep=self._sleep)
 
 
 def undo(fault: AnyFault, platform: Platform, *, clock: Clock, sleep: Sleep) -> None:

@@ -37,7 +37,8 @@ def recover(
 ) -> tuple[Recovered, ...]:
     """Undo everything that is pending, the latest first; what fails is reported and stays pending.
 
-    A line that cannot be read is reported as such, and keeps nothing else from being undone.
+    What one fault hinders (a host without power starts nothing) is tried again once another is undone. A line that
+    cannot be read is reported as such, and keeps nothing else from being undone.
 
     Raises:
         InputError: The journal is too large to be one.
@@ -45,7 +46,16 @@ def recover(
     """
     contents = journal.read()
     clock = clock or SystemClock()
-    done = [_recover_one(journal, entry, attach, clock, sleep) for entry in pending(contents.entries)]
+    left = pending(contents.entries)
+    done: list[Recovered] = []
+    while left:
+        results = {entry: _recover_one(journal, entry, attach, clock, sleep) for entry in left}
+        done += [one for one in results.values() if not one.error]
+        still = tuple(entry for entry, one in results.items() if one.error)
+        if len(still) == len(left):
+            done += results.values()
+            break
+        left = still
     lost = [Recovered(fault=None, how="not readable", error=str(problem)) for problem in contents.problems]
     return (*done, *lost)
 

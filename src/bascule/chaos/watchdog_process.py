@@ -104,7 +104,8 @@ class Watchdog:
 def serve(journal: Journal, attach: Attach, lease_descriptor: int, ttl_s: float = TTL_S) -> int:
     """The watchdog's end: watch the lease, undo when it is over, and return the exit code: 0 if nothing is left.
 
-    A line of the journal that cannot be read does not count: its log says so. It ignores Ctrl-C and hang-ups: those are meant for the drill. Its log is standard error.
+    A line of the journal that cannot be read does not count: its log, on standard error, says so. It ignores Ctrl-C and
+    hang-ups: those are meant for the drill.
     """
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
