@@ -16,7 +16,11 @@ from bascule.chaos.recovery import Attach, recover
 from bascule.chaos.watchdog import Effect, Event, Lease, step
 from bascule.kernel.errors import BasculeError, FaultError
 
-TTL_S = 10.0
+TTL_S = 45.0
+"""Longer than a living drill can be silent: a call of the platform (15 s), then an undoing (20 s).
+
+A drill that died is noticed at once, by its end of the pipe; the lease is for one that hangs.
+"""
 TICK_S = 0.5
 RETRY_S = 1.0
 END_LIMIT_S = 10.0
