@@ -109,7 +109,7 @@ class LabClient:
         self._do(say.Partition(hosts=tuple(hosts)), type(None))
 
     def heal(self) -> None:
-        """Undo every partition. A neighbour that was asked for in vain is asked for again within a second, as anywhere."""
+        """Undo every partition. A neighbour asked for in vain is asked for again within a second, as in any network."""
         self._do(say.Heal(), type(None))
 
     def reachable(self, source: str, target: str) -> bool:

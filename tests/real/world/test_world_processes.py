@@ -279,6 +279,15 @@ def test_a_command_ends_when_nobody_waits_for_it_any_more(make: Make, isolation:
     eventually(lambda: lab.run(HOST, alive).exit_code != 0)
 
 
+def test_nonsense_on_the_control_socket_is_answered_and_harms_nobody(make: Make) -> None:
+    lab = make("loopback")
+    for nonsense, complaint in ((b"{}\n", b"required field"), (b"x" * (say.REQUEST_LIMIT_BYTES + 1), b"too long")):
+        with Channel(lab.directory)._line() as line:
+            line.sendall(nonsense)
+            assert complaint in line.recv(1000)
+    assert lab.reachable(HOST, "client")
+
+
 def test_what_programs_leave_in_shared_memory_goes_with_the_lab(make: Make) -> None:
     lab = make()
     before = sorted(path.name for path in Path("/dev/shm").iterdir())  # noqa: S108 - where shared memory lies
