@@ -24,7 +24,7 @@ ERROR_LENGTH = 160
 
 
 class Ledger:
-    """Keeps every record until `flush` hands it to the writing thread, and counts. What was written outlives this process.
+    """Keeps every record until `flush` hands it to the writing thread, and counts. What was written stays.
 
     Raises:
         MachineError: A file cannot be written; raised by the next call after the writing thread found out.
