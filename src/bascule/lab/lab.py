@@ -22,7 +22,7 @@ from bascule.system.model import System
 
 Progress = Callable[[str], None]
 START_LIMIT_S = 90.0
-OBSERVE_TIMEOUT_S = 0.5
+OBSERVE_LEAST_S = 0.5
 POLL_S = 0.05
 
 
@@ -40,6 +40,9 @@ class Lab:
         }
         self.secrets: Mapping[str, str] = {}
         self.programs: Mapping[str, Program] = {}
+        # A member may have to ask its leader on the far side of the slowest link before it answers.
+        slowest_s = max((link.delay.seconds + link.jitter.seconds for link in system.links), default=0.0)
+        self._observe_limit_s = OBSERVE_LEAST_S + 4 * slowest_s
         self._pool = ThreadPoolExecutor(max_workers=max(4, len(plan.members)), thread_name_prefix="observe")
 
     @classmethod
@@ -171,7 +174,7 @@ class Lab:
         """How to reach the member's ports from inside its own host, whatever the network does."""
 
         def connect(port: int) -> socket.socket:
-            return self.world.dial(member.name, port, timeout_s=OBSERVE_TIMEOUT_S)
+            return self.world.dial(member.name, port, timeout_s=self._observe_limit_s)
 
         return connect
 
@@ -186,7 +189,7 @@ class Lab:
 
     def _observe_one(self, member: Member) -> Observation:
         component = self.system.components[member.component]
-        return self.engines[member.component].observe(self.dial(member), OBSERVE_TIMEOUT_S, component)
+        return self.engines[member.component].observe(self.dial(member), self._observe_limit_s, component)
 
     def _is_whole(self, seen: Mapping[str, Mapping[str, Observation]]) -> bool:
         return startup.whole(self.system, {name: tuple(each.values()) for name, each in seen.items()})

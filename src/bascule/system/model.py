@@ -6,6 +6,7 @@ named exists. Times, shares and rates carry their unit in the type.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -223,6 +224,13 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if zone in region.zones:
                 return name
         raise KeyError(zone)
+
+    def round_trip_s(self, components: Iterable[str]) -> float:
+        """The slowest round trip, jitter included, between any two regions in which these components have replicas."""
+        placed = (zone for name in components for zone, count in self.components[name].replicas.items() if count)
+        regions = {self.region_of(zone) for zone in placed}
+        trips = (2 * (li.delay.seconds + li.jitter.seconds) for li in self.links if set(li.between) <= regions)
+        return max(trips, default=0.0)
 
     @property
     def zones(self) -> tuple[str, ...]:

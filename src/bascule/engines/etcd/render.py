@@ -26,12 +26,7 @@ Members that start at one moment cost each other 1 to 2 s; started a little apar
 
 def round_trip_ms(system: System, name: str) -> int:
     """The slowest round trip between two of the component's regions, jitter included."""
-    regions = {system.region_of(zone) for zone, count in system.components[name].replicas.items() if count}
-    slowest_s = max(
-        (2 * (link.delay.seconds + link.jitter.seconds) for link in system.links if set(link.between) <= regions),
-        default=0.0,
-    )
-    return math.ceil(slowest_s * 1000)
+    return math.ceil(system.round_trip_s([name]) * 1000)
 
 
 def timing_ms(options: Options, trip_ms: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Source: HAProxy 2.8 configuration manual: 4.2 (`option httpchk`, `option redispa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from bascule.engines.addresses import ms
@@ -76,8 +77,11 @@ def _check_numbers(path: str, options: Options, ports: tuple[int, ...]) -> list[
     return findings
 
 
-def _global(options: Options) -> str:
+def _global(options: Options, trip_ms: int) -> str:
+    """Settings for all; a check or connection across the slowest link is never cut short by the distance alone."""
     timeouts = options.timeouts
+    least_ms = trip_ms * 3 // 2
+    every_ms = max(ms(options.check.every), least_ms)
     return f"""\
 global
     maxconn {options.maxconn}
@@ -87,10 +91,10 @@ global
 
 defaults
     maxconn {options.maxconn}
-    timeout connect {ms(timeouts.connect)}ms
+    timeout connect {max(ms(timeouts.connect), least_ms)}ms
     timeout queue {ms(timeouts.queue)}ms
-    timeout check {ms(options.check.timeout)}ms
-    default-server inter {ms(options.check.every)}ms fastinter {RETRY_MS}ms downinter {ms(options.check.every)}ms \
+    timeout check {max(ms(options.check.timeout), least_ms)}ms
+    default-server inter {every_ms}ms fastinter {max(RETRY_MS, least_ms)}ms downinter {every_ms}ms \
 fall {options.check.fall} rise {options.check.rise} on-marked-down shutdown-sessions
 """
 
@@ -176,8 +180,9 @@ listen {STATS}
 
 def render(site: Site, options: Options, engines: Engines) -> Rendering:
     """One process in the foreground; servers of its own region first, the others only once none of those is left."""
+    reached = [site.member.component, *(listener.to for listener in options.listeners.values())]
     sections = [
-        _global(options),
+        _global(options, math.ceil(site.system.round_trip_s(reached) * 1000)),
         *(_listen(site, name, listener, options, engines) for name, listener in options.listeners.items()),
         _stats(site, options),
     ]
