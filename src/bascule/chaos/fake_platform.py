@@ -1,0 +1,236 @@
+"""A platform for tests: hosts, members and cuts as data, held to the same contract as a real one.
+
+Kept in a file, it outlives the process that broke it, as a lab does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from bascule.chaos.platform import ProcessState, ProcessView
+from bascule.kernel.errors import LabError
+
+EVERYTHING = frozenset({"process", "host", "network"})
+
+
+class FakeProcess(Struct, kw_only=True):
+    """One process of a member; the first of a member is the main one."""
+
+    pid: int
+    command: str
+    state: ProcessState = "running"
+
+
+class FakeHost(Struct, kw_only=True):
+    """A host and its one member, which has the host's name; no commands, no member."""
+
+    name: str
+    zone: str
+    region: str
+    commands: tuple[str, ...] = ()
+    processes: list[FakeProcess] = field(default_factory=list)
+    powered: bool = True
+
+
+class FakeState(Struct, kw_only=True):
+    """Everything there is: what a fault changes is a change of this."""
+
+    hosts: dict[str, FakeHost]
+    cuts: list[frozenset[str]] = field(default_factory=list)
+    last_pid: int = 100
+
+
+class FakePlatform:
+    """Does to its state what a real platform does to hosts, at once.
+
+    Its main processes start what else belongs to their member again, as a keeper does.
+
+    Args:
+        hosts: All of them; members are started.
+        capabilities: What it says that it can do.
+    """
+
+    def __init__(self, hosts: tuple[FakeHost, ...], capabilities: frozenset[str] = EVERYTHING) -> None:
+        self._capabilities = capabilities
+        self._state = _started(hosts)
+
+    @contextmanager
+    def _opened(self) -> Iterator[FakeState]:
+        yield self._state
+
+    def whole(self) -> bool:
+        """Whether nothing of any fault is left: every member as it was started, every wire whole."""
+        with self._opened() as state:
+            return not state.cuts and all(_is_whole(host) for host in state.hosts.values())
+
+    def capabilities(self) -> frozenset[str]:
+        """What it was told to say."""
+        return self._capabilities
+
+    def hosts(self, *, zone: str = "", region: str = "") -> tuple[str, ...]:
+        """The hosts of a zone, of a region, or all."""
+        with self._opened() as state:
+            return tuple(
+                host.name for host in state.hosts.values() if zone in {"", host.zone} and region in {"", host.region}
+            )
+
+    def members(self, host: str) -> tuple[str, ...]:
+        """The host's member, if it has one."""
+        with self._opened() as state:
+            return (host,) if _host(state, host).commands else ()
+
+    def host_of(self, member: str) -> str:
+        """The host of the same name."""
+        with self._opened() as state:
+            return _member(state, member).name
+
+    def processes(self, member: str) -> tuple[ProcessView, ...]:
+        """Every live process of a member, main process first."""
+        with self._opened() as state:
+            found = _member(state, member).processes
+            return tuple(ProcessView(pid=one.pid, command=one.command, state=one.state) for one in found)
+
+    def kill(self, member: str, *, command: str = "") -> tuple[int, ...]:
+        """Kill all of a member, or the first process of that command: the main one takes all others with it."""
+        with self._opened() as state:
+            host = _member(state, member)
+            if not command:
+                return _end(host)
+            hit = next((one for one in host.processes if one.command == command), None)
+            if hit is None:
+                raise LabError(f"{member} has no process called {command!r}")
+            if hit is host.processes[0]:
+                _end(host)
+            else:
+                host.processes[host.processes.index(hit)] = FakeProcess(pid=_next_pid(state), command=command)
+            return (hit.pid,)
+
+    def freeze(self, member: str) -> tuple[int, ...]:
+        """Freeze what is not frozen."""
+        with self._opened() as state:
+            moving = [one for one in _member(state, member).processes if one.state == "running"]
+            for one in moving:
+                one.state = "frozen"
+            return tuple(one.pid for one in moving)
+
+    def thaw(self, member: str) -> None:
+        """Let a member's processes go on."""
+        with self._opened() as state:
+            for one in _member(state, member).processes:
+                one.state = "running"
+
+    def start(self, member: str) -> None:
+        """Start a member that is down; its host must have power."""
+        with self._opened() as state:
+            host = _member(state, member)
+            if not host.powered:
+                raise LabError(f"host {host.name} has no power")
+            _boot(state, host)
+
+    def power_off(self, hosts: tuple[str, ...]) -> None:
+        """Take the power of these hosts."""
+        with self._opened() as state:
+            for host in [_host(state, name) for name in hosts]:
+                host.powered = False
+                _end(host)
+
+    def power_on(self, hosts: tuple[str, ...]) -> None:
+        """Give these hosts power, and start their members."""
+        with self._opened() as state:
+            for host in [_host(state, name) for name in hosts]:
+                host.powered = True
+                _boot(state, host)
+
+    def partition(self, hosts: tuple[str, ...]) -> None:
+        """Cut these hosts off."""
+        with self._opened() as state:
+            cut = frozenset(_host(state, name).name for name in hosts)
+            if cut not in state.cuts:
+                state.cuts.append(cut)
+
+    def heal(self) -> None:
+        """Undo every cut."""
+        with self._opened() as state:
+            state.cuts.clear()
+
+    def reachable(self, source: str, target: str) -> bool:
+        """Whether both have power and no cut lies between them."""
+        with self._opened() as state:
+            here, there = _host(state, source), _host(state, target)
+            apart = any((source in cut) != (target in cut) for cut in state.cuts)
+            return here.powered and there.powered and not apart
+
+
+class FakePlatformFile(FakePlatform):
+    """A fake platform in a file: several processes act on the same one.
+
+    Args:
+        path: Of the file, made by `save`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(())
+        self._path = path
+
+    @classmethod
+    def save(cls, path: Path, hosts: tuple[FakeHost, ...]) -> FakePlatformFile:
+        """Put a whole platform of these hosts into a file."""
+        path.write_bytes(msgspec.json.encode(_started(hosts)))
+        return cls(path)
+
+    @contextmanager
+    def _opened(self) -> Iterator[FakeState]:
+        """The state, for one process at a time; written back if nothing failed."""
+        with self._path.with_suffix(".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            state = msgspec.json.decode(self._path.read_bytes(), type=FakeState)
+            yield state
+            after = self._path.with_suffix(".new")
+            after.write_bytes(msgspec.json.encode(state))
+            after.rename(self._path)
+
+
+def _started(hosts: tuple[FakeHost, ...]) -> FakeState:
+    state = FakeState(hosts={host.name: host for host in hosts})
+    for host in hosts:
+        _boot(state, host)
+    return state
+
+
+def _next_pid(state: FakeState) -> int:
+    state.last_pid += 1
+    return state.last_pid
+
+
+def _boot(state: FakeState, host: FakeHost) -> None:
+    if not host.processes:
+        host.processes = [FakeProcess(pid=_next_pid(state), command=command) for command in host.commands]
+
+
+def _end(host: FakeHost) -> tuple[int, ...]:
+    hit = tuple(one.pid for one in host.processes)
+    host.processes = []
+    return hit
+
+
+def _is_whole(host: FakeHost) -> bool:
+    commands = tuple(one.command for one in host.processes)
+    return host.powered and commands == host.commands and all(one.state == "running" for one in host.processes)
+
+
+def _host(state: FakeState, name: str) -> FakeHost:
+    if name not in state.hosts:
+        raise LabError(f"no host is called {name!r}")
+    return state.hosts[name]
+
+
+def _member(state: FakeState, name: str) -> FakeHost:
+    if name not in state.hosts or not state.hosts[name].commands:
+        raise LabError(f"no member is called {name!r}")
+    return state.hosts[name]

@@ -1,0 +1,82 @@
+"""A small fake platform, and faults that fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bascule.chaos.fake_platform import EVERYTHING, FakeHost, FakePlatform
+from bascule.chaos.faults import AnyFault, MainProcessKill, Partition, PowerLoss, ProcessFreeze, ProcessKill
+from bascule.chaos.injection import Injection
+from bascule.chaos.journal import Journal, PlatformRef
+from bascule.kernel.clock import FakeClock
+
+REFERENCE = PlatformRef(kind="fake", directory="/fake", identity="one")
+
+
+def fake_hosts() -> tuple[FakeHost, ...]:
+    return (
+        FakeHost(name="db-1", zone="a", region="north", commands=("keeper", "postgres", "worker")),
+        FakeHost(name="db-2", zone="b", region="south", commands=("keeper", "postgres")),
+        FakeHost(name="probe-a", zone="a", region="north"),
+        FakeHost(name="client", zone="outside", region="outside"),
+    )
+
+
+FAULTS: tuple[AnyFault, ...] = (
+    ProcessKill(member="db-1"),
+    MainProcessKill(member="db-1", command="postgres"),
+    MainProcessKill(member="db-1", command="keeper"),
+    ProcessFreeze(member="db-1"),
+    PowerLoss(hosts=("db-1",)),
+    PowerLoss(hosts=("db-1", "probe-a")),
+    Partition(hosts=("db-1",)),
+    Partition(hosts=("db-1", "probe-a")),
+)
+Inject = Callable[..., Injection]
+
+
+@pytest.fixture(params=FAULTS, ids=str)
+def fault(request: pytest.FixtureRequest) -> AnyFault:
+    one: AnyFault = request.param
+    return one
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform(fake_hosts())
+
+
+@pytest.fixture
+def make_platform() -> Callable[[frozenset[str]], FakePlatform]:
+    def make(capabilities: frozenset[str] = EVERYTHING) -> FakePlatform:
+        return FakePlatform(fake_hosts(), capabilities)
+
+    return make
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(100.0)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.jsonl")
+
+
+@pytest.fixture
+def reference() -> PlatformRef:
+    return REFERENCE
+
+
+@pytest.fixture
+def inject(platform: FakePlatform, journal: Journal, clock: FakeClock) -> Inject:
+    """Makes an injection on the fake platform; waiting advances the clock, and nothing else."""
+
+    def make(fault: AnyFault, number: int = 1) -> Injection:
+        return Injection(fault, platform, journal, reference=REFERENCE, number=number, clock=clock, sleep=clock.advance)
+
+    return make

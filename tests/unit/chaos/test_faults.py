@@ -1,0 +1,220 @@
+"""Every fault acts, is seen to act, and is undone; aimed wrong, it is never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from bascule.chaos.fake_platform import FakePlatform
+from bascule.chaos.faults import (
+    KINDS,
+    AnyFault,
+    Fault,
+    MainProcessKill,
+    Partition,
+    PowerLoss,
+    ProcessFreeze,
+    ProcessKill,
+    Witness,
+)
+from bascule.kernel.errors import BasculeError, FaultError
+
+YES = Witness(seen=True, evidence=("of course",))
+
+
+def seen(fault: Fault, platform: FakePlatform) -> bool:
+    """Whether a fault counts as witnessed on this platform, whatever is wrong with its aim."""
+    try:
+        if not fault.ready(platform).seen:
+            return False
+        return fault.witness(platform, fault.inject(platform)).seen
+    except BasculeError:
+        return False
+
+
+def test_it_acts_is_seen_to_act_and_is_undone(fault: AnyFault, platform: FakePlatform) -> None:
+    assert platform.whole()
+    assert fault.ready(platform).seen
+    hit = fault.inject(platform)
+    witness = fault.witness(platform, hit)
+    assert witness.seen, witness.evidence
+    assert witness.evidence
+    fault.undo(platform)
+    assert fault.undone(platform).seen
+    assert platform.whole()
+
+
+def test_undoing_twice_or_what_never_was_changes_nothing(fault: AnyFault, platform: FakePlatform) -> None:
+    fault.undo(platform)
+    assert platform.whole()
+    fault.inject(platform)
+    fault.undo(platform)
+    fault.undo(platform)
+    assert fault.undone(platform).seen
+    assert platform.whole()
+
+
+def test_what_was_not_injected_is_not_witnessed(fault: AnyFault, platform: FakePlatform) -> None:
+    assert not fault.witness(platform, ()).seen
+
+
+def test_what_still_acts_is_not_undone(fault: AnyFault, platform: FakePlatform) -> None:
+    fault.inject(platform)
+    if not platform.whole():  # a main process that its keeper started again is undone by that
+        assert not fault.undone(platform).seen
+
+
+def test_what_acts_already_is_not_ready_again(fault: AnyFault, platform: FakePlatform) -> None:
+    fault.inject(platform)
+    if not platform.whole():
+        assert not fault.ready(platform).seen
+
+
+AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
+    "kill of a member that is down": (ProcessKill(member="db-1"), lambda p: p.kill("db-1")),
+    "kill of nobody": (ProcessKill(member="nobody"), lambda _: None),
+    "kill of a host without member": (ProcessKill(member="client"), lambda _: None),
+    "kill of a command that is not there": (MainProcessKill(member="db-1", command="redis"), lambda _: None),
+    "kill of a command of a member that is down": (
+        MainProcessKill(member="db-1", command="postgres"),
+        lambda p: p.kill("db-1"),
+    ),
+    "freeze of a member that is down": (ProcessFreeze(member="db-1"), lambda p: p.kill("db-1")),
+    "freeze of what is frozen": (ProcessFreeze(member="db-1"), lambda p: p.freeze("db-1")),
+    "power loss of nothing": (PowerLoss(hosts=()), lambda _: None),
+    "power loss of a host that is lost": (PowerLoss(hosts=("db-1",)), lambda p: p.power_off(("db-1",))),
+    "power loss of a host that is cut off": (PowerLoss(hosts=("db-1",)), lambda p: p.partition(("db-1",))),
+    "power loss of a host where nothing runs": (PowerLoss(hosts=("client",)), lambda _: None),
+    "power loss of everything": (PowerLoss(hosts=("db-1", "db-2", "probe-a", "client")), lambda _: None),
+    "power loss of no host of ours": (PowerLoss(hosts=("nowhere",)), lambda _: None),
+    "partition of nothing": (Partition(hosts=()), lambda _: None),
+    "partition of everything": (Partition(hosts=("db-1", "db-2", "probe-a", "client")), lambda _: None),
+    "partition of what is cut off": (Partition(hosts=("db-1",)), lambda p: p.partition(("db-1",))),
+    "partition of a host that is lost": (Partition(hosts=("db-1",)), lambda p: p.power_off(("db-1",))),
+    "partition of no host of ours": (Partition(hosts=("nowhere",)), lambda _: None),
+}
+
+
+def wrongly_seen(name: str, platform: FakePlatform) -> bool:
+    fault, prepare = AIMED_WRONG[name]
+    prepare(platform)
+    return seen(fault, platform)
+
+
+@pytest.mark.parametrize("name", AIMED_WRONG)
+def test_a_fault_that_is_aimed_wrong_is_never_witnessed(name: str, platform: FakePlatform) -> None:
+    assert not wrongly_seen(name, platform)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutant_a_witness_that_always_says_yes_is_caught(
+    kind: type[Fault], make_platform: Callable[[], FakePlatform], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "ready", lambda *_: YES)
+    monkeypatch.setattr(kind, "witness", lambda *_: YES)
+    aimed = {name: fault for name, (fault, _) in AIMED_WRONG.items() if type(fault) is kind}
+    assert any(
+        wrongly_seen(name, make_platform()) or fault.witness(make_platform(), ()).seen for name, fault in aimed.items()
+    )
+
+
+class HalfCut(FakePlatform):
+    """Cuts the first host only."""
+
+    def partition(self, hosts: tuple[str, ...]) -> None:
+        super().partition(hosts[:1])
+
+
+class OneWayCut(FakePlatform):
+    """Lets out what shall be cut off."""
+
+    def reachable(self, source: str, target: str) -> bool:
+        cut = {host for hosts in self._state.cuts for host in hosts}
+        return super().reachable(source, target) or (source in cut and target not in cut)
+
+
+class BlackOut(FakePlatform):
+    """Cuts the inside apart too."""
+
+    def reachable(self, source: str, target: str) -> bool:
+        return super().reachable(source, target) and not self._state.cuts
+
+
+class HalfDead(FakePlatform):
+    """Kills all but the last process."""
+
+    def kill(self, member: str, *, command: str = "") -> tuple[int, ...]:
+        last = self._state.hosts[member].processes[-1]
+        hit = super().kill(member, command=command)
+        self._state.hosts[member].processes.append(last)
+        return hit
+
+
+class HalfFrozen(FakePlatform):
+    """Lets the first process go on."""
+
+    def freeze(self, member: str) -> tuple[int, ...]:
+        hit = super().freeze(member)
+        self._state.hosts[member].processes[0].state = "running"
+        return hit
+
+
+class StillWired(FakePlatform):
+    """Kills, but leaves the wires."""
+
+    def power_off(self, hosts: tuple[str, ...]) -> None:
+        for host in hosts:
+            self.kill(host)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        (HalfDead, ProcessKill(member="db-1")),
+        (HalfFrozen, ProcessFreeze(member="db-1")),
+        (StillWired, PowerLoss(hosts=("db-1",))),
+        (HalfCut, Partition(hosts=("db-1", "probe-a"))),
+        (OneWayCut, Partition(hosts=("db-1",))),
+        (BlackOut, Partition(hosts=("db-1", "probe-a"))),
+    ],
+)
+def test_a_platform_that_does_half_of_it_is_found_out(
+    kind: type[FakePlatform], fault: Fault, platform: FakePlatform
+) -> None:
+    half = kind(tuple(platform._state.hosts.values()))
+    assert fault.ready(half).seen
+    assert not fault.witness(half, fault.inject(half)).seen
+
+
+def test_a_main_process_without_a_name_is_refused_because_to_a_platform_it_means_everything(
+    platform: FakePlatform,
+) -> None:
+    with pytest.raises(FaultError, match="known by name"):
+        MainProcessKill(member="db-1", command="").inject(platform)
+    assert platform.whole()
+
+
+def test_only_the_main_process_dies_and_its_keeper_starts_it_again(platform: FakePlatform) -> None:
+    before = platform.processes("db-1")
+    assert MainProcessKill(member="db-1", command="postgres").inject(platform) == (before[1].pid,)
+    after = platform.processes("db-1")
+    assert (after[0], after[2]) == (before[0], before[2])
+    assert after[1].pid != before[1].pid
+
+
+def test_every_kind_says_what_it_needs_does_shows_and_leaves() -> None:
+    names = [kind.kind() for kind in KINDS]
+    assert len(set(names)) == len(KINDS)
+    for kind in KINDS:
+        assert kind.NEEDS
+        assert kind.DOES
+        assert kind.SEEN_BY
+        assert kind.UNDONE_BY
+
+
+def test_a_fault_survives_the_journal(fault: AnyFault) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(fault), type=AnyFault) == fault
+    assert fault.steps()
+    assert all(fault.steps())
