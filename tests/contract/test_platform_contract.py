@@ -1,4 +1,4 @@
-"""What faults rely on, held against the lab in both isolations: calls are idempotent, their effect seen on return."""
+"""What faults rely on, held against the lab in both isolations and the fake: idempotent, the effect seen on return."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from bascule.chaos.fake_platform import FakeHost, FakePlatform
+from bascule.chaos.faults import AnyFault, MainProcessKill, Partition, PowerLoss, ProcessFreeze, ProcessKill
+from bascule.chaos.injection import Injection, missing
+from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Platform
 from bascule.engines.protocols import Launch
+from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import BasculeError
 from bascule.kernel.quantities import Rate, Share
 from bascule.lab import world
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
 
-pytestmark = pytest.mark.real
 SYSTEM = System(
     system="pair",
     objectives=Objectives(availability=Availability(target=Share(0.9))),
@@ -29,8 +33,32 @@ NORTH, SOUTH = "app-north-a-1", "app-south-a-1"
 TREE = "import os, time\nos.fork()\nos.fork()\ntime.sleep(1000)"
 
 
-@pytest.fixture(scope="module", params=["namespaces", "loopback"])
+def fake() -> FakePlatform:
+    """The same hosts as the lab's."""
+    python = ("python",) * 4
+    return FakePlatform(
+        (
+            FakeHost(name=NORTH, zone="north-a", region="north", commands=python),
+            FakeHost(name="probe-north-a", zone="north-a", region="north"),
+            FakeHost(name=SOUTH, zone="south-a", region="south", commands=python),
+            FakeHost(name="probe-south-a", zone="south-a", region="south"),
+            FakeHost(name="client", zone="outside", region="outside"),
+        )
+    )
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "fake",
+        pytest.param("namespaces", marks=pytest.mark.real),
+        pytest.param("loopback", marks=pytest.mark.real),
+    ],
+)
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    if request.param == "fake":
+        yield fake()
+        return
     if request.param == "namespaces" and (why := world.isolation_available()):
         pytest.skip(why)
     directory: Path = tmp_path_factory.mktemp(request.param) / "lab"
@@ -141,3 +169,55 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
     if "network" in platform.capabilities():
         with pytest.raises(BasculeError):
             platform.partition(("nowhere",))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ProcessKill(member=NORTH),
+        ProcessFreeze(member=NORTH),
+        PowerLoss(hosts=(NORTH, "probe-north-a")),
+        Partition(hosts=(NORTH, "probe-north-a")),
+        Partition(hosts=(SOUTH,)),
+    ],
+    ids=str,
+)
+def test_every_fault_acts_is_witnessed_and_undone(platform: Platform, tmp_path: Path, fault: AnyFault) -> None:
+    if why := missing(fault, platform):
+        pytest.skip(why)
+    injection = made(fault, platform, tmp_path)
+    struck = injection.strike()
+    assert struck.witness.seen, struck.witness.evidence
+    injection.undo()
+    assert fault.undone(platform).seen
+    assert fault.ready(platform).seen
+    injection.undo()
+    assert Journal(tmp_path / "journal.jsonl").pending() == ()
+
+
+def test_a_main_process_is_killed_by_its_name(platform: Platform, tmp_path: Path) -> None:
+    main = platform.processes(NORTH)[0]
+    injection = made(MainProcessKill(member=NORTH, command=main.command), platform, tmp_path)
+    assert injection.strike().witness.seen
+    injection.undo()
+    assert main.pid not in {view.pid for view in platform.processes(NORTH)}
+    assert len(platform.processes(NORTH)) >= 4
+
+
+def test_a_command_that_is_not_there_is_not_injected(platform: Platform, tmp_path: Path) -> None:
+    struck = made(MainProcessKill(member=NORTH, command="postgres"), platform, tmp_path).strike()
+    assert not struck.witness.seen
+    assert not (tmp_path / "journal.jsonl").exists()
+    assert len(platform.processes(NORTH)) == 4
+
+
+def made(fault: AnyFault, platform: Platform, folder: Path) -> Injection:
+    return Injection(
+        fault,
+        platform,
+        Journal(folder / "journal.jsonl"),
+        reference=PlatformRef(kind="test", directory="/"),
+        number=1,
+        clock=SystemClock(),
+        sleep=time.sleep,
+    )

@@ -20,11 +20,12 @@ EVERYTHING = frozenset({"process", "host", "network"})
 
 
 class FakeProcess(Struct, kw_only=True):
-    """One process of a member; the first of a member is the main one."""
+    """One process of a member."""
 
     pid: int
     command: str
     state: ProcessState = "running"
+    is_main: bool = False
 
 
 class FakeHost(Struct, kw_only=True):
@@ -49,7 +50,8 @@ class FakeState(Struct, kw_only=True):
 class FakePlatform:
     """Does to its state what a real platform does to hosts, at once.
 
-    Its main processes start what else belongs to their member again, as a keeper does.
+    A main process starts what else belongs to its member again, as a keeper does; what outlives it ends when the member
+    is started again.
 
     Args:
         hosts: All of them; members are started.
@@ -97,7 +99,7 @@ class FakePlatform:
             return tuple(ProcessView(pid=one.pid, command=one.command, state=one.state) for one in found)
 
     def kill(self, member: str, *, command: str = "") -> tuple[int, ...]:
-        """Kill all of a member, or the first process of that command: the main one takes all others with it."""
+        """Kill all of a member, or the first process of that command."""
         with self._opened() as state:
             host = _member(state, member)
             if not command:
@@ -105,10 +107,10 @@ class FakePlatform:
             hit = next((one for one in host.processes if one.command == command), None)
             if hit is None:
                 raise LabError(f"{member} has no process called {command!r}")
-            if hit is host.processes[0]:
-                _end(host)
-            else:
-                host.processes[host.processes.index(hit)] = FakeProcess(pid=_next_pid(state), command=command)
+            place = host.processes.index(hit)
+            del host.processes[place]
+            if any(one.is_main for one in host.processes):
+                host.processes.insert(place, FakeProcess(pid=_next_pid(state), command=command))
             return (hit.pid,)
 
     def freeze(self, member: str) -> tuple[int, ...]:
@@ -209,8 +211,11 @@ def _next_pid(state: FakeState) -> int:
 
 
 def _boot(state: FakeState, host: FakeHost) -> None:
-    if not host.processes:
-        host.processes = [FakeProcess(pid=_next_pid(state), command=command) for command in host.commands]
+    if not any(one.is_main for one in host.processes):
+        host.processes = [
+            FakeProcess(pid=_next_pid(state), command=command, is_main=number == 0)
+            for number, command in enumerate(host.commands)
+        ]
 
 
 def _end(host: FakeHost) -> tuple[int, ...]:
