@@ -18,7 +18,7 @@ from bascule.drill.targets import Target, choose
 from bascule.drill.trial import Blow, Landed
 from bascule.engines.protocols import Promotable, Roled
 from bascule.kernel.clock import SystemClock
-from bascule.kernel.errors import FaultError
+from bascule.kernel.errors import FaultError, LabError
 from bascule.lab.lab import Lab
 
 SWITCHOVER_LIMIT_S = 20.0
@@ -39,7 +39,7 @@ class Blows:
 
     def __enter__(self) -> Self:
         """Start the watchdog."""
-        self._watchdog = watchdog.start(self._journal.path.absolute())
+        self._watchdog = watchdog.start(self._journal.path.absolute(), self._lab.directory)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,6 +48,11 @@ class Blows:
             self._watchdog.abandon()
         else:
             self._watchdog.close()
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait while a fault is looked for; the drill is alive meanwhile."""
+        self.renew()
+        time.sleep(seconds)
 
     def renew(self) -> None:
         """Say that the drill lives."""
@@ -81,7 +86,7 @@ class Blows:
                 ),
                 number=self._number,
                 clock=SystemClock(),
-                sleep=time.sleep,
+                sleep=self._sleep,
             ),
         )
 
@@ -118,7 +123,10 @@ class Harm:
     def strike(self) -> Landed:
         """Inject, and witness."""
         primary = self._stage.primary()
-        struck = self._injected.strike()
+        try:
+            struck = self._injected.strike()
+        except LabError as error:
+            return Landed(t0_s=None, evidence=(f"it could not be injected: {error}",))
         evidence = struck.witness.evidence
         if primary != self._target.member.name:
             evidence = (*evidence, f"{self._target.member.name} was not the primary: {primary or 'nobody'} was")

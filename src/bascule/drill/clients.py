@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import sys
@@ -14,12 +15,13 @@ from msgspec import Struct
 
 from bascule.engines.protocols import Member, Site
 from bascule.kernel.errors import LabError
+from bascule.lab.client import LabClient
 from bascule.lab.files import write_atomically, write_rendered
 from bascule.lab.lab import Lab
 from bascule.lab.plan import CLIENT_HOST, probe_host
 from bascule.measure.evidence import OUTSIDE
 from bascule.measure.final_audit import Audit
-from bascule.measure.plan import Plan, Status, Target
+from bascule.measure.plan import Plan, Status, Target, decode
 from bascule.measure.records import Record
 from bascule.measure.tail import RecordTail
 
@@ -27,6 +29,19 @@ PINNED = "pinned"
 PINNED_RATE_PER_S = 20.0
 READY_LIMIT_S = 30.0
 AUDIT_LIMIT_S = 40.0
+
+
+def process_name(plan: Plan) -> str:
+    """What the lab calls the process that carries out this plan; no other drill's has the same name."""
+    return f"load-{plan.client}-{plan.number_base}"
+
+
+def end_all(directory: Path, world: LabClient) -> None:
+    """Kill every load client of the drill whose directory this is; those that ended already are left alone."""
+    for path in directory.glob("*/*.plan.json"):
+        plan = decode(path.read_bytes(), str(path))
+        with contextlib.suppress(LabError):  # the lab knows no such process: it was never started
+            world.signal(process_name(plan), signal.SIGKILL)
 
 
 class Client:
@@ -51,7 +66,7 @@ class Client:
         self._host = host
         self._directory = directory
         self._path = directory / f"{plan.client}.plan.json"
-        self._process = f"load-{plan.client}-{plan.number_base}"
+        self._process = process_name(plan)
         self._tail = RecordTail(Path(plan.records))
         write_atomically(self._path, msgspec.json.encode(plan))
 

@@ -101,6 +101,7 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
     if options.lab is not None:
         lab = Lab.attach(options.lab)
         try:
+            lab.adopt(options.system)
             yield lab
         finally:
             lab.close()

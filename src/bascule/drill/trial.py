@@ -277,9 +277,9 @@ def _report(
 ) -> Trial:
     action = run.experiment.action.format(target=target.name)
     instants = verdict.instants
-    told: tuple[str, ...] = ()
+    told = tuple(f"The witness saw: {seen}." for seen in moments.evidence)
     if instants is not None:
-        told = explain(
+        told += explain(
             events,
             instants,
             component=stage.component,

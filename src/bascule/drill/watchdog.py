@@ -1,4 +1,7 @@
-"""The watchdog's process: `python -m bascule.drill.watchdog JOURNAL`. It undoes what a dead drill left injected."""
+"""The watchdog's process: `python -m bascule.drill.watchdog JOURNAL LAB`.
+
+It undoes what a dead drill left injected in the lab, and ends the load that the drill left running there.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Platform
 from bascule.chaos.watchdog_process import Watchdog, serve
+from bascule.drill.clients import end_all
 from bascule.lab import mark, world
 
 
@@ -28,12 +32,21 @@ def attach(reference: PlatformRef) -> Platform | None:
     return None
 
 
-def start(journal: Path) -> Watchdog:
-    """Start a watchdog for this journal; its log lies beside it."""
-    return Watchdog(
-        (sys.executable, "-m", "bascule.drill.watchdog", str(journal)), journal.with_suffix(".watchdog.log")
-    )
+def start(journal: Path, lab: Path) -> Watchdog:
+    """Start a watchdog for this journal, and for the load of the drill in whose directory it lies; its log lies beside it."""
+    argv = (sys.executable, "-m", "bascule.drill.watchdog", str(journal), str(lab.absolute()))
+    return Watchdog(argv, journal.with_suffix(".watchdog.log"))
+
+
+def main(journal: Path, lab: Path) -> int:
+    """Watch until the drill says goodbye or dies; then leave nothing of it in the lab. Returns the exit code."""
+    code = serve(Journal(journal), attach, sys.stdin.fileno())
+    if mark.is_held(lab):
+        client = world.attach(lab)
+        end_all(journal.parent, client)
+        client.close()
+    return code
 
 
 if __name__ == "__main__":
-    sys.exit(serve(Journal(Path(sys.argv[1])), attach, sys.stdin.fileno()))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

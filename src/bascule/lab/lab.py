@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from msgspec import structs
 
 from bascule.engines import binaries, registry
 from bascule.engines.protocols import Dial, Engine, Member, Observation, Program, Site
-from bascule.kernel.errors import LabError, NotReadyError
+from bascule.kernel.errors import InputError, LabError, NotReadyError
 from bascule.lab import files, startup, world
 from bascule.lab.client import LabClient
 from bascule.lab.plan import LabPlan, layout
@@ -96,6 +97,20 @@ class Lab:
         lab.secrets = identity.secrets
         lab.programs = _programs(identity.system)
         return lab
+
+    def adopt(self, system: System) -> None:
+        """Take the objectives and the workload of this system instead of those that the lab was started with.
+
+        Raises:
+            InputError: It differs in more than that.
+        """
+        same = structs.replace(self.system, objectives=system.objectives, workload=system.workload)
+        if same != system:
+            raise InputError(
+                f"the lab in {self.directory} runs another system than this file describes",
+                hint="only objectives and workload may differ; bascule lab down, then up",
+            )
+        self.system = system
 
     def _write_identity(self) -> None:
         names = {key for name, engine in self.engines.items() for key in engine.secrets(name)}
