@@ -1,4 +1,4 @@
-"""Makes the README's pictures from a real run: `python docs/pictures/make.py RUN_DIR` (needs chromium for the page)."""  # noqa: INP001 - a script
+"""Makes the README's pictures from a real run: `python docs/pictures/make.py RUN_DIR` (needs chromium for the page)."""  # noqa: INP001 - it is a script
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ from bascule.lab import world
 
 directory, run = Path(sys.argv[1]), Path(sys.argv[2])
 journal = Journal(run / "journal.jsonl")
-watch = watchdog.start(journal.path)
+watch = watchdog.start(journal.path, directory)
 lab = world.attach(directory)
 injection = Injection(
     msgspec.json.decode(sys.argv[3], type=AnyFault), lab, journal, number=1, clock=SystemClock(), sleep=time.sleep,

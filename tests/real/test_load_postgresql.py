@@ -136,7 +136,7 @@ async def offered(plan: Plan, incident: Callable[[], Awaitable[None]] | None = N
     load = PostgresqlLoad(plan, ledger)
 
     async def strike() -> None:
-        while ledger.offered < plan.count / 10 and ledger.phase in {"connecting", "running"}:  # noqa: ASYNC110
+        while ledger.offered < plan.count / 10 and ledger.phase in {"connecting", "running"}:  # noqa: ASYNC110 - the ledger has no event
             await asyncio.sleep(0.01)
         if incident is not None:
             await incident()

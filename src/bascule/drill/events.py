@@ -19,7 +19,7 @@ class TimedEvent(Struct, frozen=True, kw_only=True):
 
 
 def parse_line(line: str) -> tuple[float, str] | None:
-    """Split a line of a member's log into its moment (CLOCK_MONOTONIC seconds) and its text; None if it is no such line."""
+    """The moment (CLOCK_MONOTONIC seconds) and the text of a line of a member's log; None if it is no such line."""
     stamp, _, text = line.rstrip("\n").partition(" ")
     try:
         return float(stamp), text
@@ -28,7 +28,7 @@ def parse_line(line: str) -> tuple[float, str] | None:
 
 
 def noticed_s(events: Iterable[TimedEvent], component: str, t0_s: float) -> float | None:
-    """When the system noticed (t2): the component's own first `noticed` after the fault, else the first health check that failed."""
+    """t2: the component's own first `noticed` after the fault, else the first health check that failed."""
     after = [event for event in events if event.at_s >= t0_s]
     own = [e.at_s for e in after if e.component == component and e.event.kind == "noticed"]
     checks = [e.at_s for e in after if e.event.kind == "server_down"]

@@ -37,7 +37,7 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One trial to come: which experiment, the how manieth of it, and how long after the steady state the fault comes."""
+    """One trial to come: which experiment, which time of it, and how long after the steady state the fault comes."""
 
     experiment: Experiment
     number: int
@@ -79,8 +79,8 @@ def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str
     """What a drill would do, step by step, for a dry run."""
     members = sum(sum(component.replicas.values()) for component in system.components.values())
     steps = [
-        f"Start {members} members of {system.system} in {len(system.zones)} zones on this machine; wait until all are whole.",
-        f"Offer {system.workload.rate} through {system.workload.through}; control trial of {timing.control_s:g} s without a fault.",
+        f"Start {members} members of {system.system} in {len(system.zones)} zones here; wait until all are whole.",
+        f"Offer {system.workload.rate} through {system.workload.through}; {timing.control_s:g} s of it without a fault.",
     ]
     for run in todo:
         until = (

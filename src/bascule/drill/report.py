@@ -1,4 +1,4 @@
-"""The report of a drill: everything that its terminal, HTML, JSON and JUnit forms show. Its JSON is documented by schema."""
+"""The report of a drill: everything that its terminal, HTML, JSON and JUnit forms show. Its JSON has a schema."""
 
 from __future__ import annotations
 

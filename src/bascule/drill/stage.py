@@ -18,7 +18,7 @@ LEAST_FREE_BYTES = 100 * 2**20
 
 
 class Stage:
-    """Where trials take place. `wait` keeps the watchdog's lease, the live view and the safety limits while time passes.
+    """Where trials take place. `wait` keeps the watchdog's lease, the live view and the limits while time passes.
 
     Args:
         lab: A lab that is whole.

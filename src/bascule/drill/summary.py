@@ -1,4 +1,4 @@
-"""What a report says of a drill as a whole: its worst outcome, what was promised, and what several trials say together. Pure."""
+"""What a report says of a whole drill: its worst outcome, its promises, and what several trials say together. Pure."""
 
 from __future__ import annotations
 

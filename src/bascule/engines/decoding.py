@@ -26,7 +26,7 @@ def closest(word: str, known: tuple[str, ...]) -> str:
     return f"known: {', '.join(known)}" if known else ""
 
 
-def _quantity(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - any quantity
+def _quantity(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - a type, of any form - any quantity
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         what = f"expected a {kind.__name__.lower()}, got {type(value).__name__}"
         return None, [Finding(path=path, what=what, hint=f"write it like {kind.EXAMPLE}")]
@@ -36,7 +36,7 @@ def _quantity(value: object, kind: Any, path: str) -> tuple[object, list[Finding
         return None, [Finding(path=path, what=error.what, hint=error.hint)]
 
 
-def _plain(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - any annotation
+def _plain(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - a type, of any form - any annotation
     try:
         return msgspec.convert(value, kind), []
     except msgspec.ValidationError as error:
@@ -44,7 +44,7 @@ def _plain(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:
         return None, [Finding(path=path + place.rstrip("`"), what=what[:1].lower() + what[1:])]
 
 
-def _value(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - any annotation
+def _value(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - a type, of any form - any annotation
     if isinstance(kind, type) and issubclass(kind, Struct):
         return decode(value, kind, path)
     if get_origin(kind) is dict and isinstance(value, Mapping):
@@ -55,7 +55,7 @@ def _value(value: object, kind: Any, path: str) -> tuple[object, list[Finding]]:
     return _plain(value, kind, path)
 
 
-def _mapping(value: Mapping[Any, object], kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401
+def _mapping(value: Mapping[Any, object], kind: Any, path: str) -> tuple[object, list[Finding]]:  # noqa: ANN401 - a type, of any form
     decoded: dict[str, object] = {}
     findings: list[Finding] = []
     for key, item in value.items():

@@ -1,1 +1,1 @@
-"""Where does the system run, and what can be done to its hosts? The lab: real programs, on this machine, as real hosts."""
+"""Where does the system run, and what can be done to its hosts? The lab: real programs, on hosts of its own."""

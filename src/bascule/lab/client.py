@@ -168,7 +168,7 @@ class LabClient:
 
     def wait(self, name: str, timeout_s: float) -> int | None:
         """The exit code of a program once it has ended; None when it still runs after `timeout_s`."""
-        return self._do(say.Wait(name=name, timeout_s=timeout_s), int | None, within_s=timeout_s)  # type: ignore[arg-type]
+        return self._do(say.Wait(name=name, timeout_s=timeout_s), int | None, within_s=timeout_s)  # type: ignore[arg-type]  # a union is no type to mypy
 
     def run(
         self,

@@ -66,7 +66,7 @@ def furnish(directory: Path) -> None:
     plain = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("proc", "/proc", "proc", plain | syscalls.MS_NOEXEC)
     if Path("/dev/shm").is_dir():  # noqa: S108 - the kernel's name for shared memory, not a temporary file
-        syscalls.mount("tmpfs", "/dev/shm", "tmpfs", plain, "mode=1777")  # noqa: S108
+        syscalls.mount("tmpfs", "/dev/shm", "tmpfs", plain, "mode=1777")  # noqa: S108 - as above
     needed = (directory.resolve(), Path(sys.prefix).resolve())
     if not any(path.is_relative_to("/run") for path in needed):
         syscalls.mount("tmpfs", "/run", "tmpfs", plain, "mode=0755,size=16m")

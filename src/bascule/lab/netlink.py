@@ -40,7 +40,7 @@ _TIMEOUT_S = 5.0
 class Request:
     """One encoded request. `about` names it in an error; `tolerated` error numbers mean that it was done already."""
 
-    def __init__(self, about: str, kind: int, flags: int, message: Any, tolerated: Sequence[int] = ()) -> None:  # noqa: ANN401 - untyped
+    def __init__(self, about: str, kind: int, flags: int, message: Any, tolerated: Sequence[int] = ()) -> None:  # noqa: ANN401 - pyroute2 ships no types
         self.about = about
         self.tolerated = frozenset(tolerated)
         message["header"] = {"type": kind, "flags": _REQUEST | _ACK | flags, "sequence_number": 0, "pid": 0}

@@ -1,4 +1,4 @@
-"""Which hosts a lab has, and where each stands: one host per member, a client outside, and a probe in each zone. Pure."""
+"""Which hosts a lab has, and where each stands: one host a member, a client outside, a probe in each zone. Pure."""
 
 from __future__ import annotations
 

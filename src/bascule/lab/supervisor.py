@@ -38,8 +38,8 @@ def main() -> int:
     """Split into keeper and supervisor, and be both."""
     directory, kind = Path(sys.argv[1]), sys.argv[2]
     owner = socket.socket(fileno=int(sys.argv[3]))
-    os.set_inheritable(owner.fileno(), False)  # noqa: FBT003 - the call's only form
-    os.set_inheritable(int(sys.argv[4]), False)  # noqa: FBT003
+    os.set_inheritable(owner.fileno(), False)  # noqa: FBT003 - the argument has no name - the call's only form
+    os.set_inheritable(int(sys.argv[4]), False)  # noqa: FBT003 - the argument has no name
     os.chdir(directory)
     setting = _hear_setting(owner)
     pid, start = os.getpid(), _own_start()
@@ -66,13 +66,13 @@ def main() -> int:
         _refuse(owner, error)
         return 1
     # Only now: the keeper, which stays for as long as the lab lives, needs none of this in its memory.
-    from bascule.lab.supervision import supervise  # noqa: PLC0415
+    from bascule.lab.supervision import supervise  # noqa: PLC0415 - loaded only where it is needed
 
     return supervise(directory, "namespaces" if in_namespaces else "loopback", owner, setting, (pid, start))
 
 
 def _refuse(owner: socket.socket, error: OSError) -> None:
-    from bascule.lab.protocol import Failure, Reply, line  # noqa: PLC0415 - see main
+    from bascule.lab.protocol import Failure, Reply, line  # noqa: PLC0415 - loaded only where it is needed - see main
 
     failure = Failure(kind="MachineError", what=isolation.reason(error), hint=isolation.FORBIDDEN_HINT)
     owner.sendall(line(Reply(failure=failure)))

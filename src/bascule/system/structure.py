@@ -72,7 +72,7 @@ def build(document: Document) -> Draft:
     if not isinstance(system, System):
         system = neutral(kind)
         reading.broken.add("")
-    return Draft(system, reading.positions, reading.problems, reading.broken)  # type: ignore[arg-type]
+    return Draft(system, reading.positions, reading.problems, reading.broken)  # type: ignore[arg-type]  # a System
 
 
 @dataclass(slots=True)

@@ -292,7 +292,7 @@ def test_what_programs_leave_in_shared_memory_goes_with_the_lab(make: Make) -> N
     lab = make()
     before = sorted(path.name for path in Path("/dev/shm").iterdir())  # noqa: S108 - where shared memory lies
     assert lab.run(HOST, ["sh", "-c", "echo left > /dev/shm/behind && ls /dev/shm"]).stdout == b"behind\n"
-    assert sorted(path.name for path in Path("/dev/shm").iterdir()) == before  # noqa: S108
+    assert sorted(path.name for path in Path("/dev/shm").iterdir()) == before  # noqa: S108 - shared memory, no file
     assert lab.run(HOST, ["sh", "-c", "echo $TMPDIR"]).stdout.decode().strip() == str(lab.directory / "tmp")
 
 

@@ -256,6 +256,17 @@ def build_trial(
     )
 
 
+def build_skipped() -> Trial:
+    return Trial(
+        experiment="zone-loss",
+        title="The zone of the primary is lost",
+        scope="zone",
+        target="paris-a",
+        verdict=Verdict(outcome="INVALID", reasons=()),
+        skipped="needs host faults, which this platform cannot do",
+    )
+
+
 def build_sample_report() -> Report:
     control = Trial(
         experiment="control",
@@ -311,14 +322,6 @@ def build_sample_report() -> Report:
         outcome="INVALID",
         reasons=("the fault was not witnessed: process 4711 was never seen stopped",),
     )
-    skipped = Trial(
-        experiment="zone-loss",
-        title="The zone of the primary is lost",
-        scope="zone",
-        target="paris-a",
-        verdict=Verdict(outcome="INVALID", reasons=()),
-        skipped="needs host faults, which this platform cannot do",
-    )
     return Report(
         system="taskmanagerpro",
         outcome="INVALID",
@@ -337,7 +340,7 @@ def build_sample_report() -> Report:
             "zone: RTO 30s, RPO 0s",
             "region: RTO 60s, RPO 0s",
         ),
-        trials=(control, kill, region, partition, freeze, skipped),
+        trials=(control, kill, region, partition, freeze, build_skipped()),
         statistics=(
             Statistic(
                 experiment="primary-kill",

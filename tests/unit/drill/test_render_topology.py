@@ -8,7 +8,7 @@ from bascule.drill.report import Node, Report
 
 def a_node(name: str, region: str = "r", zone: str = "z", **more: bool | str) -> Node:
     fields = {"component": "c", "engine": "e", "up": True, "role": "peer", **more}
-    return Node(name=name, region=region, zone=zone, **fields)  # type: ignore[arg-type]
+    return Node(name=name, region=region, zone=zone, **fields)  # type: ignore[arg-type]  # whatever a test names
 
 
 def words(svg: str) -> list[str]:

@@ -47,7 +47,7 @@ def test_a_named_program_that_does_not_run_is_an_error_not_a_reason_to_look_furt
 def test_path_serves_where_there_is_no_wheel(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    no_wheels: None,  # noqa: ARG001
+    no_wheels: None,  # noqa: ARG001 - for its effect
 ) -> None:
     mine = script(tmp_path / "bin" / "redis-server", "echo 'Redis server v=7.2.5'")
     on_path(monkeypatch, tmp_path / "empty", mine.parent)
@@ -57,7 +57,7 @@ def test_path_serves_where_there_is_no_wheel(
 def test_a_program_on_path_that_is_too_old_is_passed_over(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    no_wheels: None,  # noqa: ARG001
+    no_wheels: None,  # noqa: ARG001 - for its effect
 ) -> None:
     script(tmp_path / "old" / "redis-server", "echo 'Redis server v=5.0.14'")
     good = script(tmp_path / "new" / "redis-server", "echo 'Redis server v=6.2.5'")
@@ -72,7 +72,7 @@ def test_a_program_on_path_that_is_too_old_is_passed_over(
 def test_postgresql_counts_only_as_a_whole_set_of_one_directory(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    no_wheels: None,  # noqa: ARG001
+    no_wheels: None,  # noqa: ARG001 - for its effect
 ) -> None:
     lone = script(tmp_path / "lone" / "postgres", "echo 'postgres (PostgreSQL) 16.2'")
     on_path(monkeypatch, lone.parent)
@@ -101,7 +101,7 @@ def test_a_wheel_that_lost_its_execute_bits_gets_them_back(tmp_path: Path, monke
 def test_a_program_that_never_answers_is_given_up(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    no_wheels: None,  # noqa: ARG001
+    no_wheels: None,  # noqa: ARG001 - for its effect
 ) -> None:
     script(tmp_path / "bin" / "redis-server", "exec /bin/sleep 60")
     on_path(monkeypatch, tmp_path / "bin")

@@ -30,7 +30,7 @@ def rendered(site: Site) -> dict[str, Any]:
 def test_patroni_reads_exactly_what_was_meant(system: System, site_of: SiteOf) -> None:
     site = site_of(system, "database")
     options = registry.engine("postgresql").options()
-    assert rendered(site) == render.document(site, options)  # type: ignore[arg-type]
+    assert rendered(site) == render.document(site, options)  # type: ignore[arg-type]  # of this engine
     assert rendered(site)["bootstrap"]["dcs"]["postgresql"]["parameters"]["jit"] == "off", "text, not false"
 
 
@@ -133,7 +133,7 @@ def test_the_applications_role_is_made_without_its_password_on_a_command_line(sy
 
 
 def test_a_quote_in_a_password_stays_inside_it() -> None:
-    text = render.application_sql("a'b", registry.engine("postgresql").options())  # type: ignore[arg-type]
+    text = render.application_sql("a'b", registry.engine("postgresql").options())  # type: ignore[arg-type]  # of this engine
     assert "PASSWORD 'a''b'" in text
 
 

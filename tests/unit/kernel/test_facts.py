@@ -77,4 +77,4 @@ def test_listeners_that_all_fail_start_no_chain() -> None:
 
 def test_a_fact_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        FACT.leader = "lyon"  # type: ignore[misc]
+        FACT.leader = "lyon"  # type: ignore[misc]  # it is frozen

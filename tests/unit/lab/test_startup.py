@@ -15,7 +15,9 @@ SYSTEM = System(
     objectives=Objectives(availability=Availability(target=Share(0.999), window=Duration(86400.0))),
     regions={"north": Region(zones=("north-a",))},
     components={
-        "app": Component(engine="service", replicas={"north-a": 1}, needs={"store": Need(), "cache": Need(kind="soft")}),
+        "app": Component(
+            engine="service", replicas={"north-a": 1}, needs={"store": Need(), "cache": Need(kind="soft")}
+        ),
         "store": Component(engine="postgresql", replicas={"north-a": 2}, needs={"quorum": Need()}),
         "quorum": Component(engine="etcd", replicas={"north-a": 1}),
         "cache": Component(engine="redis", replicas={"north-a": 1}),

@@ -154,14 +154,16 @@ def test_the_tail_refuses_what_is_no_record(tmp_path: Path) -> None:
         ),
         (
             (
-                b'{"client":"x","protocol":"postgresql","targets":[{"address":"a","port":1}],"rate_per_s":0,"deadline_s":1,'
+                b'{"client":"x","protocol":"postgresql","targets":[{"address":"a","port":1}],'
+                b'"rate_per_s":0,"deadline_s":1,'
                 b'"records":"r","status":"s"}'
             ),
             "above 0",
         ),
         (
             (
-                b'{"client":"x","protocol":"postgresql","targets":[{"address":"a","port":1}],"rate_per_s":1,"deadline_s":1,'
+                b'{"client":"x","protocol":"postgresql","targets":[{"address":"a","port":1}],'
+                b'"rate_per_s":1,"deadline_s":1,'
                 b'"records":"r","status":"s","table":"a;b"}'
             ),
             "plain table name",

@@ -51,7 +51,7 @@ class Etcd:
         """One member of a static cluster."""
         return render.render(site, decoding.of(site.component, Options))
 
-    def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002
+    def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002 - it needs no options to ask
         """Health, leader and term."""
         return observe.observe(dial, timeout_s)
 

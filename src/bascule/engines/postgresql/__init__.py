@@ -62,7 +62,7 @@ class PostgreSQL:
         """Patroni's configuration, secret because it holds passwords."""
         return render.render(site, decoding.of(site.component, Options))
 
-    def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002
+    def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002 - it needs no options to ask
         """Role, timeline, replication."""
         return observe.observe(dial, timeout_s)
 

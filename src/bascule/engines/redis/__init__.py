@@ -51,7 +51,7 @@ class Redis:
         """One server, on its own."""
         return render.render(site, decoding.of(site.component, Options))
 
-    def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002
+    def observe(self, dial: Dial, timeout_s: float, component: Component | None = None) -> Observation:  # noqa: ARG002 - it needs no options to ask
         """PING."""
         return observe.observe(dial, timeout_s)
 
