@@ -112,6 +112,7 @@ def execute(host: str, /, *command: str, directory: Directory = None, timeout_s:
     Args:
         host: A host: a member's name, probe-ZONE, or client.
         command: The command and its arguments, after `--`.
+        directory: Where the lab lives.
         timeout_s: Ended after this many seconds.
     """
     if not command:

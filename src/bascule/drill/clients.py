@@ -1,4 +1,4 @@
-"""The load clients of a trial: one outside, and one pinned to the old primary's side, each a process on a host of the lab."""
+"""The load clients of a trial, processes on hosts of the lab: one outside, one pinned to the old primary's side."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Client:
         return fresh
 
     def stop(self) -> None:
-        """Stop offering, and wait until every operation's fate is known. A client that the fault killed is gone already.
+        """Stop offering, and wait until every operation's fate is known; one that the fault killed is gone already.
 
         Raises:
             LabError: It did not end in time.
@@ -278,7 +278,7 @@ class Clients:
                     raise
 
     def present(self, primary: Member | None) -> dict[str, dict[int, int] | None]:
-        """What is stored at the end, by client. The pinned client's writes are read from the primary of now; None: nobody is."""
+        """What is stored at the end, by client; the pinned one's is read from the primary of now (None: nobody is)."""
         if primary is None:
             return {OUTSIDE: None, PINNED: None}
         old = self.pinned.plan.targets[0]

@@ -20,11 +20,12 @@ from bascule.drill.render_files import write_reports
 from bascule.drill.report import Report, Trial
 from bascule.drill.stage import Stage
 from bascule.drill.summary import objectives, statistics, worst
-from bascule.kernel.errors import MachineError
+from bascule.drill.trial import Setting
+from bascule.kernel.errors import BasculeError, MachineError
 from bascule.lab.files import forget
 from bascule.lab.lab import Lab
 from bascule.measure.judge import is_clean
-from bascule.measure.verdict import Verdict
+from bascule.measure.verdict import Outcome, Verdict
 from bascule.system.model import System
 
 Show = Callable[[LiveState], None]
@@ -67,7 +68,15 @@ def run(options: Options, show: Show) -> Report:
     with _lab(options, show) as lab:
         component = targets.roled_component(options.system, lab.engines)
         with Blows(lab, options.directory) as blows, Observer(lab) as observer:
-            stage = Stage(lab, observer, component, options.directory, options.timing, blows.renew, show)
+            stage = Stage(
+                lab=lab,
+                observer=observer,
+                component=component,
+                directory=options.directory,
+                timing=options.timing,
+                heartbeat=blows.renew,
+                show=show,
+            )
             trials = _trials(stage, options, blows)
         report = Report(
             system=options.system.system,
@@ -123,42 +132,40 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
 
 
 def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
-    """The control trial, then every trial; the first that was aborted, or that left the system broken, is the last."""
-    done: list[Trial] = []
+    """The control trial, then every trial. What stops one ends the drill, and is reported with the others."""
     total = len(options.runs) + 1
-    stage.title, stage.position = "control", (1, total)
-    # Numbers grow with the clock, so that drills on one lab never write the same number twice.
+    # Numbers grow with the clock, and a trial takes more than a second: no number is ever written twice.
     base = int(time.time()) * NUMBERS_PER_TRIAL
-    done.append(trial.control(stage, options.directory / "control", number_base=base, seed=options.seed))
+    stage.title, stage.position = "control", (1, total)
+    settings = [Setting(directory=options.directory / "control", number_base=base, seed=options.seed)]
+    done = [trial.control(stage, settings[0])]
     clean = is_clean(done[0].verdict)
     for position, each in enumerate(options.runs, 2):
         stage.title, stage.position = each.experiment.name, (position, total)
         skipped = blows.refusal(each.experiment)
         if skipped:
-            done.append(_skipped(each, skipped))
+            done.append(_untold(each, "INVALID", skipped, skipped=skipped))
             continue
-        done.append(
-            trial.trial(
-                stage,
-                each,
-                options.directory / f"{each.experiment.name}-{each.number}",
-                blows.make,
-                control_clean=clean,
-                number_base=base + (position - 1) * NUMBERS_PER_TRIAL // 1000,
-                seed=options.seed + position,
-                aim=options.aim,
-            )
+        setting = Setting(
+            directory=options.directory / f"{each.experiment.name}-{each.number}",
+            number_base=base + position * NUMBERS_PER_TRIAL,
+            seed=options.seed + position,
         )
+        try:
+            done.append(trial.trial(stage, each, setting, blows.make, control_clean=clean, aim=options.aim))
+        except (BasculeError, KeyboardInterrupt) as error:
+            done.append(_untold(each, "ABORTED", str(error) or "stopped by hand"))
         if done[-1].verdict.outcome == "ABORTED":
             break
     return tuple(done)
 
 
-def _skipped(run: Run, reason: str) -> Trial:
+def _untold(run: Run, outcome: Outcome, reason: str, *, skipped: str = "") -> Trial:
+    """The report of a trial that left no evidence."""
     return Trial(
         experiment=run.experiment.name,
         title=run.experiment.title,
         scope=run.experiment.scope,
-        verdict=Verdict(outcome="INVALID", reasons=(reason,)),
-        skipped=reason,
+        verdict=Verdict(outcome=outcome, reasons=(reason,)),
+        skipped=skipped,
     )

@@ -30,6 +30,7 @@ class Stage:
 
     def __init__(
         self,
+        *,
         lab: Lab,
         observer: Observer,
         component: str,

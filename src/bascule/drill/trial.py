@@ -1,34 +1,27 @@
-"""One trial, from steady load to the last repair: what is done when, and the evidence that it leaves."""
+"""One trial, from steady load to the last repair: what is done when."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from bascule.drill import targets, timeline
 from bascule.drill.clients import Clients
-from bascule.drill.events import TimedEvent, noticed_s
-from bascule.drill.explain import explain
-from bascule.drill.observer import Snapshot, nodes
-from bascule.drill.picture import marks
+from bascule.drill.course import Course, Times
 from bascule.drill.plan import Run
 from bascule.drill.report import Trial
 from bascule.drill.stage import Stage
 from bascule.drill.targets import Target
 from bascule.kernel.errors import AbortedError
-from bascule.measure.bins import bins
-from bascule.measure.evidence import Evidence
 from bascule.measure.judge import judge, judge_control
-from bascule.measure.promises import claims_idempotence, promises
+from bascule.measure.promises import promises
 from bascule.measure.records import Record
-from bascule.measure.verdict import Verdict
 
-BIN_S = 0.25
+WARM_UP_S = 0.3
 
 
 class Landed(Struct, frozen=True, kw_only=True):
@@ -54,17 +47,18 @@ class Blow(Protocol):
         ...
 
 
-class Times(Struct, kw_only=True):
-    """The moments of a trial as they come, in CLOCK_MONOTONIC seconds."""
+class Setting(Struct, frozen=True, kw_only=True):
+    """What sets one trial apart from the others of its drill.
 
-    started_s: float
-    injected_s: float | None = None
-    t0_s: float | None = None
-    evidence: tuple[str, ...] = ()
-    undone_s: float | None = None
-    healed_s: float | None = None
-    t5_s: float | None = None
-    ended_s: float = 0.0
+    Attributes:
+        directory: Of this trial, for records.
+        number_base: First unique number of its clients; above all numbers of earlier trials.
+        seed: Of the mix of operations.
+    """
+
+    directory: Path
+    number_base: int
+    seed: int
 
 
 def watch(clients: Clients) -> Callable[[], Sequence[tuple[int, int]]]:
@@ -86,7 +80,7 @@ def watch(clients: Clients) -> Callable[[], Sequence[tuple[int, int]]]:
 
 
 def served_since(records: Sequence[Record], from_s: float, seconds: float, now_s: float) -> bool:
-    """Whether every operation that was due in the last `seconds` and is decided was good, and the last was due just now.
+    """Whether every operation of the last `seconds` whose fate is known was good, and there were some.
 
     Args:
         records: Of the outside client, in the order in which their fate was known.
@@ -101,72 +95,89 @@ def served_since(records: Sequence[Record], from_s: float, seconds: float, now_s
     return bool(recent) and all(record.outcome == "good" for record in recent)
 
 
-def control(stage: Stage, directory: Path, *, number_base: int, seed: int) -> Trial:
-    """The control trial: load without a fault. Clean, or nothing that follows may be judged."""
-    snapshot = stage.wait_whole("waiting until all members are whole")
-    started_wall_s = time.time()
-    primary = stage.lab.member(snapshot.primary(stage.component))
-    clients = Clients(stage.lab, directory, stage.component, primary, number_base=number_base, seed=seed)
-    stage.rates = watch(clients)
-    with clients:
-        moments = Times(started_s=time.monotonic() + 0.5)
-        stage.pass_time("control trial: load without a fault", stage.timing.control_s + 0.5)
-        moments.ended_s = time.monotonic()
-    present = clients.present(primary)
-    clients.forget()
-    verdict = judge_control(_evidence(stage, clients, moments, present, (), None), promises(stage.lab.system))
-    return Trial(
-        experiment="control",
-        title="No fault",
-        scope="",
-        verdict=verdict,
-        started_wall_s=started_wall_s,
-        before=nodes(stage.lab, snapshot),
-        after=nodes(stage.lab, stage.snapshot()),
-        **_drawn(clients, moments),
+def _begin(stage: Stage, setting: Setting) -> Course:
+    """Wait until the system is whole, and make the clients."""
+    before = stage.wait_whole("waiting until all members are whole")
+    primary = stage.lab.member(before.primary(stage.component))
+    clients = Clients(
+        stage.lab,
+        setting.directory,
+        stage.component,
+        primary,
+        number_base=setting.number_base,
+        seed=setting.seed,
     )
+    stage.rates = watch(clients)
+    return Course(
+        lab=stage.lab,
+        component=stage.component,
+        clients=clients,
+        moments=Times(started_s=time.monotonic()),
+        before=before,
+        after=before,
+        started_wall_s=time.time(),
+    )
+
+
+def _end(stage: Stage, course: Course) -> None:
+    """See how the system is now, and read back what is stored."""
+    course.after = stage.snapshot()
+    primary = course.after.primary(stage.component)
+    readable = primary and not course.aborted
+    course.present = course.clients.present(stage.lab.member(primary) if readable else None)
+    course.clients.forget()
+    course.events = timeline.read(stage.lab, course.moments.started_s, course.moments.ended_s)
+
+
+def control(stage: Stage, setting: Setting) -> Trial:
+    """The control trial: load without a fault. Clean, or nothing that follows may be judged."""
+    course = _begin(stage, setting)
+    with course.clients:
+        course.moments.started_s = time.monotonic() + WARM_UP_S
+        stage.pass_time("control trial: load without a fault", stage.timing.control_s + WARM_UP_S)
+        course.moments.ended_s = time.monotonic()
+    _end(stage, course)
+    return course.control_report(judge_control(course.evidence(), promises(stage.lab.system)))
 
 
 def trial(
     stage: Stage,
     run: Run,
-    directory: Path,
+    setting: Setting,
     make_blow: Callable[[Stage, Run, Target], Blow],
     *,
     control_clean: bool,
-    number_base: int,
-    seed: int,
     aim: str = "",
 ) -> Trial:
-    """Run one experiment once, and judge it.
+    """Run one experiment once, and judge it; stopped in the middle, it is undone and reported as ABORTED.
+
+    Args:
+        stage: Where.
+        run: What.
+        setting: What sets it apart.
+        make_blow: Makes what is done to the system.
+        control_clean: Whether the control trial was clean.
+        aim: Aim at this member instead of the primary.
 
     Raises:
-        AbortedError: It was stopped; the fault is undone, and the lab still stands.
+        LabError: The system was not whole at its begin.
+        FaultError: The fault could not be undone; the journal keeps it pending.
     """
-    before = stage.wait_whole("waiting until all members are whole")
-    started_wall_s = time.time()
-    primary = stage.lab.member(before.primary(stage.component))
-    target = targets.choose(run.experiment, stage.lab.member(aim) if aim else primary, stage.lab.plan)
+    course = _begin(stage, setting)
+    course.control_clean = control_clean
+    primary = course.before.primary(stage.component)
+    target = targets.choose(run.experiment, stage.lab.member(aim or primary), stage.lab.plan)
     blow = make_blow(stage, run, target)
-    clients = Clients(stage.lab, directory, stage.component, primary, number_base=number_base, seed=seed)
-    stage.rates = watch(clients)
-    aborted = ""
-    moments = Times(started_s=time.monotonic())
     try:
-        with clients:
-            moments.started_s = time.monotonic() + 0.2
-            _phases(stage, run, clients, blow, moments)
+        with course.clients:
+            course.moments.started_s = time.monotonic() + WARM_UP_S
+            _phases(stage, run, course.clients, blow, course.moments)
     except (AbortedError, KeyboardInterrupt) as error:
-        aborted = str(error) or "stopped by hand"
-        moments.ended_s = moments.ended_s or time.monotonic()
-    after = stage.snapshot()
-    now = after.primary(stage.component)
-    present = clients.present(stage.lab.member(now) if now and not aborted else None)
-    clients.forget()
-    events = timeline.read(stage.lab, moments.started_s, moments.ended_s)
-    evidence = _evidence(stage, clients, moments, present, events, control_clean, aborted=aborted)
-    verdict = judge(evidence, promises(stage.lab.system, run.experiment.scope))
-    return _report(stage, run, target, verdict, clients, moments, events, before, after, started_wall_s)
+        course.aborted = str(error) or "stopped by hand"
+        course.moments.ended_s = course.moments.ended_s or time.monotonic()
+    _end(stage, course)
+    verdict = judge(course.evidence(), promises(stage.lab.system, run.experiment.scope))
+    return course.report(run, target, verdict)
 
 
 def _phases(stage: Stage, run: Run, clients: Clients, blow: Blow, moments: Times) -> None:
@@ -214,89 +225,3 @@ def _whole_since(stage: Stage, moments: Times) -> bool:
         return False
     moments.t5_s = latest.at_s
     return True
-
-
-def _evidence(
-    stage: Stage,
-    clients: Clients,
-    moments: Times,
-    present: dict[str, dict[int, int] | None],
-    events: Sequence[TimedEvent],
-    control_clean: bool | None,
-    *,
-    aborted: str = "",
-) -> Evidence:
-    workload = stage.lab.system.workload
-    deadline_s = workload.deadline.seconds
-    t2_s = None if moments.injected_s is None else noticed_s(events, stage.component, moments.injected_s)
-    return Evidence(
-        rate_per_s=workload.rate.per_s,
-        deadline_s=deadline_s,
-        records={client.plan.client: client.records for client in clients.all},
-        present=present,
-        started_s=moments.started_s,
-        ended_s=moments.ended_s,
-        injected_s=moments.injected_s,
-        t0_s=moments.t0_s,
-        t2_s=t2_s,
-        t5_s=moments.t5_s,
-        healed_s=moments.healed_s,
-        lag_max_s=clients.outside.status().lag_max_s,
-        control_clean=control_clean,
-        cut_off=tuple(client.plan.client for client in clients.all if client.cut_off),
-        aborted=aborted,
-        idempotent=claims_idempotence(workload),
-    )
-
-
-def _drawn(clients: Clients, moments: Times) -> dict[str, Any]:
-    """What the picture of every trial needs, as fields of `Trial`."""
-    outside = clients.outside.records
-    ended_s = max(moments.ended_s, moments.started_s)
-    seen = [record for client in clients.all for record in client.records]
-    return {
-        "started_s": moments.started_s,
-        "duration_s": ended_s - moments.started_s,
-        "bin_s": BIN_S,
-        "bins": bins(outside, moments.started_s, ended_s, BIN_S),
-        "offered": dict(Counter(client.plan.client for client in clients.all for _ in client.records)) if seen else {},
-    }
-
-
-def _report(
-    stage: Stage,
-    run: Run,
-    target: Target,
-    verdict: Verdict,
-    clients: Clients,
-    moments: Times,
-    events: Sequence[TimedEvent],
-    before: Snapshot,
-    after: Snapshot,
-    started_wall_s: float,
-) -> Trial:
-    action = run.experiment.action.format(target=target.name)
-    instants = verdict.instants
-    told = tuple(f"The witness saw: {seen}." for seen in moments.evidence)
-    if instants is not None:
-        told += explain(
-            events,
-            instants,
-            component=stage.component,
-            old_primary=before.primary(stage.component),
-            new_primary=after.primary(stage.component),
-            action=action,
-        )
-    return Trial(
-        experiment=run.experiment.name,
-        title=run.experiment.title,
-        scope=run.experiment.scope,
-        verdict=verdict,
-        target=target.name,
-        explanation=told,
-        started_wall_s=started_wall_s,
-        marks=marks(instants, events, moments.started_s, action),
-        before=nodes(stage.lab, before, target.members),
-        after=nodes(stage.lab, after),
-        **_drawn(clients, moments),
-    )

@@ -33,7 +33,7 @@ def attach(reference: PlatformRef) -> Platform | None:
 
 
 def start(journal: Path, lab: Path) -> Watchdog:
-    """Start a watchdog for this journal, and for the load of the drill in whose directory it lies; its log lies beside it."""
+    """Start a watchdog for this journal and for the load of its drill; its log lies beside the journal."""
     argv = (sys.executable, "-m", "bascule.drill.watchdog", str(journal), str(lab.absolute()))
     return Watchdog(argv, journal.with_suffix(".watchdog.log"))
 

@@ -28,7 +28,7 @@ POLL_S = 0.05
 
 
 class Lab:
-    """A system that runs in a lab. Made by `up` or `attach`; its world dies with its owner unless `world.keep()` was said."""
+    """A system that runs in a lab, made by `up` or `attach`; it dies with its owner unless `world.keep()` was said."""
 
     def __init__(self, system: System, directory: Path, client: LabClient, plan: LabPlan, source: Path) -> None:
         self.system = system

@@ -1,0 +1,137 @@
+"""The course of a trial: what it was, what it left behind, and the evidence and the report that follow from that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from bascule.drill.clients import Clients
+from bascule.drill.events import TimedEvent, noticed_s
+from bascule.drill.explain import explain
+from bascule.drill.observer import Snapshot, nodes
+from bascule.drill.picture import marks
+from bascule.drill.plan import Run
+from bascule.drill.report import Trial
+from bascule.drill.targets import Target
+from bascule.lab.lab import Lab
+from bascule.measure.bins import bins
+from bascule.measure.evidence import Evidence
+from bascule.measure.promises import claims_idempotence
+from bascule.measure.verdict import Verdict
+
+BIN_S = 0.25
+
+
+class Times(Struct, kw_only=True):
+    """The moments of a trial as they come, in CLOCK_MONOTONIC seconds."""
+
+    started_s: float
+    injected_s: float | None = None
+    t0_s: float | None = None
+    evidence: tuple[str, ...] = ()
+    undone_s: float | None = None
+    healed_s: float | None = None
+    t5_s: float | None = None
+    ended_s: float = 0.0
+
+
+class Course(Struct, kw_only=True):
+    """Everything that one trial was and left behind.
+
+    Attributes:
+        component: The component whose primary is aimed at.
+        started_wall_s: Seconds since the Unix epoch.
+        present: What was stored at the end, by client.
+        aborted: Why it was stopped before its end.
+    """
+
+    lab: Lab
+    component: str
+    clients: Clients
+    moments: Times
+    before: Snapshot
+    after: Snapshot
+    started_wall_s: float
+    events: tuple[TimedEvent, ...] = ()
+    present: Mapping[str, dict[int, int] | None] = {}
+    control_clean: bool | None = None
+    aborted: str = ""
+
+    def evidence(self) -> Evidence:
+        """What a verdict may stand on."""
+        workload = self.lab.system.workload
+        moments = self.moments
+        injected_s = moments.injected_s
+        return Evidence(
+            rate_per_s=workload.rate.per_s,
+            deadline_s=workload.deadline.seconds,
+            records={client.plan.client: client.records for client in self.clients.all},
+            present=self.present,
+            started_s=moments.started_s,
+            ended_s=moments.ended_s,
+            injected_s=injected_s,
+            t0_s=moments.t0_s,
+            t2_s=None if injected_s is None else noticed_s(self.events, self.component, injected_s),
+            t5_s=moments.t5_s,
+            healed_s=moments.healed_s,
+            lag_max_s=self.clients.outside.status().lag_max_s,
+            control_clean=self.control_clean,
+            cut_off=tuple(client.plan.client for client in self.clients.all if client.cut_off),
+            aborted=self.aborted,
+            idempotent=claims_idempotence(workload),
+        )
+
+    def control_report(self, verdict: Verdict) -> Trial:
+        """The report of a trial without a fault."""
+        return Trial(
+            experiment="control",
+            title="No fault",
+            scope="",
+            verdict=verdict,
+            before=nodes(self.lab, self.before),
+            **self._drawn(),
+        )
+
+    def report(self, run: Run, target: Target, verdict: Verdict) -> Trial:
+        """The report of a trial with a fault."""
+        action = run.experiment.action.format(target=target.name)
+        return Trial(
+            experiment=run.experiment.name,
+            title=run.experiment.title,
+            scope=run.experiment.scope,
+            verdict=verdict,
+            target=target.name,
+            explanation=self._told(verdict, action),
+            marks=marks(verdict.instants, self.events, self.moments.started_s, action),
+            before=nodes(self.lab, self.before, target.members),
+            **self._drawn(),
+        )
+
+    def _told(self, verdict: Verdict, action: str) -> tuple[str, ...]:
+        told = tuple(f"The witness saw: {seen}." for seen in self.moments.evidence)
+        if verdict.instants is None:
+            return told
+        return told + explain(
+            self.events,
+            verdict.instants,
+            component=self.component,
+            old_primary=self.before.primary(self.component),
+            new_primary=self.after.primary(self.component),
+            action=action,
+        )
+
+    def _drawn(self) -> dict[str, Any]:
+        """What the picture of every trial needs, as fields of `Trial`."""
+        moments = self.moments
+        ended_s = max(moments.ended_s, moments.started_s)
+        return {
+            "started_wall_s": self.started_wall_s,
+            "started_s": moments.started_s,
+            "duration_s": ended_s - moments.started_s,
+            "bin_s": BIN_S,
+            "bins": bins(self.clients.outside.records, moments.started_s, ended_s, BIN_S),
+            "after": nodes(self.lab, self.after),
+            "offered": {client.plan.client: len(client.records) for client in self.clients.all},
+        }
