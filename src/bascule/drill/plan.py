@@ -80,7 +80,7 @@ def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str
     members = sum(sum(component.replicas.values()) for component in system.components.values())
     steps = [
         f"Start {members} members of {system.system} in {len(system.zones)} zones here; wait until all are whole.",
-        f"Offer {system.workload.rate} through {system.workload.through}; {timing.control_s:g} s of it without a fault.",
+        f"Offer {system.workload.rate} through {system.workload.through}; {timing.control_s:g} s of control.",
     ]
     for run in todo:
         until = (
