@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable
@@ -70,15 +71,21 @@ class Journal:
     def write(self, entry: Entry) -> None:
         """Append an entry durably, on a line of its own even if an earlier writer died in the middle of one.
 
+        What could not be read back is refused; and room is kept for saying that everything was undone.
+
         Raises:
-            OSError: The disk is full or gone; then the fault must not be injected.
+            OSError: The disk is full or gone, or the journal is full; then the fault must not be injected.
         """
         line = msgspec.json.encode(entry) + b"\n"
+        if len(line) > MAX_LINE_BYTES:
+            raise OSError(errno.EMSGSIZE, "the fault is too large for a journal", str(self.path))
         is_new = not self.path.exists()
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             end = _drop_torn_line(descriptor)
+            if entry.state == "planned" and end > MAX_BYTES // 2:
+                raise OSError(errno.EFBIG, "the journal is full", str(self.path))
             if os.write(descriptor, line) != len(line):
                 os.ftruncate(descriptor, end)
                 raise OSError(f"the journal {self.path} could not be written whole")
@@ -145,7 +152,7 @@ def pending(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 def _drop_torn_line(descriptor: int) -> int:
     """Cut off a last line that has no end: its writer died before it could act. Returns where the next line begins."""
     size = os.fstat(descriptor).st_size
-    tail_from = max(0, size - 2 * MAX_LINE_BYTES)
+    tail_from = max(0, size - MAX_BYTES)
     tail = os.pread(descriptor, size - tail_from, tail_from)
     if not tail or tail.endswith(b"\n"):
         return size

@@ -146,9 +146,36 @@ def test_a_file_that_is_too_large_is_no_journal(
 ) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 1000)
     while not journal.path.exists() or journal.path.stat().st_size <= 1000:
-        journal.write(entry(1, "planned", reference))
+        journal.write(entry(1, "active", reference))
     with pytest.raises(InputError, match="larger than"):
         journal.read()
+
+
+def test_a_full_journal_takes_no_new_fault_but_every_undoing(
+    journal: Journal, reference: PlatformRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    while not journal.path.exists() or journal.path.stat().st_size <= 500:
+        journal.write(entry(1, "planned", reference))
+    with pytest.raises(OSError, match="the journal is full"):
+        journal.write(entry(2, "planned", reference))
+    journal.write(entry(1, "undone", reference))
+    assert journal.pending() == ()
+
+
+def test_a_fault_that_could_not_be_read_back_is_refused(journal: Journal, reference: PlatformRef) -> None:
+    huge = Entry(id=1, state="planned", fault=ProcessKill(member="x" * 70_000), platform=reference, at_s=0.0)
+    with pytest.raises(OSError, match="too large"):
+        journal.write(huge)
+    assert journal.entries() == ()
+
+
+@pytest.mark.parametrize("before", [b"", b"whole\n"])
+def test_a_torn_line_is_cut_off_however_long_it_is(journal: Journal, reference: PlatformRef, before: bytes) -> None:
+    journal.path.write_bytes(before + b"x" * 300_000)
+    journal.write(entry(2, "planned", reference))
+    assert [one.id for one in journal.read().entries] == [2]
+    assert journal.path.read_bytes().startswith(before + b"{")
 
 
 def test_a_journal_that_cannot_be_made_is_an_error(tmp_path: Path, reference: PlatformRef) -> None:
