@@ -17,12 +17,16 @@ SMALL = Path(__file__).with_name("small.yaml")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-class Command:
-    """A `bascule` command that runs."""
+ORDINARY = ("unshare", "-U", "--map-user=1000", "--map-group=1000", "--") if os.geteuid() == 0 else ()
+"""Runs a command as somebody who is not root, as PostgreSQL demands where the lab makes no user namespace itself."""
 
-    def __init__(self, *words: str | Path, directory: Path) -> None:
+
+class Command:
+    """A `bascule` command that runs, within another command if one is given."""
+
+    def __init__(self, *words: str | Path, directory: Path, within: tuple[str, ...] = ()) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bascule", *map(str, words)],
+            [*within, sys.executable, "-m", "bascule", *map(str, words)],
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,8 +77,8 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """Starts commands in an empty directory; at the end nothing of them may run or be mounted."""
     commands: list[Command] = []
 
-    def start(*words: str | Path) -> Command:
-        commands.append(Command(*words, directory=tmp_path))
+    def start(*words: str | Path, within: tuple[str, ...] = ()) -> Command:
+        commands.append(Command(*words, directory=tmp_path, within=within))
         return commands[-1]
 
     yield start
