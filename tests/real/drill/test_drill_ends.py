@@ -4,14 +4,11 @@ import os
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import ORDINARY, SMALL, Command, measure_of, report_of, trial_of, wait_until
+from drilling import ORDINARY, SMALL, Command, measure_of, report_of, trial_of, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 

@@ -1,15 +1,12 @@
-"""Drills on a lab that stays up: verdicts that must not be PASS, and a drill that is killed in the middle of a partition."""
+"""Drills on a lab that stays up: verdicts that must not be PASS, and a drill killed in the middle of a partition."""
 
 import json
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import SMALL, Command, measure_of, processes_of, report_of, trial_of, wait_until
+from drilling import SMALL, Command, measure_of, processes_of, report_of, trial_of, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
@@ -32,7 +29,8 @@ def primary(lab: Path) -> str:
 
 
 def whole(lab: Path) -> bool:
-    return Command("lab", "status", "--dir", lab, directory=lab).result()[0] == 0
+    code, _, _ = Command("lab", "status", "--dir", lab, directory=lab).result()
+    return code == 0
 
 
 def test_a_fault_aimed_at_the_wrong_member_is_invalid(lab: Path, run: Callable[..., Command], tmp_path: Path) -> None:

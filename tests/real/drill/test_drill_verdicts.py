@@ -1,14 +1,11 @@
 """Real systems, real failures: promises that hold are PASS, promises that do not are FAIL with the exact count."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import EXAMPLES, Command, measure_of, report_of, trial_of
+from drilling import EXAMPLES, Command, measure_of, report_of, trial_of
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -25,7 +22,7 @@ FAULTS = (
 
 
 def test_taskmanagerpro_survives_everything(run: Callable[..., Command], tmp_path: Path) -> None:
-    """Every experiment: nothing acknowledged is lost, nobody splits, and the engines' own events explain each number."""
+    """Every experiment: nothing acknowledged is lost, nobody splits, and the engines' own events explain the rest."""
     where = tmp_path / "run"
     code, out, err = run("drill", EXAMPLES / "taskmanagerpro" / "bascule.yaml", "--all", "-o", where, "--json").result(
         800
