@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from bascule.chaos.facts import FaultInjected, FaultNotWitnessed, FaultUndone, FaultWitnessed
 from bascule.chaos.faults import AnyFault, Witness
 from bascule.chaos.journal import Entry, Journal, PlatformRef, State
 from bascule.chaos.platform import Platform
 from bascule.kernel.clock import Clock
 from bascule.kernel.errors import FaultError
+from bascule.kernel.facts import Listener
 
 WITNESS_LIMIT_S = 3.0
 UNDO_LIMIT_S = 20.0
@@ -64,8 +66,10 @@ class Injection:
         number: int,
         clock: Clock,
         sleep: Sleep,
+        publish: Listener = lambda _: None,
     ) -> None:
         self.fault = fault
+        self._publish = publish
         self._platform = platform
         self._journal = journal
         self._reference = reference
@@ -97,13 +101,18 @@ class Injection:
         if reason:
             raise FaultError(reason)
         before = self._look(lambda: self.fault.ready(self._platform))
+        kind = self.fault.kind()
         if not before.seen:
             evidence = ("it was not injected: there is nothing that it could change", *before.evidence)
+            self._publish(FaultNotWitnessed(at_s=self._clock.monotonic_s(), kind=kind, evidence=evidence))
             return Struck(at_s=self._clock.monotonic_s(), witness=Witness(seen=False, evidence=evidence))
         self._write("planned")
         hit = self.fault.inject(self._platform)
         at_s = self._clock.monotonic_s()
+        self._publish(FaultInjected(at_s=at_s, kind=kind, steps=self.fault.steps()))
         witness = self._look(lambda: self.fault.witness(self._platform, hit))
+        seen = FaultWitnessed if witness.seen else FaultNotWitnessed
+        self._publish(seen(at_s=self._clock.monotonic_s(), kind=kind, evidence=witness.evidence))
         self._write("active")
         self._struck = Struck(at_s=at_s, witness=witness)
         return self._struck
@@ -118,6 +127,7 @@ class Injection:
             return
         undo(self.fault, self._platform, clock=self._clock, sleep=self._sleep)
         self._write("undone")
+        self._publish(FaultUndone(at_s=self._clock.monotonic_s(), kind=self.fault.kind()))
 
     def _look(self, look: Callable[[], Witness]) -> Witness:
         return seen_within(WITNESS_LIMIT_S, look, clock=self._clock, sleep=self._sleep)

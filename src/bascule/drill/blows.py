@@ -19,6 +19,7 @@ from bascule.drill.trial import Blow, Landed
 from bascule.engines.protocols import Promotable, Roled
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import FaultError, LabError
+from bascule.kernel.facts import Bus
 from bascule.lab.lab import Lab
 
 SWITCHOVER_LIMIT_S = 20.0
@@ -30,11 +31,13 @@ class Blows:
     Args:
         lab: Where they act.
         directory: Of the drill; the journal lies there.
+        bus: Hears what happens to the faults.
     """
 
-    def __init__(self, lab: Lab, directory: Path) -> None:
+    def __init__(self, lab: Lab, directory: Path, bus: Bus) -> None:
         self._lab = lab
         self._journal = Journal(directory / "journal.jsonl")
+        self._bus = bus
         self._number = len(self._journal.entries())
 
     def __enter__(self) -> Self:
@@ -87,6 +90,7 @@ class Blows:
                 number=self._number,
                 clock=SystemClock(),
                 sleep=self._sleep,
+                publish=self._bus.publish,
             ),
         )
 

@@ -9,8 +9,10 @@ from typing import Self
 
 from msgspec import Struct
 
+from bascule.drill.facts import MemberChanged
 from bascule.drill.report import Node
 from bascule.engines.protocols import Observation
+from bascule.kernel.facts import Bus
 from bascule.lab import startup
 from bascule.lab.lab import Lab
 
@@ -32,7 +34,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 class Observer:
     """Takes a `Snapshot` every 0.2 s in a thread of its own, from `start` until the end of its `with` block."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, bus: Bus) -> None:
+        self._bus = bus
         self._lab = lab
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="observer", daemon=True)
@@ -60,10 +63,18 @@ class Observer:
                 with self._lock:
                     self._lock.notify_all()
                 return
+            self._tell_changes(asked_s, seen)
             with self._lock:
                 self._latest = Snapshot(at_s=asked_s, seen=seen)
                 self._lock.notify_all()
             self._stop.wait(max(0.0, PERIOD_S - (time.monotonic() - asked_s)))
+
+    def _tell_changes(self, at_s: float, seen: Mapping[str, Mapping[str, Observation]]) -> None:
+        for component, members in self._latest.seen.items():
+            for name, before in members.items():
+                now = seen[component][name]
+                if (now.up, now.role) != (before.up, before.role):
+                    self._bus.publish(MemberChanged(at_s=at_s, member=name, up=now.up, role=now.role))
 
     def latest(self) -> Snapshot:
         """The last snapshot.

@@ -13,6 +13,7 @@ from msgspec import Struct
 from bascule import __version__
 from bascule.drill import machine, targets, trial
 from bascule.drill.blows import Blows
+from bascule.drill.chronicle import Chronicle
 from bascule.drill.live import LiveState
 from bascule.drill.observer import Observer
 from bascule.drill.plan import Run, Timing
@@ -22,6 +23,7 @@ from bascule.drill.stage import Stage
 from bascule.drill.summary import objectives, statistics, worst
 from bascule.drill.trial import Setting
 from bascule.kernel.errors import BasculeError, MachineError
+from bascule.kernel.facts import Bus
 from bascule.lab.files import forget
 from bascule.lab.lab import Lab
 from bascule.measure.judge import is_clean
@@ -67,7 +69,10 @@ def run(options: Options, show: Show) -> Report:
     started_wall_s, started_s = time.time(), time.monotonic()
     with _lab(options, show) as lab:
         component = targets.roled_component(options.system, lab.engines)
-        with Blows(lab, options.directory) as blows, Observer(lab) as observer:
+        bus = Bus()
+        chronicle = Chronicle(options.directory / "facts.jsonl", time.monotonic())
+        bus.subscribe(chronicle.hear)
+        with Blows(lab, options.directory, bus) as blows, Observer(lab, bus) as observer:
             stage = Stage(
                 lab=lab,
                 observer=observer,
@@ -76,6 +81,8 @@ def run(options: Options, show: Show) -> Report:
                 timing=options.timing,
                 heartbeat=blows.renew,
                 show=show,
+                bus=bus,
+                chronicle=chronicle,
             )
             trials = _trials(stage, options, blows)
         report = Report(

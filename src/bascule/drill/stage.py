@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bascule.drill.chronicle import Chronicle
 from bascule.drill.live import LiveMember, LiveState
 from bascule.drill.observer import Observer, Snapshot
 from bascule.drill.plan import Timing
 from bascule.kernel.errors import AbortedError, LabError
+from bascule.kernel.facts import Bus
 from bascule.lab.lab import Lab
 
 TICK_S = 0.1
@@ -26,6 +28,8 @@ class Stage:
         component: The component whose primary is aimed at.
         heartbeat: Called about ten times a second; renews the watchdog's lease.
         show: Told the state for the live view.
+        bus: Hears what happens.
+        chronicle: Its last facts are part of the live view.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class Stage:
         timing: Timing,
         heartbeat: Callable[[], None],
         show: Callable[[LiveState], None],
+        bus: Bus,
+        chronicle: Chronicle,
     ) -> None:
         self.lab = lab
         self.observer = observer
@@ -49,6 +55,8 @@ class Stage:
         self.rates: Callable[[], Sequence[tuple[int, int]]] = tuple
         self._heartbeat = heartbeat
         self._show = show
+        self.bus = bus
+        self._chronicle = chronicle
         self._started_s = time.monotonic()
 
     def wait(self, phase: str, until: Callable[[], bool], limit_s: float) -> bool:
@@ -116,4 +124,5 @@ class Stage:
             primary=latest.primary(self.component),
             good_per_s=tuple(float(good) for good, _ in rates),
             bad_per_s=tuple(float(bad) for _, bad in rates),
+            events=self._chronicle.last(),
         )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from bascule.drill.report import Statistic, Trial
+from bascule.kernel.quantities import Duration
 from bascule.measure.statistics import clopper_pearson, quantile_bounds, spread
 from bascule.measure.verdict import Outcome
 from bascule.system.model import System
@@ -29,10 +30,14 @@ def objectives(system: System) -> tuple[str, ...]:
     if promised.latency is not None:
         said.append(f"{promised.latency.percentile:g} % of requests answer within {promised.latency.within}")
     said.extend(
-        f"loss of a {scope}: served again within {held.rto} (RTO), writes of at most {held.rpo} lost (RPO)"
+        f"loss of a {scope}: served again within {held.rto} (RTO), {_kept(held.rpo)} (RPO {held.rpo})"
         for scope, held in promised.disruptions.items()
     )
     return tuple(said)
+
+
+def _kept(rpo: Duration) -> str:
+    return f"acknowledged writes of at most the last {rpo} lost" if rpo.seconds else "no acknowledged write lost"
 
 
 def statistics(trials: Sequence[Trial]) -> tuple[Statistic, ...]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from bascule.drill import targets, timeline
 from bascule.drill.clients import Clients
 from bascule.drill.course import Course, Times
+from bascule.drill.facts import TrialBegan, TrialJudged
 from bascule.drill.plan import Run
 from bascule.drill.report import Trial
 from bascule.drill.stage import Stage
@@ -108,6 +109,7 @@ def _begin(stage: Stage, setting: Setting) -> Course:
         seed=setting.seed,
     )
     stage.rates = watch(clients)
+    stage.bus.publish(TrialBegan(at_s=time.monotonic(), experiment=stage.title, primary=primary.name))
     return Course(
         lab=stage.lab,
         component=stage.component,
@@ -137,7 +139,9 @@ def control(stage: Stage, setting: Setting) -> Trial:
         stage.pass_time("control trial: load without a fault", stage.timing.control_s + WARM_UP_S)
         course.moments.ended_s = time.monotonic()
     _end(stage, course)
-    return course.control_report(judge_control(course.evidence(), promises(stage.lab.system)))
+    verdict = judge_control(course.evidence(), promises(stage.lab.system))
+    stage.bus.publish(TrialJudged(at_s=time.monotonic(), experiment=stage.title, outcome=verdict.outcome))
+    return course.control_report(verdict)
 
 
 def trial(
@@ -177,6 +181,7 @@ def trial(
         course.moments.ended_s = course.moments.ended_s or time.monotonic()
     _end(stage, course)
     verdict = judge(course.evidence(), promises(stage.lab.system, run.experiment.scope))
+    stage.bus.publish(TrialJudged(at_s=time.monotonic(), experiment=stage.title, outcome=verdict.outcome))
     return course.report(run, target, verdict)
 
 

@@ -138,6 +138,7 @@ class Lab:
 
     def _start(self, progress: Progress) -> None:
         started: set[str] = set()
+        told: set[str] = set()
         deadline_s = time.monotonic() + START_LIMIT_S
         seen: dict[str, dict[str, Observation]] = {}
         while True:
@@ -147,6 +148,9 @@ class Lab:
                 self._launch(component)
                 started.add(component)
             seen = self.observe(started)
+            for component in sorted(self._whole_components(seen) - told):
+                progress(f"{component} is whole")
+                told.add(component)
             if len(started) == len(self.system.components) and self._is_whole(seen):
                 progress("all members are whole")
                 return
@@ -208,8 +212,11 @@ class Lab:
         component = self.system.components[member.component]
         return self.engines[member.component].observe(self.dial(member), self._observe_limit_s, component)
 
+    def _whole_components(self, seen: Mapping[str, Mapping[str, Observation]]) -> frozenset[str]:
+        return startup.whole_components(self.system, {name: tuple(each.values()) for name, each in seen.items()})
+
     def _is_whole(self, seen: Mapping[str, Mapping[str, Observation]]) -> bool:
-        return startup.whole(self.system, {name: tuple(each.values()) for name, each in seen.items()})
+        return len(self._whole_components(seen)) == len(self.system.components)
 
     def is_whole(self) -> bool:
         """Whether every member is up and fully part of its component now."""

@@ -37,14 +37,20 @@ def startable(
     )
 
 
-def whole(system: System, observations: Mapping[str, Collection[Observation]]) -> bool:
-    """Whether every component has all its members, each fully part of it, and serves."""
-    return all(
-        len(observations.get(name, ())) == sum(component.replicas.values())
+def whole_components(system: System, observations: Mapping[str, Collection[Observation]]) -> frozenset[str]:
+    """The components that have all their members, each fully part of it, and serve."""
+    return frozenset(
+        name
+        for name, component in system.components.items()
+        if len(observations.get(name, ())) == sum(component.replicas.values())
         and all(seen.up and seen.whole for seen in observations[name])
         and serving(observations[name])
-        for name, component in system.components.items()
     )
+
+
+def whole(system: System, observations: Mapping[str, Collection[Observation]]) -> bool:
+    """Whether every component is whole."""
+    return len(whole_components(system, observations)) == len(system.components)
 
 
 def missing(system: System, observations: Mapping[str, Mapping[str, Observation]]) -> tuple[str, ...]:
