@@ -24,7 +24,7 @@ from bascule.system.model import System
 Progress = Callable[[str], None]
 START_LIMIT_S = 90.0
 OBSERVE_LEAST_S = 0.5
-POLL_S = 0.05
+POLL_S = 0.1
 
 
 class Lab:
@@ -32,7 +32,7 @@ class Lab:
 
     def __init__(self, system: System, directory: Path, client: LabClient, plan: LabPlan, source: Path) -> None:
         self.system = system
-        self.directory = directory
+        self.directory = directory.absolute()
         self.world = client
         self.plan = plan
         self.source = source
@@ -138,7 +138,7 @@ class Lab:
 
     def _start(self, progress: Progress) -> None:
         started: set[str] = set()
-        told: set[str] = set()
+        whole: frozenset[str] = frozenset()
         deadline_s = time.monotonic() + START_LIMIT_S
         seen: dict[str, dict[str, Observation]] = {}
         while True:
@@ -147,18 +147,23 @@ class Lab:
                 progress(f"starting {component}")
                 self._launch(component)
                 started.add(component)
-            seen = self.observe(started)
-            for component in sorted(self._whole_components(seen) - told):
+            # Who is whole is left in peace: asking costs processor time that the others need in order to start.
+            seen |= self.observe(started - whole)
+            for component in sorted(self._whole_components(seen) - whole):
                 progress(f"{component} is whole")
-                told.add(component)
-            if len(started) == len(self.system.components) and self._is_whole(seen):
-                progress("all members are whole")
-                return
+            whole = self._whole_components(seen)
+            if len(whole) == len(self.system.components):
+                seen = self.observe()
+                whole = self._whole_components(seen)
+                if len(whole) == len(self.system.components):
+                    progress("all members are whole")
+                    return
             self._check_start(seen, deadline_s)
             time.sleep(POLL_S)
 
     def _check_start(self, seen: Mapping[str, Mapping[str, Observation]], deadline_s: float) -> None:
-        down = [name for each in seen.values() for name in each if not self.world.processes(name)]
+        stopped = [member.name for member in self.world.status().members if not member.pid]
+        down = [name for name in stopped if not self.world.processes(name)]
         late = time.monotonic() > deadline_s
         if down or late:
             lines = "; ".join(startup.missing(self.system, seen))
