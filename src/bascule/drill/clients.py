@@ -64,8 +64,8 @@ class Client:
         self.cut_off = False
         self._lab = lab
         self._host = host
-        self._directory = directory
-        self._path = directory / f"{plan.client}.plan.json"
+        self._directory = directory.absolute()  # the client starts elsewhere: a relative path would mean another place
+        self._path = self._directory / f"{plan.client}.plan.json"
         self._process = process_name(plan)
         self._tail = RecordTail(Path(plan.records))
         write_atomically(self._path, msgspec.json.encode(plan))
