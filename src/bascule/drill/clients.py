@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -252,8 +253,8 @@ class Clients:
         Raises:
             LabError: One of them does not come to offer load; the message says why.
         """
-        for client in self.all:
-            client.set_up()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Client.set_up, self.all))
         for client in self.all:
             client.start()
         deadline_s = time.monotonic() + READY_LIMIT_S
@@ -283,4 +284,6 @@ class Clients:
             return {OUTSIDE: None, PINNED: None}
         old = self.pinned.plan.targets[0]
         now = Target(address=primary.address, port=old.port, name=primary.name)
-        return {OUTSIDE: self.outside.audit(), PINNED: self.pinned.audit((now,))}
+        with ThreadPoolExecutor() as pool:
+            outside, pinned = pool.submit(self.outside.audit), pool.submit(self.pinned.audit, (now,))
+            return {OUTSIDE: outside.result(), PINNED: pinned.result()}

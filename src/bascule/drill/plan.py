@@ -26,14 +26,14 @@ class Timing(Struct, frozen=True, kw_only=True):
         after_s: Watching goes on this long after the last repair.
     """
 
-    control_s: float = 6.0
+    control_s: float = 5.0
     steady_s: float = 3.0
     phase_s: float = 1.5
     hold_s: float | None = None
     least_s: float = 5.0
     stable_s: float = 3.0
     patience_s: float = 90.0
-    after_s: float = 3.0
+    after_s: float = 2.0
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -47,6 +47,11 @@ def html(report: Report) -> str:
     )
 
 
+def warm_up() -> None:
+    """Bundle the page's scripts, which takes a second or two, while there is time: the next page is drawn at once."""
+    drawing_script()
+
+
 @cache
 def drawing_script() -> str:
     """Vega, Vega-Lite, vega-embed and the page's own few lines, as one script that imports nothing."""

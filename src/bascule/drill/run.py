@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from bascule.drill.live import LiveState
 from bascule.drill.observer import Observer
 from bascule.drill.plan import Run, Timing
 from bascule.drill.render_files import write_reports
+from bascule.drill.render_html import warm_up
 from bascule.drill.report import Report, Trial
 from bascule.drill.stage import Stage
 from bascule.drill.summary import objectives, statistics, worst
@@ -68,6 +70,7 @@ def run(options: Options, show: Show) -> Report:
     _make(options.directory)
     started_wall_s, started_s = time.time(), time.monotonic()
     with _lab(options, show) as lab:
+        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
         component = targets.roled_component(options.system, lab.engines)
         bus = Bus()
         chronicle = Chronicle(options.directory / "facts.jsonl", time.monotonic())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from bascule.engines import http_over
 from bascule.engines.postgresql.render import REST_PORT, SYNCHRONOUS_TAG
@@ -21,6 +21,15 @@ class _Wal(Struct, frozen=True):
     replayed_location: int | None = None
 
 
+class _Named(Struct, frozen=True):
+    name: str = ""
+    role: str = ""
+
+
+class _Cluster(Struct, frozen=True):
+    members: tuple[_Named, ...] = ()
+
+
 class _Status(Struct, frozen=True):
     state: str = "unknown"
     role: str = "unknown"
@@ -30,6 +39,7 @@ class _Status(Struct, frozen=True):
     sync_standby: bool = False
     cluster_unlocked: bool = False
     xlog: _Wal = _Wal()
+    patroni: _Named = _Named()
     tags: dict[str, Any] = field(default_factory=dict)
 
 
@@ -86,7 +96,27 @@ def observe(dial: Dial, timeout_s: float) -> Observation:
         answer = http_over.ask(dial, REST_PORT, "/patroni", timeout_s=timeout_s)
     except http_over.NoAnswerError as error:
         return Observation(up=False, detail=f"no answer: {error}")
-    return judge(answer.body)
+    seen = judge(answer.body)
+    if seen.role == "replica" and not seen.whole and _is_synchronous_now(answer.body, dial, timeout_s):
+        return structs.replace(seen, whole=True, detail=f"streaming, timeline {seen.epoch}, synchronous")
+    return seen
+
+
+def _is_synchronous_now(body: bytes, dial: Dial, timeout_s: float) -> bool:
+    """Whether a streaming standby that does not know it yet is on the store's list of synchronous standbys.
+
+    A Patroni learns that of itself at its next look at the store, a second or more later; GET /cluster asks the store.
+    """
+    status = msgspec.json.decode(body, type=_Status)
+    streams = status.state == "running" and status.replication_state == "streaming"
+    if not streams or not status.tags.get(SYNCHRONOUS_TAG) or (_lag_bytes(status) or 0) > LAG_BOUND_BYTES:
+        return False
+    try:
+        answer = http_over.ask(dial, REST_PORT, "/cluster", timeout_s=timeout_s)
+        cluster = msgspec.json.decode(answer.body, type=_Cluster)
+    except (http_over.NoAnswerError, msgspec.DecodeError):
+        return False
+    return any(each.name == status.patroni.name and each.role == "sync_standby" for each in cluster.members)
 
 
 def switchover(dial: Dial, *, primary: str, target: str, timeout_s: float) -> None:
