@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from bascule.drill.render_json import to_json
 from bascule.drill.render_junit import junit
 from bascule.drill.report import Report
 from bascule.kernel.errors import MachineError
+from bascule.lab.files import write_atomically
 
 _FORMS: tuple[tuple[str, Callable[[Report], bytes]], ...] = (
     ("report.json", to_json),
@@ -34,7 +33,7 @@ def write_reports(report: Report, directory: Path) -> tuple[Path, ...]:
         path = directory / name
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            write_whole(path, draw(report))
+            write_atomically(path, draw(report))
         except OSError as error:
             raise MachineError(
                 f"the report could not be written: {error.strerror or error}",
@@ -43,22 +42,3 @@ def write_reports(report: Report, directory: Path) -> tuple[Path, ...]:
             ) from error
         written.append(path)
     return tuple(written)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file at once: after a crash it has its old content or its new one, never a part.
-
-    Raises:
-        OSError: It could not be written; the old content stands and no temporary file is left.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bascule.drill.report import Bin, Machine, Mark, Node, Report, Statistic, Trial
+from bascule.drill.report import Machine, Mark, Node, Report, Statistic, Trial
 from bascule.kernel.errors import InputError
+from bascule.measure.bins import Bin
 from bascule.measure.verdict import Instants, Measure, Verdict
 
 Json = dict[str, Any]

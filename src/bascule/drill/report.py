@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from bascule.measure.bins import Bin
 from bascule.measure.verdict import Outcome, Verdict
 
 SCHEMA_VERSION = 1
@@ -24,24 +25,6 @@ class Mark(Struct, frozen=True, kw_only=True):
     kind: str
     text: str
     source: str = ""
-
-
-class Bin(Struct, frozen=True, kw_only=True):
-    """What the client saw of the operations that were due in one short span of time.
-
-    Attributes:
-        start_s: Seconds since the trial's start. All bins of a trial are of `Trial.bin_s` seconds.
-        p50_ms, p99_ms, max_ms: Latency of the acknowledged operations; None when there were none.
-    """
-
-    start_s: float
-    good: int = 0
-    late: int = 0
-    failed: int = 0
-    unknown: int = 0
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    max_ms: float | None = None
 
 
 class Node(Struct, frozen=True, kw_only=True):

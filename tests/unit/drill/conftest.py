@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from bascule.drill.report import Bin, Machine, Mark, Node, Report, Statistic, Trial
+from bascule.drill.report import Machine, Mark, Node, Report, Statistic, Trial
+from bascule.measure.bins import Bin
 from bascule.measure.verdict import Instants, Measure, Outcome, Verdict
 
 STARTED_S = 81_234.5

@@ -6,7 +6,8 @@ import vl_convert
 from msgspec.structs import replace
 
 from bascule.drill.render_chart import chart, description
-from bascule.drill.report import Bin, Mark, Report
+from bascule.drill.report import Mark, Report
+from bascule.measure.bins import Bin
 
 
 def svg_of(report: Report, index: int) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bascule.drill import render_files
-from bascule.drill.render_files import write_reports, write_whole
+from bascule.drill.render_files import write_reports
 from bascule.drill.report import Report
 from bascule.kernel.errors import MachineError
+from bascule.lab.files import write_atomically
 
 
 def test_all_forms_are_written_into_a_new_directory(sample_report: Report, tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, mon
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_whole(path, b"new")
+        write_atomically(path, b"new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -42,7 +43,7 @@ def test_a_full_disk_is_one_clear_message(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device", str(path), content[:0])
 
-    monkeypatch.setattr(render_files, "write_whole", full)
+    monkeypatch.setattr(render_files, "write_atomically", full)
     with pytest.raises(MachineError, match="No space left on device") as caught:
         write_reports(sample_report, tmp_path)
     assert "report.json" in str(caught.value)
