@@ -4,8 +4,8 @@
 
 Three PostgreSQL under Patroni, three etcd members and one HAProxy, each on a host of its own, in one region without
 delay: cold, from empty directories (initdb and two base backups included). Each round is a new lab; medians over the
-rounds. The baseline of each ratio is the goal that the row names: at most 1 means that it is met. Times count from the
-call that makes the hosts; memory is PSS of everything in the lab when it is whole.
+rounds. The baseline of each ratio is the goal of its work: at most 1 means that it is met. Times count from the call
+that makes the hosts; memory is PSS of everything in the lab at the moment when it is whole.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def cold_start(directory: Path) -> dict[str, float]:
 
     lab = Lab.up(parse(SYSTEM, "startup.yaml"), directory, source=directory / "startup.yaml", progress=note)
     try:
-        seen["memory"] = lab.world.memory_bytes() / 2**20
+        seen["memory"] = lab.world.memory_bytes() / 1e6
     finally:
         end_s = time.monotonic()
         lab.down()
@@ -84,7 +84,7 @@ def rows_of(rounds: list[dict[str, float]]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for work in (*STAGES.values(), "memory", "teardown"):
         values = [figures[work] for figures in rounds]
-        unit = "MiB" if work == "memory" else "s"
+        unit = "MB" if work == "memory" else "s"
         median = statistics.median(values)
         goal = GOALS.get(work)
         row = {
