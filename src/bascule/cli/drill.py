@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -101,6 +102,7 @@ def drill(
     if dry_run:
         return _dry_run(options, as_json=as_json)
     with LiveView(enabled=not (quiet or as_json)) as view:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end is an end by hand
         report = run(options, view.update)
     if as_json:
         sys.stdout.buffer.write((directory / "report.json").read_bytes())

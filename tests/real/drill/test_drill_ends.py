@@ -41,11 +41,12 @@ def test_ctrl_c_at_any_moment(moment: str, run: Callable[..., Command], tmp_path
         assert report_of(tmp_path / "run")["outcome"] == "ABORTED"
 
 
-def test_ctrl_c_while_the_database_starts(run: Callable[..., Command], tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_while_the_database_starts(number: int, run: Callable[..., Command], tmp_path: Path) -> None:
     drill = run("drill", SMALL, "-o", tmp_path / "run")
     log = tmp_path / "run" / "lab" / "logs" / "database-north-a-1.log"
     wait_until(lambda: log.exists() and log.stat().st_size, 60.0, "PostgreSQL starts")
-    drill.process.send_signal(signal.SIGINT)
+    drill.process.send_signal(number)
     code, _, err = drill.result(60)
     assert code == 3, err
     assert one_line(err) == "bascule: stopped"
