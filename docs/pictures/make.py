@@ -11,9 +11,11 @@ import tempfile
 from io import StringIO
 from pathlib import Path
 
+from msgspec import structs
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
+from bascule.drill.render_html import html
 from bascule.drill.render_json import from_json
 from bascule.drill.render_terminal import verdict_table
 from bascule.drill.report import Report
@@ -30,14 +32,14 @@ QUIET = (
 def terminal(report: Report, experiment: str, path: Path) -> None:
     """Write the verdict table of one experiment as SVG."""
     trial = next(trial for trial in report.trials if trial.experiment == experiment)
-    console = Console(record=True, width=100, file=StringIO(), force_terminal=True)
+    console = Console(record=True, width=112, file=StringIO(), force_terminal=True)
     console.print(verdict_table(trial))
     offline = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     console.save_svg(str(path), title=report.command or "bascule drill", code_format=offline)
 
 
-def page(html: Path, path: Path, *, height_px: int, no_sandbox: bool) -> None:
-    """Write the top of the HTML report as PNG.
+def page(report: Report, experiment: str, path: Path, *, height_px: int, no_sandbox: bool) -> None:
+    """Write the top of the HTML report, of this experiment alone, as PNG.
 
     Raises:
         SystemExit: There is no browser.
@@ -45,17 +47,20 @@ def page(html: Path, path: Path, *, height_px: int, no_sandbox: bool) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise SystemExit("the picture of the page needs chromium (`make deps`)")
+    alone = structs.replace(report, trials=tuple(one for one in report.trials if one.experiment == experiment))
     with tempfile.TemporaryDirectory() as profile:
+        shown = Path(profile, "report.html")
+        shown.write_text(html(alone), encoding="utf-8")
         command = [browser, *QUIET, f"--user-data-dir={profile}", f"--window-size=1240,{height_px}"]
         command += ["--no-sandbox"] if no_sandbox else []
         command += ["--blink-settings=preferredColorScheme=1", "--virtual-time-budget=20000", f"--screenshot={path}"]
-        subprocess.run([*command, html.resolve().as_uri()], check=True, timeout=120, stderr=subprocess.DEVNULL)
+        subprocess.run([*command, shown.as_uri()], check=True, timeout=120, stderr=subprocess.DEVNULL)
 
 
 def main() -> None:
-    """Read the run's `report.json` and `report.html`, and write `terminal.svg` and `report.png` beside this script."""
+    """Read the run's `report.json`, and write `terminal.svg` and `report.png` beside this script."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="directory of a run, with report.json and report.html")
+    parser.add_argument("run", type=Path, help="directory of a run, with report.json")
     parser.add_argument("--experiment", default="primary-kill")
     parser.add_argument("--height", type=int, default=2400, help="pixels of the page that the picture shows")
     parser.add_argument("--into", type=Path, default=HERE)
@@ -63,7 +68,8 @@ def main() -> None:
     given = parser.parse_args()
     report = from_json((given.run / "report.json").read_bytes())
     terminal(report, given.experiment, given.into / "terminal.svg")
-    page(given.run / "report.html", given.into / "report.png", height_px=given.height, no_sandbox=given.no_sandbox)
+    picture = given.into / "report.png"
+    page(report, given.experiment, picture, height_px=given.height, no_sandbox=given.no_sandbox)
     sys.stdout.write(f"{given.into / 'terminal.svg'}\n{given.into / 'report.png'}\n")
 
 

@@ -25,11 +25,11 @@ Directory = Annotated[Path | None, Parameter(name=["--dir", "-d"])]
 Json = Annotated[bool, Parameter(name="--json")]
 
 
-def _directory(given: Path | None) -> Path:
-    """The lab that is meant: the one given, or the only one below `.bascule/`."""
+def _directory(given: Path | None, mark: str = "lab.json") -> Path:
+    """The lab that is meant: the one given, or the only one below `.bascule/` that has the mark."""
     if given is not None:
         return given
-    found = sorted(path.parent for path in LABS.glob("*/lab.json"))
+    found = sorted(path.parent for path in LABS.glob(f"*/{mark}"))
     if len(found) == 1:
         return found[0]
     what = "no lab is up here" if not found else f"several labs are here: {', '.join(map(str, found))}"
@@ -136,7 +136,7 @@ def logs(member: str, /, *, directory: Directory = None, lines: int = 50) -> int
         bascule lab logs database-paris-a-1
         bascule lab logs edge-lyon-a-1 --lines 200
     """
-    where = _directory(directory)
+    where = _directory(directory, "logs")
     path = where / "logs" / f"{member}.log"
     if path.parent != where / "logs" or not path.is_file():
         known = ", ".join(sorted(log.stem for log in (where / "logs").glob("*.log")))

@@ -1,11 +1,12 @@
-"""A system file read and checked to the end: its own rules first, then those of every engine that it uses."""
+"""A system file read and checked to the end: by its own rules and by those of every engine that it uses, in one go."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from bascule.engines import registry
-from bascule.system import Problem, SystemFileError, load_located
+from bascule.system import Finding, load_located
 from bascule.system.model import System
 
 
@@ -15,10 +16,10 @@ def load_checked(path: Path) -> System:
     Raises:
         SystemFileError: With every problem, each at its place in the file.
     """
-    system, positions = load_located(path)
-    findings = registry.check_system(system)
-    if findings:
-        raise SystemFileError(
-            tuple(Problem.at(positions, finding.path, finding.what, finding.hint) for finding in findings)
-        )
+    system, _ = load_located(path, also=_engines_say)
     return system
+
+
+def _engines_say(system: System) -> Iterator[Finding]:
+    for found in registry.check_system(system):
+        yield Finding(path=found.path, what=found.what, hint=found.hint)

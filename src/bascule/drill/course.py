@@ -110,16 +110,16 @@ class Course(Struct, kw_only=True):
         )
 
     def _told(self, verdict: Verdict, action: str) -> tuple[str, ...]:
-        told = tuple(f"The witness saw: {seen}." for seen in self.moments.evidence)
+        seen = "; ".join(self.moments.evidence)
         if verdict.instants is None:
-            return told
-        return told + explain(
+            return (f"The witness saw: {seen}.",) if seen else ()
+        return explain(
             self.events,
             verdict.instants,
             component=self.component,
             old_primary=self.before.primary(self.component),
             new_primary=self.after.primary(self.component),
-            action=action,
+            action=f"{action} (the witness saw: {seen})",
         )
 
     def _drawn(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from msgspec import structs
 from bascule.engines import binaries, registry
 from bascule.engines.protocols import Dial, Engine, Member, Observation, Program, Site
 from bascule.kernel.errors import InputError, LabError, NotReadyError
-from bascule.lab import files, ports, startup, world
+from bascule.lab import files, machine_checks, startup, world
 from bascule.lab.client import LabClient
 from bascule.lab.plan import LabPlan, layout
 from bascule.system.model import System
@@ -77,7 +77,8 @@ class Lab:
             lab = cls(system, directory, client, plan, source)
             lab.programs = programs
             if "network" not in client.capabilities():
-                ports.check_free(system, plan, lab.engines)
+                machine_checks.check_user(programs)
+                machine_checks.check_free(system, plan, lab.engines)
             lab._write_identity()
             lab._start(progress)
         except BaseException:

@@ -117,10 +117,12 @@ def correctness(evidence: Evidence, found: Findings, promised: Promises) -> tupl
         return measure(name, title, value, "writes", 0.0 if held else None, note=text)
 
     rpo_time = None if found.unread else max((sets.rpo_time_s for sets in found.sets.values()), default=0.0)
+    lost_late = any(sets.lost and sets.lost == sets.lost_after_fault for sets in found.sets.values())
+    rpo_time_note = "writes acknowledged after the fault and lost count apart" if lost_late else ""
     duplicates_note = "" if evidence.idempotent else "the client retries and claims no idempotency"
     return (
         count("rpo_writes", "lost writes (RPO)", lambda sets: sets.lost, held=strict),
-        measure("rpo_time", "lost time (RPO)", rpo_time, "s", promised.rpo_s or 0.0, note=unread),
+        measure("rpo_time", "lost time (RPO)", rpo_time, "s", promised.rpo_s or 0.0, note=unread or rpo_time_note),
         count("lost_after_fault", "lost, acknowledged after the fault", lambda sets: sets.lost_after_fault, held=True),
         count(
             "duplicated",

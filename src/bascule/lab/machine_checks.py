@@ -1,14 +1,29 @@
-"""Whether the addresses of a lab on loopback are free: in network namespaces of our own they always are."""
+"""What a lab on loopback needs of the machine and may not find: free ports, and a user who is not root."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from collections.abc import Mapping
 
-from bascule.engines.protocols import Engine
+from bascule.engines.protocols import Engine, Program
 from bascule.kernel.errors import MachineError
 from bascule.lab.plan import LabPlan
 from bascule.system.model import System
+
+
+def check_user(programs: Mapping[str, Program]) -> None:
+    """See that no program is to be started that refuses to run as root.
+
+    Raises:
+        MachineError: PostgreSQL would, and root is asking.
+    """
+    if os.geteuid() == 0 and "postgres" in programs:
+        raise MachineError(
+            "PostgreSQL refuses to run as root, and on loopback there is no user namespace that hides it",
+            hint="run as an ordinary user, or use --isolation namespaces",
+        )
 
 
 def check_free(system: System, plan: LabPlan, engines: dict[str, Engine]) -> None:
