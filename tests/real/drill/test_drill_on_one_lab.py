@@ -61,14 +61,23 @@ def test_an_outage_that_heals_by_itself_still_fails_an_rto_of_one_second(
     assert measure_of(trial, "rpo_writes")["value"] == 0
 
 
-def test_a_switchover_loses_nothing_and_splits_nothing(lab: Path, run: Callable[..., Command], tmp_path: Path) -> None:
-    before = primary(lab)
-    code, out, err = run("drill", SMALL, "--lab", lab, "-o", tmp_path / "run", "-e", "switchover", "--json").result()
+def test_two_switchovers_lose_nothing_split_nothing_and_are_counted_together(
+    lab: Path, run: Callable[..., Command], tmp_path: Path
+) -> None:
+    words = ("-e", "switchover", "--trials", "2", "--json")
+    code, out, err = run("drill", SMALL, "--lab", lab, "-o", tmp_path / "run", *words).result()
     assert code == 0, err
-    trial = trial_of(json.loads(out), "switchover")
-    assert measure_of(trial, "split_brain")["value"] == 0
-    assert measure_of(trial, "rpo_writes")["value"] == 0
-    assert primary(lab) != before
+    report = json.loads(out)
+    trials = [trial for trial in report["trials"] if trial["experiment"] == "switchover"]
+    assert len(trials) == 2
+    assert {trial["target"] for trial in trials} == {"database-north-a-1", "database-south-a-1"}
+    for trial in trials:
+        assert measure_of(trial, "split_brain")["value"] == 0
+        assert measure_of(trial, "rpo_writes")["value"] == 0
+    (together,) = report["statistics"]
+    assert (together["trials"], together["met"]) == (2, 2)
+    assert together["low"] < 0.5
+    assert together["quantiles"].keys() <= {"P50"}
 
 
 def test_a_drill_that_is_killed_in_a_partition_leaves_a_healed_network_and_a_rerun_works(
