@@ -69,7 +69,7 @@ def count_lost(directory: Path) -> int:
 
 def test_retries_without_idempotency_store_twice(run: Callable[..., Command], tmp_path: Path) -> None:
     """The reports go where they go by default: below the current directory."""
-    words = ("-e", "primary-freeze", "--for", "2s")
+    words = ("-e", "primary-freeze", "--for", "1s")
     _, _, err = run("drill", EXAMPLES / "negative" / "retries.yaml", *words).result()
     (where,) = (tmp_path / "bascule-runs").iterdir()
     trial = trial_of(report_of(where), "primary-freeze")
