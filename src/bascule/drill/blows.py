@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -38,19 +39,23 @@ class Blows:
         self._lab = lab
         self._journal = Journal(directory / "journal.jsonl")
         self._bus = bus
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="watchdog")
         self._number = len(self._journal.entries())
 
     def __enter__(self) -> Self:
-        """Start the watchdog."""
-        self._watchdog = watchdog.start(self._journal.path.absolute(), self._lab.directory)
+        """Start the watchdog; it comes up meanwhile, and is waited for before the first fault."""
+        self._starting = self._pool.submit(watchdog.start, self._journal.path.absolute(), self._lab.directory)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Let the watchdog go: its goodbye if all is undone, else its work."""
+        self._pool.shutdown()
+        if self._starting.exception() is not None:
+            return  # it never came up, and so nothing was injected
         if self._journal.pending():
-            self._watchdog.abandon()
+            self._starting.result().abandon()
         else:
-            self._watchdog.close()
+            self._starting.result().close()
 
     def _sleep(self, seconds: float) -> None:
         """Wait while a fault is looked for; the drill is alive meanwhile."""
@@ -58,8 +63,9 @@ class Blows:
         time.sleep(seconds)
 
     def renew(self) -> None:
-        """Say that the drill lives."""
-        self._watchdog.renew()
+        """Say that the drill lives; while the watchdog still comes up, there is nothing to say."""
+        if self._starting.done() and self._starting.exception() is None:
+            self._starting.result().renew()
 
     def refusal(self, experiment: Experiment) -> str:
         """Why this platform cannot do the experiment; empty when it can."""
@@ -72,6 +78,7 @@ class Blows:
         """The blow that the experiment deals to its target."""
         if run.experiment.kind == "switchover":
             return Switchover(stage, target)
+        self._starting.result()  # no fault before the watchdog is on watch
         self._number += 1
         engine = self._lab.engines[target.member.component]
         command = engine.main_command if isinstance(engine, Roled) else ""

@@ -92,6 +92,12 @@ class Observer:
             self._lock.wait_for(lambda: self._latest.at_s > after_s or self.failure is not None, timeout_s)
         return self.latest()
 
+    def serves(self, snapshot: Snapshot) -> bool:
+        """Whether every member was up, and every component served."""
+        return startup.serves(
+            self._lab.system, {name: tuple(members.values()) for name, members in snapshot.seen.items()}
+        )
+
     def is_whole(self, snapshot: Snapshot) -> bool:
         """Whether every member of every component was up and fully part of it."""
         flat = {name: tuple(members.values()) for name, members in snapshot.seen.items()}

@@ -27,11 +27,11 @@ class Timing(Struct, frozen=True, kw_only=True):
     """
 
     control_s: float = 5.0
-    steady_s: float = 3.0
+    steady_s: float = 2.0
     phase_s: float = 1.5
     hold_s: float | None = None
     least_s: float = 5.0
-    stable_s: float = 3.0
+    stable_s: float = 2.0
     patience_s: float = 90.0
     after_s: float = 2.0
 
@@ -79,7 +79,7 @@ def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str
     """What a drill would do, step by step, for a dry run."""
     members = sum(sum(component.replicas.values()) for component in system.components.values())
     steps = [
-        f"Start {members} members of {system.system} in {len(system.zones)} zones here; wait until all are whole.",
+        f"Start {members} members of {system.system} in {len(system.zones)} zones here; wait until they serve.",
         f"Offer {system.workload.rate} through {system.workload.through}; {timing.control_s:g} s of control.",
     ]
     for run in todo:

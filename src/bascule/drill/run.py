@@ -131,7 +131,14 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
         show(LiveState(phase="bringing the system up", progress=text, elapsed_s=time.monotonic() - started_s))
 
     directory = options.directory / "lab"
-    lab = Lab.up(options.system, directory, source=options.source, isolation=options.isolation, progress=progress)
+    lab = Lab.up(
+        options.system,
+        directory,
+        source=options.source,
+        isolation=options.isolation,
+        progress=progress,
+        until="serving",
+    )
     try:
         yield lab
     finally:

@@ -82,15 +82,33 @@ class Stage:
         """How every member is now."""
         return self.observer.fresh(time.monotonic())
 
-    def wait_whole(self, phase: str) -> Snapshot:
-        """The first snapshot in which every member is whole.
+    def wait_serving(self) -> Snapshot:
+        """The first snapshot in which every member is up and the system serves; load alone needs no more.
 
         Raises:
             LabError: That did not come in time.
         """
-        if not self.wait(phase, lambda: self.observer.is_whole(self.observer.latest()), self.timing.patience_s):
-            raise LabError("the system did not become whole", hint=f"see the logs in {self.lab.directory / 'logs'}")
-        return self.observer.latest()
+        return self._wait_snapshot("waiting until the system serves", self.observer.serves)
+
+    def wait_whole(self) -> Snapshot:
+        """The first snapshot in which every member is whole: before that, a fault would find redundancy missing.
+
+        Raises:
+            LabError: That did not come in time.
+        """
+        return self._wait_snapshot("waiting until all members are whole", self.observer.is_whole)
+
+    def _wait_snapshot(self, phase: str, good: Callable[[Snapshot], bool]) -> Snapshot:
+        found: list[Snapshot] = []
+
+        def look() -> bool:
+            latest = self.observer.latest()
+            found[:] = [latest] if good(latest) else []
+            return bool(found)
+
+        if not self.wait(phase, look, self.timing.patience_s):
+            raise LabError(f"in vain: {phase}", hint=f"see the logs in {self.lab.directory / 'logs'}")
+        return found[0]
 
     def primary(self) -> str:
         """Who says that it is primary now."""

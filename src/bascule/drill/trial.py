@@ -13,6 +13,7 @@ from bascule.drill import targets, timeline
 from bascule.drill.clients import Clients
 from bascule.drill.course import Course, Times
 from bascule.drill.facts import TrialBegan, TrialJudged
+from bascule.drill.observer import Snapshot
 from bascule.drill.plan import Run
 from bascule.drill.report import Trial
 from bascule.drill.stage import Stage
@@ -96,9 +97,8 @@ def served_since(records: Sequence[Record], from_s: float, seconds: float, now_s
     return bool(recent) and all(record.outcome == "good" for record in recent)
 
 
-def _begin(stage: Stage, setting: Setting) -> Course:
-    """Wait until the system is whole, and make the clients."""
-    before = stage.wait_whole("waiting until all members are whole")
+def _begin(stage: Stage, setting: Setting, before: Snapshot) -> Course:
+    """Make the clients of a trial that begins with this snapshot."""
     primary = stage.lab.member(before.primary(stage.component))
     clients = Clients(
         stage.lab,
@@ -133,7 +133,7 @@ def _end(stage: Stage, course: Course) -> None:
 
 def control(stage: Stage, setting: Setting) -> Trial:
     """The control trial: load without a fault. Clean, or nothing that follows may be judged."""
-    course = _begin(stage, setting)
+    course = _begin(stage, setting, stage.wait_serving())
     with course.clients:
         course.moments.started_s = time.monotonic() + WARM_UP_S
         stage.pass_time("control trial: load without a fault", stage.timing.control_s + WARM_UP_S)
@@ -167,7 +167,7 @@ def trial(
         LabError: The system was not whole at its begin.
         FaultError: The fault could not be undone; the journal keeps it pending.
     """
-    course = _begin(stage, setting)
+    course = _begin(stage, setting, stage.wait_whole())
     course.control_clean = control_clean
     primary = course.before.primary(stage.component)
     target = targets.choose(run.experiment, stage.lab.member(aim or primary), stage.lab.plan)

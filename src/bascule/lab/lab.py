@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from msgspec import structs
 
@@ -55,6 +55,7 @@ class Lab:
         source: Path,
         isolation: str = "auto",
         progress: Progress = lambda _: None,
+        until: Literal["whole", "serving"] = "whole",
     ) -> Self:
         """Make the hosts, start every member in the order of its needs, and return once all of them are whole.
 
@@ -64,6 +65,8 @@ class Lab:
             source: The system file; relative paths of its services start from its folder.
             isolation: `auto`, `namespaces` or `loopback`.
             progress: Told, in a few words, what happens.
+            until: Return when all members are `whole`, or once all are up and the system is `serving`: a standby may
+                then still have to be made synchronous, which takes Patroni seconds.
 
         Raises:
             MissingProgramError: A program is neither on PATH nor in its wheel.
@@ -80,7 +83,7 @@ class Lab:
                 machine_checks.check_user(programs)
                 machine_checks.check_free(system, plan, lab.engines)
             lab._write_identity()
-            lab._start(progress)
+            lab._start(progress, startup.whole_components if until == "whole" else startup.serving_components)
         except BaseException:
             client.down()
             raise
@@ -137,27 +140,27 @@ class Lab:
             source_directory=self.source.parent.absolute(),
         )
 
-    def _start(self, progress: Progress) -> None:
+    def _start(self, progress: Progress, ready_components: startup.Ready) -> None:
         started: set[str] = set()
-        whole: frozenset[str] = frozenset()
+        ready: frozenset[str] = frozenset()
         deadline_s = time.monotonic() + START_LIMIT_S
         seen: dict[str, dict[str, Observation]] = {}
         while True:
-            flat = {name: tuple(each.values()) for name, each in seen.items()}
-            for component in startup.startable(self.system, started, flat):
+            for component in startup.startable(self.system, started, _by_component(seen)):
                 progress(f"starting {component}")
                 self._launch(component)
                 started.add(component)
-            # Who is whole is left in peace: asking costs processor time that the others need in order to start.
-            seen |= self.observe(started - whole)
-            for component in sorted(self._whole_components(seen) - whole):
-                progress(f"{component} is whole")
-            whole = self._whole_components(seen)
-            if len(whole) == len(self.system.components):
+            # Who is ready is left in peace: asking costs processor time that the others need in order to start.
+            seen |= self.observe(started - ready)
+            now_ready = ready_components(self.system, _by_component(seen))
+            for component in sorted(now_ready - ready):
+                progress(f"{component} is ready")
+            ready = now_ready
+            if len(ready) == len(self.system.components):
                 seen = self.observe()
-                whole = self._whole_components(seen)
-                if len(whole) == len(self.system.components):
-                    progress("all members are whole")
+                ready = ready_components(self.system, _by_component(seen))
+                if len(ready) == len(self.system.components):
+                    progress("all members are ready")
                     return
             self._check_start(seen, deadline_s)
             time.sleep(POLL_S)
@@ -218,15 +221,9 @@ class Lab:
         component = self.system.components[member.component]
         return self.engines[member.component].observe(self.dial(member), self._observe_limit_s, component)
 
-    def _whole_components(self, seen: Mapping[str, Mapping[str, Observation]]) -> frozenset[str]:
-        return startup.whole_components(self.system, {name: tuple(each.values()) for name, each in seen.items()})
-
-    def _is_whole(self, seen: Mapping[str, Mapping[str, Observation]]) -> bool:
-        return len(self._whole_components(seen)) == len(self.system.components)
-
     def is_whole(self) -> bool:
         """Whether every member is up and fully part of its component now."""
-        return self._is_whole(self.observe())
+        return startup.whole(self.system, _by_component(self.observe()))
 
     def down(self) -> None:
         """End everything that runs in the lab; its directory, with logs and data, stays."""
@@ -236,6 +233,10 @@ class Lab:
     def close(self) -> None:
         """Let go of the lab without ending it."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _by_component(seen: Mapping[str, Mapping[str, Observation]]) -> dict[str, tuple[Observation, ...]]:
+    return {name: tuple(members.values()) for name, members in seen.items()}
 
 
 def _programs(system: System) -> dict[str, Program]:

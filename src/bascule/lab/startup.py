@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from bascule.engines.protocols import Observation
 from bascule.system.model import System
+
+Ready = Callable[[System, Mapping[str, Collection[Observation]]], frozenset[str]]
+"""Which components are ready, by the last observation of each member."""
 
 
 def serving(observations: Collection[Observation]) -> bool:
@@ -46,6 +49,22 @@ def whole_components(system: System, observations: Mapping[str, Collection[Obser
         and all(seen.up and seen.whole for seen in observations[name])
         and serving(observations[name])
     )
+
+
+def serving_components(system: System, observations: Mapping[str, Collection[Observation]]) -> frozenset[str]:
+    """The components that have all their members up, and serve; some may still have to be taken in fully."""
+    return frozenset(
+        name
+        for name, component in system.components.items()
+        if len(observations.get(name, ())) == sum(component.replicas.values())
+        and all(seen.up for seen in observations[name])
+        and serving(observations[name])
+    )
+
+
+def serves(system: System, observations: Mapping[str, Collection[Observation]]) -> bool:
+    """Whether every member is up and every component serves."""
+    return len(serving_components(system, observations)) == len(system.components)
 
 
 def whole(system: System, observations: Mapping[str, Collection[Observation]]) -> bool:

@@ -58,3 +58,12 @@ def test_whole_means_every_replica_of_every_component() -> None:
 def test_what_is_missing_is_said_in_the_members_own_words() -> None:
     seen = {"store": {"store-1": PRIMARY, "store-2": Observation(up=True, detail="no lag known")}, "cache": {"c": DOWN}}
     assert startup.missing(SYSTEM, seen) == ("store-2: no lag known", "c: does not answer")
+
+
+def test_a_system_serves_before_its_last_standby_is_fully_taken_in() -> None:
+    seen = {"app": (PEER,), "store": (PRIMARY, REPLICA), "quorum": (PEER,), "cache": (PEER,)}
+    streaming = Observation(up=True, role="replica", whole=False)
+    assert startup.serves(SYSTEM, {**seen, "store": (PRIMARY, streaming)})
+    assert not startup.whole(SYSTEM, {**seen, "store": (PRIMARY, streaming)})
+    assert not startup.serves(SYSTEM, {**seen, "store": (PRIMARY, DOWN)})
+    assert not startup.serves(SYSTEM, {**seen, "store": (PRIMARY,)})
