@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 # PostgreSQL refuses to run as root; the first process of a process namespace takes all others with it.
-AS_A_USER = ("unshare", "-U", "--map-user=1000", "--map-group=1000", "-p", "-f", "--kill-child", "--mount-proc")
+AS_A_USER = ("unshare", "-U", "--map-user=1000", "--map-group=1000", "-i", "-p", "-f", "--kill-child", "--mount-proc")
 
 
 class Database:
@@ -53,6 +53,8 @@ class Database:
             "listen_addresses=127.0.0.1",
             "-c",
             "unix_socket_directories=",
+            "-c",
+            "dynamic_shared_memory_type=mmap",  # a killed server leaves nothing in /dev/shm
             "-c",
             "fsync=off",
             "-c",

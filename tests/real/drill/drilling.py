@@ -17,7 +17,7 @@ SMALL = Path(__file__).with_name("small.yaml")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-ORDINARY = ("unshare", "-U", "--map-user=1000", "--map-group=1000", "--") if os.geteuid() == 0 else ()
+ORDINARY = ("unshare", "-U", "--map-user=1000", "--map-group=1000", "-i", "--") if os.geteuid() == 0 else ()
 """Runs a command as somebody who is not root, as PostgreSQL demands where the lab makes no user namespace itself."""
 
 
