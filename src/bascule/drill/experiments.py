@@ -37,7 +37,7 @@ _ALL = (
         scope="process",
         kind="kill",
         action="killed every process of {target}",
-        about="SIGKILL to every process of the primary; it stays down until the clients are served again",
+        about="SIGKILL to every process of the primary, its keeper included",
     ),
     Experiment(
         name="postmaster-kill",
