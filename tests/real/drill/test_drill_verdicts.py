@@ -1,6 +1,7 @@
 """Real systems, real failures: promises that hold are PASS, promises that do not are FAIL with the exact count."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from drilling import EXAMPLES, Command, measure_of, report_of, trial_of
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
+STORE = re.compile(r"Selected new etcd server http://([\d.]+)\.\d+:2379")
+LISTENS = re.compile(r"listening on IPv4 address \"([\d.]+)\.\d+\", port 5432")
 FAULTS = (
     "primary-kill",
     "postmaster-kill",
@@ -42,6 +45,10 @@ def test_taskmanagerpro_survives_everything(run: Callable[..., Command], tmp_pat
     for name in ("report.html", "junit.xml", "report.json"):
         assert (where / name).stat().st_size > 1000
     assert not list(where.rglob("*.pgpass")), "a password was left behind"
+    for member in ("database-paris-a-1", "database-lyon-a-1"):
+        log = (where / "lab" / "logs" / f"{member}.log").read_text(errors="replace")
+        (first, *_), (own, *_) = STORE.findall(log), LISTENS.findall(log)
+        assert first == own, f"{member} asks a store in another zone, though there is one in its own"
 
 
 def test_asynchronous_replication_loses_writes_and_says_how_many(run: Callable[..., Command], tmp_path: Path) -> None:

@@ -147,6 +147,17 @@ def _initdb(major: int) -> list[object]:
     return [{"encoding": "UTF8"}, *locale, "data-checksums", "no-sync"]
 
 
+def _store_access(site: Site, name: str) -> dict[str, object]:
+    """How the store is reached: its nearest member first, the others when that one does not answer.
+
+    Left to itself Patroni asks etcd for its members and takes any of them at random, be it across the slowest link, which
+    every renewal and every step of a switchover then pays. `use_proxies` makes it keep to the list, in its order
+    (`patroni/dcs/etcd.py`, `_get_machines_list`).
+    """
+    members = site.of(store(site.system, name))
+    return {"use_proxies": True, "hosts": [f"{each.address}:{ETCD_PORT}" for each in members]}
+
+
 def document(site: Site, options: Options) -> dict[str, object]:
     """patroni.yml as plain data."""
     me, name = site.member, site.member.component
@@ -166,7 +177,7 @@ def document(site: Site, options: Options) -> dict[str, object]:
             "allowlist": [allowed],
             "allowlist_include_members": True,
         },
-        "etcd3": {"hosts": [f"{each.address}:{ETCD_PORT}" for each in site.of(store(site.system, name))]},
+        "etcd3": _store_access(site, name),
         "bootstrap": {
             "dcs": _shared(site, options),
             "initdb": _initdb(_major(site)),
