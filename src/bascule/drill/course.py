@@ -17,7 +17,7 @@ from bascule.drill.report import Trial
 from bascule.drill.targets import Target
 from bascule.lab.lab import Lab
 from bascule.measure.bins import bins
-from bascule.measure.evidence import Evidence
+from bascule.measure.evidence import Evidence, Stall
 from bascule.measure.promises import claims_idempotence
 from bascule.measure.verdict import Verdict
 
@@ -45,6 +45,7 @@ class Course(Struct, kw_only=True):
         started_wall_s: Seconds since the Unix epoch.
         present: What was stored at the end, by client.
         aborted: Why it was stopped before its end.
+        stalls: Of this machine's disk, under all hosts.
     """
 
     lab: Lab
@@ -58,6 +59,7 @@ class Course(Struct, kw_only=True):
     present: Mapping[str, dict[int, int] | None] = {}
     control_clean: bool | None = None
     aborted: str = ""
+    stalls: tuple[Stall, ...] = ()
 
     def evidence(self) -> Evidence:
         """What a verdict may stand on."""
@@ -81,6 +83,7 @@ class Course(Struct, kw_only=True):
             cut_off=tuple(client.plan.client for client in self.clients.all if client.cut_off),
             aborted=self.aborted,
             idempotent=claims_idempotence(workload),
+            stalls=self.stalls,
         )
 
     def control_report(self, verdict: Verdict) -> Trial:
@@ -90,6 +93,7 @@ class Course(Struct, kw_only=True):
             title="No fault",
             scope="",
             verdict=verdict,
+            marks=marks(None, (), self.stalls, self.moments.started_s, ""),
             before=nodes(self.lab, self.before),
             **self._drawn(),
         )
@@ -104,7 +108,7 @@ class Course(Struct, kw_only=True):
             verdict=verdict,
             target=target.name,
             explanation=self._told(verdict, action),
-            marks=marks(verdict.instants, self.events, self.moments.started_s, action),
+            marks=marks(verdict.instants, self.events, self.stalls, self.moments.started_s, action),
             before=nodes(self.lab, self.before, target.members),
             **self._drawn(),
         )

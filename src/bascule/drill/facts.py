@@ -33,6 +33,13 @@ class MemberChanged(Fact):
     role: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskStalled(Fact):
+    """The disk under all hosts took `length_s` for a write of a few bytes."""
+
+    length_s: float
+
+
 def tell(fact: Fact) -> str:  # noqa: PLR0911 - one answer for each kind of fact
     """A fact in a few words; a fact of another room by its name."""
     match fact:
@@ -42,6 +49,8 @@ def tell(fact: Fact) -> str:  # noqa: PLR0911 - one answer for each kind of fact
             return f"{fact.experiment}: {fact.outcome}"
         case MemberChanged():
             return f"{fact.member} {f'is up as {fact.role}' if fact.up else 'is down'}"
+        case DiskStalled():
+            return f"this machine's disk stalled for {fact.length_s:.2f} s, under every host at once"
         case FaultInjected():
             return f"{fact.kind} injected: {'; '.join(fact.steps)}"
         case FaultWitnessed():

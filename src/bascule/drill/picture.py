@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bascule.drill.events import TimedEvent
 from bascule.drill.report import Mark
+from bascule.measure.evidence import Stall
 from bascule.measure.verdict import Instants
 
 _INSTANTS = (
@@ -17,17 +18,24 @@ _INSTANTS = (
 )
 
 
-def marks(instants: Instants | None, events: Sequence[TimedEvent], started_s: float, action: str) -> tuple[Mark, ...]:
+def marks(
+    instants: Instants | None, events: Sequence[TimedEvent], stalls: Sequence[Stall], started_s: float, action: str
+) -> tuple[Mark, ...]:
     """Every mark of a trial, in time order, in seconds since it started.
 
     Args:
         instants: None when no fault was witnessed.
         events: Of the engines.
+        stalls: Of this machine's disk.
         started_s: When the trial started.
         action: What the drill did, in words.
     """
     found = [
         Mark(at_s=one.at_s - started_s, kind=one.event.kind, text=one.event.text, source=one.member) for one in events
+    ]
+    found += [
+        Mark(at_s=one.start_s - started_s, kind="disk", text=f"stalled for {one.length_s:.2f} s", source="this machine")
+        for one in stalls
     ]
     if instants is not None:
         found.append(Mark(at_s=instants.t0_s - started_s, kind="fault", text=f"t0: the drill {action}"))

@@ -15,6 +15,7 @@ from bascule import __version__
 from bascule.drill import machine, targets, trial
 from bascule.drill.blows import Blows
 from bascule.drill.chronicle import Chronicle
+from bascule.drill.disk import DiskWatch
 from bascule.drill.live import LiveState
 from bascule.drill.observer import Observer
 from bascule.drill.plan import Run, Timing
@@ -24,6 +25,7 @@ from bascule.drill.report import Report, Trial
 from bascule.drill.stage import Stage
 from bascule.drill.summary import objectives, statistics, worst
 from bascule.drill.trial import Setting
+from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import BasculeError, MachineError
 from bascule.kernel.facts import Bus
 from bascule.lab.files import forget
@@ -69,16 +71,17 @@ def run(options: Options, show: Show) -> Report:
     """
     _make(options.directory)
     started_wall_s, started_s = time.time(), time.monotonic()
-    with _lab(options, show) as lab:
+    bus = Bus()
+    with DiskWatch(options.lab or options.directory, bus, SystemClock()) as disk, _lab(options, show) as lab:
         threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
         component = targets.roled_component(options.system, lab.engines)
-        bus = Bus()
         chronicle = Chronicle(options.directory / "facts.jsonl", time.monotonic())
         bus.subscribe(chronicle.hear)
         with Blows(lab, options.directory, bus) as blows, Observer(lab, bus) as observer:
             stage = Stage(
                 lab=lab,
                 observer=observer,
+                disk=disk,
                 component=component,
                 directory=options.directory,
                 timing=options.timing,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bascule.drill.chronicle import Chronicle
+from bascule.drill.disk import DiskWatch
 from bascule.drill.live import LiveMember, LiveState
 from bascule.drill.observer import Observer, Snapshot
 from bascule.drill.plan import Timing
@@ -17,6 +18,7 @@ from bascule.lab.lab import Lab
 
 TICK_S = 0.1
 LEAST_FREE_BYTES = 100 * 2**20
+CALM_LIMIT_S = 10.0
 
 
 class Stage:
@@ -25,6 +27,7 @@ class Stage:
     Args:
         lab: A lab that is whole.
         observer: Watching it.
+        disk: Watching the disk under it.
         component: The component whose primary is aimed at.
         heartbeat: Called about ten times a second; renews the watchdog's lease.
         show: Told the state for the live view.
@@ -37,6 +40,7 @@ class Stage:
         *,
         lab: Lab,
         observer: Observer,
+        disk: DiskWatch,
         component: str,
         directory: Path,
         timing: Timing,
@@ -47,6 +51,7 @@ class Stage:
     ) -> None:
         self.lab = lab
         self.observer = observer
+        self.disk = disk
         self.component = component
         self.directory = directory
         self.timing = timing
@@ -97,6 +102,10 @@ class Stage:
             LabError: That did not come in time.
         """
         return self._wait_snapshot("waiting until all members are whole", self.observer.is_whole)
+
+    def wait_calm(self) -> None:
+        """Wait until the disk under all hosts is calm; not for ever: what a busy one does, the verdict tells."""
+        self.wait("waiting for this machine's disk to be calm", self.disk.is_calm, CALM_LIMIT_S)
 
     def _wait_snapshot(self, phase: str, good: Callable[[Snapshot], bool]) -> Snapshot:
         found: list[Snapshot] = []

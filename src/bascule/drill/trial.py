@@ -109,6 +109,7 @@ def _begin(stage: Stage, setting: Setting, before: Snapshot) -> Course:
         seed=setting.seed,
     )
     stage.rates = watch(clients)
+    stage.disk.settle()
     stage.bus.publish(TrialBegan(at_s=time.monotonic(), experiment=stage.title, primary=primary.name))
     return Course(
         lab=stage.lab,
@@ -129,12 +130,14 @@ def _end(stage: Stage, course: Course) -> None:
     course.present = course.clients.present(stage.lab.member(primary) if readable else None)
     course.clients.forget()
     course.events = timeline.read(stage.lab, course.moments.started_s, course.moments.ended_s)
+    course.stalls = stage.disk.stalls(course.moments.started_s, course.moments.ended_s)
 
 
 def control(stage: Stage, setting: Setting) -> Trial:
     """The control trial: load without a fault. Clean, or nothing that follows may be judged."""
     course = _begin(stage, setting, stage.wait_serving())
     with course.clients:
+        stage.wait_calm()
         course.moments.started_s = time.monotonic() + WARM_UP_S
         stage.pass_time("control trial: load without a fault", stage.timing.control_s + WARM_UP_S)
         course.moments.ended_s = time.monotonic()
@@ -174,6 +177,7 @@ def trial(
     blow = make_blow(stage, run, target)
     try:
         with course.clients:
+            stage.wait_calm()
             course.moments.started_s = time.monotonic() + WARM_UP_S
             _phases(stage, run, course.clients, blow, course.moments)
     except (AbortedError, KeyboardInterrupt) as error:

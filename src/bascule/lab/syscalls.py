@@ -55,6 +55,11 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
     _check(result, f"mount {kind} on {target}")
 
 
+def sync_filesystem(descriptor: int) -> None:
+    """Have everything that was written to, and removed from, the file system of `descriptor` done on its disk."""
+    _check(_libc.syncfs(descriptor), "syncfs")
+
+
 def die_with_parent(signal_number: int) -> None:
     """Be sent this signal when the parent ends, however it ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PDEATHSIG)")

@@ -16,6 +16,18 @@ from bascule.measure.verdict import Instants
 OUTSIDE = "outside"
 
 
+class Stall(Struct, frozen=True, kw_only=True):
+    """A time in which the disk under all hosts, this machine's own, kept a small write waiting."""
+
+    start_s: float
+    length_s: float
+
+    @property
+    def end_s(self) -> float:
+        """When it answered again."""
+        return self.start_s + self.length_s
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """What one trial left behind. All times are seconds of CLOCK_MONOTONIC of this machine.
 
@@ -37,6 +49,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         aborted: Why the trial was stopped before its end; empty if it was not.
         idempotent: The system and its clients claim that no write is stored twice.
         stability: When the system counts as recovered.
+        stalls: When this machine's disk stalled under all hosts at once; they excuse nothing, and explain much.
     """
 
     rate_per_s: float
@@ -56,6 +69,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     aborted: str = ""
     idempotent: bool = True
     stability: Stability = field(default_factory=Stability)
+    stalls: tuple[Stall, ...] = ()
 
     @property
     def resolution_s(self) -> float:

@@ -36,7 +36,8 @@ def judge_control(evidence: Evidence, promised: Promises) -> Verdict:
     bad = sum(record.outcome != "good" for record in found.observed)
     doubts = [*_doubts(evidence, found)]
     if bad:
-        doubts.append(f"{bad} of {len(found.observed)} operations were bad without any fault{_why(found.observed)}")
+        why = f"{_why(found.observed)}{_meanwhile(evidence, evidence.ended_s)}"
+        doubts.append(f"{bad} of {len(found.observed)} operations were bad without any fault{why}")
     doubts.extend(f"without any fault: {sentence}" for sentence in _missed(measures))
     return _verdict(evidence, found, measures, tuple(doubts))
 
@@ -73,7 +74,8 @@ def _doubts_of_the_fault(evidence: Evidence, found: Findings) -> tuple[str, ...]
         doubts.append("the control trial was not clean")
     bad = sum(record.outcome != "good" for record in found.steady)
     if bad:
-        doubts.append(f"{bad} operations were bad before the fault{_why(found.steady)}")
+        why = f"{_why(found.steady)}{_meanwhile(evidence, evidence.fault_s or evidence.ended_s)}"
+        doubts.append(f"{bad} operations were bad before the fault{why}")
     elif not found.steady and found.observed:
         doubts.append("nothing was observed before the fault")
     return tuple(doubts)
@@ -133,3 +135,11 @@ def _why(records: tuple[Record, ...]) -> str:
         return ""
     commonest = max(sorted(set(errors)), key=errors.count)
     return f" (mostly: {commonest})"
+
+
+def _meanwhile(evidence: Evidence, until_s: float) -> str:
+    """What this machine's disk did until then, if that may be the reason."""
+    lengths = [stall.length_s for stall in evidence.stalls if stall.start_s <= until_s]
+    if not lengths:
+        return ""
+    return f"; this machine's disk stalled meanwhile, for up to {max(lengths):.2f} s"

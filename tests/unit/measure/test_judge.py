@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bascule.kernel.quantities import Duration, Rate, Share
-from bascule.measure.evidence import Evidence
+from bascule.measure.evidence import Evidence, Stall
 from bascule.measure.instants import Stability
 from bascule.measure.judge import is_clean, judge, judge_control, number
 from bascule.measure.promises import Promises, claims_idempotence, promises
@@ -272,6 +272,18 @@ def test_a_control_trial_with_one_bad_operation_is_not_clean() -> None:
     assert verdict.outcome == "INVALID"
     assert not is_clean(verdict)
     assert verdict.reasons[0].startswith("1 of 4000 operations were bad without any fault")
+    assert "disk" not in verdict.reasons[0]
+
+
+def test_a_disk_that_stalled_meanwhile_is_named_but_excuses_nothing() -> None:
+    stalls = (Stall(start_s=START + 5.0, length_s=0.7), Stall(start_s=T0 + 15.0, length_s=0.9))
+    assert judge_control(control(history(), stalls=stalls), PROMISED).outcome == "PASS"
+    verdict = judge_control(control(history(1005.0, 1005.01), stalls=stalls), PROMISED)
+    assert verdict.outcome == "INVALID"
+    assert verdict.reasons[0].endswith("; this machine's disk stalled meanwhile, for up to 0.90 s")
+    bad_early = judge(evidence(history(1005.0, 1005.01), stalls=stalls), PROMISED)
+    assert bad_early.outcome == "INVALID"
+    assert bad_early.reasons[0].endswith("for up to 0.70 s"), "what came after the fault explains nothing before it"
 
 
 def test_a_control_trial_that_loses_or_is_slow_is_not_clean() -> None:

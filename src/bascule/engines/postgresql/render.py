@@ -150,9 +150,9 @@ def _initdb(major: int) -> list[object]:
 def _store_access(site: Site, name: str) -> dict[str, object]:
     """How the store is reached: its nearest member first, the others when that one does not answer.
 
-    Left to itself Patroni asks etcd for its members and takes any of them at random, be it across the slowest link, which
-    every renewal and every step of a switchover then pays. `use_proxies` makes it keep to the list, in its order
-    (`patroni/dcs/etcd.py`, `_get_machines_list`).
+    Left to itself Patroni asks etcd for its members and takes any of them at random, be it across the slowest link,
+    which every renewal and every step of a switchover then pays. `use_proxies` makes it keep to the list, in its
+    order (`patroni/dcs/etcd.py`, `_get_machines_list`).
     """
     members = site.of(store(site.system, name))
     return {"use_proxies": True, "hosts": [f"{each.address}:{ETCD_PORT}" for each in members]}
