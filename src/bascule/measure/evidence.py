@@ -45,7 +45,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
         healed_s: When the fault was undone.
         lag_max_s: How far the sender of `outside` fell behind its schedule at worst.
         control_clean: Whether the control trial before this one was clean; None if none was run.
+        hold_s: How long the fault was meant to act; None: until the clients were served again.
         cut_off: Clients that the fault killed.
+        broken: Clients whose records are not to be trusted, and why.
         aborted: Why the trial was stopped before its end; empty if it was not.
         idempotent: The system and its clients claim that no write is stored twice.
         stability: When the system counts as recovered.
@@ -65,7 +67,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     healed_s: float | None = None
     lag_max_s: float = 0.0
     control_clean: bool | None = True
+    hold_s: float | None = None
     cut_off: tuple[str, ...] = ()
+    broken: Mapping[str, str] = field(default_factory=dict)
     aborted: str = ""
     idempotent: bool = True
     stability: Stability = field(default_factory=Stability)
@@ -93,7 +97,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     Attributes:
         observed: Operations of `outside` that were due in the observation, in due order.
         steady: Those of them whose fate was known before the fault.
-        first: The outage that the fault made; None when no operation was bad before the fault was undone.
+        first: The outage that the fault made; None when no operation was bad before the fault was undone. It has no end
+            where the drill itself ended it, by undoing a fault that was meant to act until clients were served again.
         later: The outages after it: those of the heal, and relapses.
         sets: What became of each client's writes; clients whose numbers could not be read are missing.
         unread: Clients whose numbers could not be read.
@@ -156,9 +161,12 @@ def _outages(evidence: Evidence, observed: tuple[Record, ...]) -> tuple[Outage |
         return None, outages(observed, -math.inf, evidence.ended_s, evidence.stability)
     found = outages(observed, from_s, evidence.ended_s, evidence.stability)
     healed_s = math.inf if evidence.healed_s is None else evidence.healed_s
-    if found and found[0].start_s < healed_s:
-        return found[0], found[1:]
-    return None, found
+    if not found or found[0].start_s >= healed_s:
+        return None, found
+    first = found[0]
+    if evidence.hold_s is None and (first.end_s is None or first.end_s > healed_s):
+        first = Outage(start_s=first.start_s, end_s=None)
+    return first, found[1:]
 
 
 def _instants(evidence: Evidence, first: Outage | None, t3_s: float | None) -> Instants | None:

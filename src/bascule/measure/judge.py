@@ -82,13 +82,24 @@ def _doubts_of_the_fault(evidence: Evidence, found: Findings) -> tuple[str, ...]
 
 
 def _doubts(evidence: Evidence, found: Findings) -> tuple[str, ...]:
-    doubts = []
+    doubts = [f"client {client} broke: {why}" for client, why in evidence.broken.items()]
     if not found.observed:
         doubts.append(f"client {OUTSIDE} left no record of the observation")
     expected = (evidence.ended_s - evidence.started_s) * evidence.rate_per_s
+    # Every operation that was due leaves a record; only the last few may have been due while the client was stopped.
     missing = expected - len(found.observed)
-    if found.observed and missing > max(2.0, evidence.lag_bound_s * evidence.rate_per_s):
+    if found.observed and missing > 2.0 + min(evidence.lag_max_s, evidence.lag_bound_s) * evidence.rate_per_s:
         doubts.append(f"{missing:.0f} of {expected:.0f} operations left no record")
+    numbers = [record.number for record in found.observed]
+    gaps = max(numbers) - min(numbers) + 1 - len(set(numbers)) if numbers else 0
+    if gaps:
+        doubts.append(f"{gaps} operations in the middle of the observation left no record")
+    fault_s = evidence.ended_s if evidence.fault_s is None else evidence.fault_s
+    doubts.extend(
+        f"client {client} had no write acknowledged {'before the fault' if evidence.fault_s else 'at all'}"
+        for client, records in evidence.records.items()
+        if client != OUTSIDE and not any(one.writes and one.acknowledged and one.done_s < fault_s for one in records)
+    )
     if evidence.lag_max_s > evidence.lag_bound_s:
         doubts.append(
             f"the load generator fell behind by {evidence.lag_max_s * 1000:.0f} ms "
@@ -106,6 +117,8 @@ def _sentence(measure: Measure) -> str:
     note = f" ({measure.note})" if measure.note else ""
     if measure.value is None:
         return f"{measure.title}: could not be measured{note}"
+    if measure.objective is None:
+        return f"{measure.title}: {number(measure.value)}{note}"
     promised = f"{measure.bound} {number(measure.objective)}"
     return f"{measure.title}: {number(measure.value)} {measure.unit}, promised {promised}{note}"
 

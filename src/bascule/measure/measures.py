@@ -38,7 +38,9 @@ def measure(
 ) -> Measure:
     """A measure held to its objective; one that could not be taken does not meet it."""
     met = None
-    if objective is not None:
+    if value is not None and math.isinf(value):
+        met = False  # what never came keeps no promise, and needs none to be a failure
+    elif objective is not None:
         met = value is not None and (
             value <= objective + _EPSILON if bound == "at most" else value >= objective - _EPSILON
         )
@@ -61,20 +63,17 @@ def times(evidence: Evidence, found: Findings, promised: Promises) -> tuple[Meas
     split = found.parts
     later = max((outage.length_s for outage in found.later), default=0.0)
     restored = None
-    if evidence.t0_s is not None and evidence.t5_s is not None:
-        restored = max(0.0, evidence.t5_s - evidence.t0_s)
+    if evidence.t0_s is not None and not evidence.aborted:
+        restored = math.inf if evidence.t5_s is None else max(0.0, evidence.t5_s - evidence.t0_s)
 
     def time_of(name: str, title: str, value: float | None, objective: float | None = None, note: str = "") -> Measure:
         return measure(name, title, value, "s", objective, resolution=resolution, note=note)
 
-    rto_note = "" if split else "the fault was not witnessed"
-    if split and math.isinf(split.rto_s):
-        rto_note = f"not recovered within the {evidence.ended_s - (evidence.t0_s or 0.0):.1f} s that were watched"
-    elif split and found.first is None:
-        rto_note = split.note
     part_note = split.note if split else ""
     return (
-        time_of("rto", "recovery time (RTO)", split.rto_s if split else None, promised.rto_s, rto_note),
+        time_of(
+            "rto", "recovery time (RTO)", split.rto_s if split else None, promised.rto_s, _rto_note(evidence, found)
+        ),
         time_of("detection", "detection", split.detection_s if split else None, note=part_note),
         time_of("failover", "failover", split.failover_s if split else None, note=part_note),
         time_of("client_recovery", "client recovery", split.client_s if split else None, note=part_note),
@@ -89,9 +88,24 @@ def times(evidence: Evidence, found: Findings, promised: Promises) -> tuple[Meas
             "redundancy_restored",
             "full redundancy restored",
             restored,
-            note="" if restored is not None else "not seen while it was watched",
+            note="not within the time that was watched" if evidence.t5_s is None else "",
         ),
     )
+
+
+def _rto_note(evidence: Evidence, found: Findings) -> str:
+    if found.parts is None or evidence.t0_s is None:
+        return "the fault was not witnessed"
+    if found.first is None:
+        return found.parts.note
+    healed_s, t4_s = evidence.healed_s, found.first.end_s
+    if t4_s is None and healed_s is not None and evidence.hold_s is None:
+        return f"not served again in the {healed_s - evidence.t0_s:.1f} s that the fault acted; then it was undone"
+    if t4_s is None:
+        return f"not recovered within the {evidence.ended_s - evidence.t0_s:.1f} s that were watched"
+    if healed_s is not None and t4_s > healed_s:
+        return f"the fault was undone after {healed_s - evidence.t0_s:.1f} s, before the service had recovered"
+    return ""
 
 
 def _later_note(evidence: Evidence, found: Findings) -> str:
@@ -119,6 +133,7 @@ def correctness(evidence: Evidence, found: Findings, promised: Promises) -> tupl
     rpo_time = None if found.unread else max((sets.rpo_time_s for sets in found.sets.values()), default=0.0)
     lost_late = any(sets.lost and sets.lost == sets.lost_after_fault for sets in found.sets.values())
     rpo_time_note = "writes acknowledged after the fault and lost count apart" if lost_late else ""
+    unseen = _epochs_unseen(evidence)
     duplicates_note = "" if evidence.idempotent else "the client retries and claims no idempotency"
     return (
         count("rpo_writes", "lost writes (RPO)", lambda sets: sets.lost, held=strict),
@@ -136,17 +151,24 @@ def correctness(evidence: Evidence, found: Findings, promised: Promises) -> tupl
         measure(
             "split_brain",
             "split brain",
-            float(found.epochs.violations),
+            None if unseen and not found.epochs.violations else float(found.epochs.violations),
             "writes",
-            0.0,
-            note="; ".join(found.epochs.examples) or _epochs_note(evidence),
+            None if unseen and not found.epochs.violations else 0.0,
+            note="; ".join(found.epochs.examples) or unseen,
         ),
     )
 
 
-def _epochs_note(evidence: Evidence) -> str:
-    told = any(record.epoch > 0 for records in evidence.records.values() for record in records)
-    return "" if told else "no acknowledgement told its epoch: split brain cannot show here"
+def _epochs_unseen(evidence: Evidence) -> str:
+    """Why split brain between the clients could not have shown; empty when it could."""
+    silent = [
+        client
+        for client, records in evidence.records.items()
+        if any(one.writes and one.acknowledged for one in records)
+        and not any(one.writes and one.acknowledged and one.epoch > 0 for one in records)
+    ]
+    told = "no acknowledgement told its epoch: split brain cannot show here"
+    return f"client {', '.join(silent)}: {told}" if silent else ""
 
 
 def service(evidence: Evidence, found: Findings, promised: Promises) -> tuple[Measure, ...]:

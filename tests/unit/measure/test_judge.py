@@ -27,6 +27,8 @@ RATE = 100.0
 START = 1000.0
 T0 = 1010.0
 END = 1040.0
+STEADY = (Record(6, "put", T0 - 4, T0 - 4, T0 - 3.9, "good", writes=True, epoch=1, server="a"),)
+"""What a pinned client must have done before the fault to be worth listening to after it."""
 PROMISED = Promises(
     availability=0.999,
     window_s=30 * 86400.0,
@@ -134,7 +136,64 @@ def test_a_system_that_never_recovers_fails_with_an_infinite_rto() -> None:
     rto = taken(verdict, "rto")
     assert rto.value is not None
     assert math.isinf(rto.value)
-    assert "30.0 s that were watched" in rto.note
+    assert "not served again in the 15.0 s that the fault acted; then it was undone" in rto.note
+    held = judge(evidence(history(T0, END), hold_s=15.0), PROMISED)
+    assert "30.0 s that were watched" in taken(held, "rto").note
+
+
+def test_an_outage_that_only_the_drill_ended_is_no_recovery() -> None:
+    """A patient promise is not kept by undoing the fault: served again 3 s after the repair, with 20 s promised."""
+    patient = msgspec.structs.replace(PROMISED, rto_s=20.0)
+    records = history(T0, T0 + 18.0)
+    verdict = judge(evidence(records, healed_s=T0 + 15.0), patient)
+    assert verdict.outcome == "FAIL"
+    assert taken(verdict, "rto").value == math.inf
+    transient = judge(evidence(records, healed_s=T0 + 15.0, hold_s=15.0), patient)
+    assert transient.outcome == "PASS", "a fault that was meant to last 15 s is over by itself"
+    assert taken(transient, "rto").value == pytest.approx(18.005)
+    assert "undone after 15.0 s, before the service had recovered" in taken(transient, "rto").note
+
+
+def test_what_never_came_back_passes_nobody_not_even_without_a_promise() -> None:
+    free = msgspec.structs.replace(PROMISED, rto_s=None)
+    assert judge(evidence(), free).outcome == "PASS"
+    endless = judge(evidence(history(T0, END)), free)
+    assert endless.outcome == "FAIL"
+    assert "recovery time (RTO): never" in endless.reasons[0]
+    alone = judge(evidence(t5_s=None), PROMISED)
+    assert alone.outcome == "FAIL"
+    assert taken(alone, "redundancy_restored").value == math.inf
+
+
+def test_every_operation_in_the_middle_must_have_left_a_record() -> None:
+    records = history(T0, T0 + 3.0)
+    del records[1500:1503]
+    verdict = judge(evidence(records), PROMISED)
+    assert verdict.outcome == "INVALID"
+    assert "3 operations in the middle of the observation left no record" in verdict.reasons
+
+
+def test_a_client_that_broke_or_never_wrote_proves_nothing() -> None:
+    broken = judge(evidence(broken={"pinned": "exit code 2"}), PROMISED)
+    assert (broken.outcome, broken.reasons) == ("INVALID", ("client pinned broke: exit code 2",))
+    records = history(T0, T0 + 3.0)
+    refused = [Record(7, "put", T0 - 4, T0 - 4, T0 - 3.9, "failed", writes=True)]
+    fields = {"records": {"outside": records, "pinned": refused}, "present": {"outside": stored(records), "pinned": {}}}
+    silent = judge(evidence(**fields), PROMISED)
+    assert silent.reasons == ("client pinned had no write acknowledged before the fault",)
+    steady = history()
+    nothing = {"records": {"outside": steady, "pinned": []}, "present": {"outside": stored(steady), "pinned": {}}}
+    without = judge_control(msgspec.structs.replace(control(steady), **nothing), PROMISED)
+    assert without.outcome == "INVALID"
+    assert "client pinned had no write acknowledged at all" in without.reasons
+
+
+def test_split_brain_that_could_not_show_is_not_called_absent() -> None:
+    silent = [msgspec.structs.replace(record, epoch=0) for record in history(T0, T0 + 3.0)]
+    verdict = judge(evidence(silent), PROMISED)
+    split = taken(verdict, "split_brain")
+    assert (split.value, split.met) == (None, None)
+    assert "client outside: no acknowledgement told its epoch" in split.note
 
 
 def test_without_a_bad_operation_the_rto_is_nought() -> None:
@@ -178,12 +237,12 @@ def test_losses_within_a_promised_rpo_pass_and_without_a_promise_fail() -> None:
 
 def test_writes_lost_by_the_pinned_client_count_though_its_outage_does_not() -> None:
     records = history(T0, T0 + 3.0)
-    pinned = [Record(7, "put", T0 + 4, T0 + 4, T0 + 4.1, "good", writes=True, epoch=0)]
+    pinned = [*STEADY, Record(7, "put", T0 + 4, T0 + 4, T0 + 4.1, "good", writes=True, epoch=1, server="a")]
     pinned += [Record(8, "put", T0 + 9, T0 + 9, T0 + 10, "unknown", writes=True)]
     made = evidence(
         records,
         records={"outside": records, "pinned": pinned},
-        present={"outside": stored(records), "pinned": {}},
+        present={"outside": stored(records), "pinned": {6: 1}},
     )
     verdict = judge(made, PROMISED)
     assert taken(verdict, "rpo_writes").value == 1.0
@@ -194,11 +253,11 @@ def test_writes_lost_by_the_pinned_client_count_though_its_outage_does_not() -> 
 
 def test_split_brain_between_the_clients_fails() -> None:
     records = history(T0, T0 + 3.0)
-    pinned = [Record(7, "put", T0 + 4, T0 + 4, T0 + 4.1, "good", writes=True, epoch=1, server="a")]
+    pinned = [*STEADY, Record(7, "put", T0 + 4, T0 + 4, T0 + 4.1, "good", writes=True, epoch=1, server="a")]
     made = evidence(
         records,
         records={"outside": records, "pinned": pinned},
-        present={"outside": stored(records), "pinned": {7: 1}},
+        present={"outside": stored(records), "pinned": {6: 1, 7: 1}},
     )
     verdict = judge(made, PROMISED)
     assert verdict.outcome == "FAIL"
