@@ -16,6 +16,7 @@ from rich.table import Table
 from bascule.cli.output import print_json, terminal
 from bascule.cli.system_file import load_checked
 from bascule.drill import plan as planning
+from bascule.drill import targets
 from bascule.drill.experiments import CATALOGUE
 from bascule.drill.live import LiveView
 from bascule.drill.render_terminal import summary
@@ -82,7 +83,9 @@ def drill(
         raise InputError("no system file was given", hint="bascule drill FILE, or bascule init for a new one")
     system = load_checked(file)
     chosen = planning.choose(experiment, everything=everything)
-    timing = planning.Timing(hold_s=Duration.parse(hold).seconds if hold else None)
+    timing = planning.timing(
+        system, cycle_s=targets.cycle_s(system), hold_s=Duration.parse(hold).seconds if hold else None
+    )
     seed = secrets.randbelow(2**31) if seed is None else seed
     runs = planning.runs(chosen, trials, timing, SeededDice(seed))
     directory = output or RUNS / f"{system.system}-{time.strftime('%Y%m%d-%H%M%S')}"

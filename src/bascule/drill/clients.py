@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from bascule.engines.protocols import Member, Site
-from bascule.kernel.errors import LabError
+from bascule.kernel.errors import BasculeError, LabError
 from bascule.lab.client import LabClient
 from bascule.lab.files import write_atomically, write_rendered
 from bascule.lab.lab import Lab
@@ -56,15 +56,18 @@ class Client:
 
     Attributes:
         records: What was read of its records so far.
-        cut_off: The fault killed it; known once it was stopped.
+        host: Where it runs.
+        killed: Somebody killed it, the fault as a rule; known once it was stopped.
+        broken: Why its records are not to be trusted, once it was stopped; empty if they are.
     """
 
     def __init__(self, lab: Lab, host: str, plan: Plan, directory: Path) -> None:
         self.plan = plan
         self.records: list[Record] = []
-        self.cut_off = False
+        self.host = host
+        self.killed = False
+        self.broken = ""
         self._lab = lab
-        self._host = host
         self._directory = directory.absolute()  # the client starts elsewhere: a relative path would mean another place
         self._path = self._directory / f"{plan.client}.plan.json"
         self._process = process_name(plan)
@@ -85,7 +88,7 @@ class Client:
     def start(self) -> None:
         """Start offering load."""
         self._lab.world.spawn(
-            self._host,
+            self.host,
             self._process,
             self._argv(str(self._path)),
             environment={},
@@ -117,8 +120,11 @@ class Client:
         exit_code = self._lab.world.wait(self._process, limit_s)
         if exit_code is None:
             raise LabError(f"client {self.plan.client} did not end", where=str(self._directory))
-        self.cut_off = exit_code == -signal.SIGKILL
         self.poll()
+        self.killed = exit_code == -signal.SIGKILL
+        error = self.status().error
+        if not self.killed and (exit_code != 0 or error):
+            self.broken = error or f"it ended with exit code {exit_code}"
 
     def audit(self, targets: tuple[Target, ...] = ()) -> dict[int, int] | None:
         """How many copies of each of its numbers are stored now; None when that could not be read.
@@ -255,14 +261,25 @@ class Clients:
         """
         with ThreadPoolExecutor() as pool:
             list(pool.map(Client.set_up, self.all))
-        for client in self.all:
-            client.start()
+        started: list[Client] = []
+        try:
+            for client in self.all:
+                client.start()
+                started.append(client)
+            self._wait_until_they_offer()
+        except BaseException:
+            for client in started:
+                with contextlib.suppress(LabError):  # what went wrong first is what is told
+                    client.stop()
+            raise
+        return self
+
+    def _wait_until_they_offer(self) -> None:
         deadline_s = time.monotonic() + READY_LIMIT_S
-        while any((status := client.status()).phase == "connecting" for client in self.all):
-            if status.error or time.monotonic() > deadline_s:
+        while any((status := client.status()).phase != "running" for client in self.all):
+            if status.phase == "done" or status.error or time.monotonic() > deadline_s:
                 raise LabError(f"client {status.client} offers no load: {status.error or 'not ready in time'}")
             time.sleep(0.02)
-        return self
 
     def forget(self) -> None:
         """Remove the passwords that the clients used."""
@@ -271,12 +288,14 @@ class Clients:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Stop both, whatever happened."""
+        failures: list[BasculeError] = []
         for client in self.all:
             try:
                 client.stop()
-            except LabError:
-                if kind is None:
-                    raise
+            except BasculeError as error:
+                failures.append(error)
+        if failures and kind is None:
+            raise failures[0]
 
     def present(self, primary: Member | None) -> dict[str, dict[int, int] | None]:
         """What is stored at the end, by client; the pinned one's is read from the primary of now (None: nobody is)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bascule.drill.clients import Clients
+from bascule.drill.clients import Client, Clients
 from bascule.drill.events import TimedEvent, noticed_s
 from bascule.drill.explain import explain
 from bascule.drill.observer import Snapshot, nodes
@@ -18,7 +18,7 @@ from bascule.drill.targets import Target
 from bascule.lab.lab import Lab
 from bascule.measure.bins import bins
 from bascule.measure.evidence import Evidence, Stall
-from bascule.measure.promises import claims_idempotence
+from bascule.measure.promises import claims_idempotence, stability
 from bascule.measure.verdict import Verdict
 
 BIN_S = 0.25
@@ -46,6 +46,8 @@ class Course(Struct, kw_only=True):
         present: What was stored at the end, by client.
         aborted: Why it was stopped before its end.
         stalls: Of this machine's disk, under all hosts.
+        powered_off: The hosts that lost their power, with the clients on them.
+        hold_s: How long the fault was meant to act; None: until clients were served again.
     """
 
     lab: Lab
@@ -60,6 +62,8 @@ class Course(Struct, kw_only=True):
     control_clean: bool | None = None
     aborted: str = ""
     stalls: tuple[Stall, ...] = ()
+    powered_off: tuple[str, ...] = ()
+    hold_s: float | None = None
 
     def evidence(self) -> Evidence:
         """What a verdict may stand on."""
@@ -80,11 +84,22 @@ class Course(Struct, kw_only=True):
             healed_s=moments.healed_s,
             lag_max_s=self.clients.outside.status().lag_max_s,
             control_clean=self.control_clean,
-            cut_off=tuple(client.plan.client for client in self.clients.all if client.cut_off),
+            hold_s=self.hold_s,
+            cut_off=tuple(client.plan.client for client in self.clients.all if self._was_cut_off(client)),
+            broken={client.plan.client: why for client in self.clients.all if (why := self._broken(client))},
+            stability=stability(self.lab.system),
             aborted=self.aborted,
             idempotent=claims_idempotence(workload),
             stalls=self.stalls,
         )
+
+    def _was_cut_off(self, client: Client) -> bool:
+        return client.killed and client.host in self.powered_off
+
+    def _broken(self, client: Client) -> str:
+        if client.killed and not self._was_cut_off(client):
+            return "it was killed, and not by the fault"
+        return client.broken
 
     def control_report(self, verdict: Verdict) -> Trial:
         """The report of a trial without a fault."""

@@ -50,7 +50,8 @@ class DiskWatch:
         self._bus = bus
         self._clock = clock
         self._stop = threading.Event()
-        self._unsettled = threading.Event()
+        self._asked = 0
+        self._settled = 0
         self._thread = threading.Thread(target=self._watch, name="disk", daemon=True)
         self._answered_s = 0.0
         self._stalls: tuple[Stall, ...] = ()
@@ -58,7 +59,7 @@ class DiskWatch:
 
     def __enter__(self) -> Self:
         """Start watching; the first thing is to settle."""
-        self._unsettled.set()
+        self._asked += 1
         self._thread.start()
         return self
 
@@ -69,7 +70,7 @@ class DiskWatch:
 
     def settle(self) -> None:
         """Ask that all that was written so far goes to the disk; `is_calm` is false until it has."""
-        self._unsettled.set()
+        self._asked += 1
 
     def is_calm(self) -> bool:
         """Whether the disk is settled, answers, and did not stall within the last second.
@@ -80,7 +81,7 @@ class DiskWatch:
         if self.failure is not None:
             what = f"the disk cannot be written to: {self.failure.strerror}"
             raise MachineError(what, where=str(self._directory)) from self.failure
-        return not self._unsettled.is_set() and is_calm(self._clock.monotonic_s(), self._answered_s, self._stalls)
+        return self._settled == self._asked and is_calm(self._clock.monotonic_s(), self._answered_s, self._stalls)
 
     def stalls(self, since_s: float, until_s: float) -> tuple[Stall, ...]:
         """The stalls that touch this span, in time order."""
@@ -100,9 +101,10 @@ class DiskWatch:
         Raises:
             OSError: It cannot be written.
         """
-        if self._unsettled.is_set():
+        asked = self._asked
+        if asked != self._settled:
             sync_filesystem(descriptor)
-            self._unsettled.clear()
+            self._settled = asked  # what was asked for meanwhile is done at the next look
         begun_s = self._clock.monotonic_s()
         os.pwrite(descriptor, b"bascule", 0)
         os.fdatasync(descriptor)

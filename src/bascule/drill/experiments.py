@@ -29,6 +29,11 @@ class Experiment(Struct, frozen=True, kw_only=True):
     action: str
     about: str
 
+    @property
+    def cuts_power(self) -> bool:
+        """Whether whole hosts go, and the clients on them."""
+        return self.kind in {"host-loss", "zone-loss", "region-loss"}
+
 
 _ALL = (
     Experiment(

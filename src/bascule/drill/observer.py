@@ -20,9 +20,10 @@ PERIOD_S = 0.2
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """What every member said of itself at one moment: component -> member -> observation."""
+    """What every member, asked at `at_s`, had said of itself by `answered_s`: component -> member -> observation."""
 
     at_s: float
+    answered_s: float
     seen: Mapping[str, Mapping[str, Observation]]
 
     def primary(self, component: str) -> str:
@@ -40,7 +41,7 @@ class Observer:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="observer", daemon=True)
         self._lock = threading.Condition()
-        self._latest = Snapshot(at_s=0.0, seen={})
+        self._latest = Snapshot(at_s=0.0, answered_s=0.0, seen={})
         self.failure: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -65,7 +66,7 @@ class Observer:
                 return
             self._tell_changes(asked_s, seen)
             with self._lock:
-                self._latest = Snapshot(at_s=asked_s, seen=seen)
+                self._latest = Snapshot(at_s=asked_s, answered_s=time.monotonic(), seen=seen)
                 self._lock.notify_all()
             self._stop.wait(max(0.0, PERIOD_S - (time.monotonic() - asked_s)))
 

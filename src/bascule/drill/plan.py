@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 from bascule.drill.experiments import CATALOGUE, DEFAULT, Experiment
 from bascule.kernel.dice import Dice
 from bascule.kernel.errors import InputError
+from bascule.measure.instants import Stability
 from bascule.system.model import System
 
 
@@ -34,6 +36,28 @@ class Timing(Struct, frozen=True, kw_only=True):
     stable_s: float = 2.0
     patience_s: float = 90.0
     after_s: float = 2.0
+
+
+def timing(system: System, *, cycle_s: float, hold_s: float | None = None) -> Timing:
+    """The phases that fit this system: long enough for its rate, its promises and the cycle of its leases.
+
+    Args:
+        system: A checked system.
+        cycle_s: In what rhythm the primary renews its lease; the random phase covers whole cycles.
+        hold_s: Undo the fault after this time.
+    """
+    stability = Stability()
+    stable_s = max(stability.seconds, stability.consecutive / system.workload.rate.per_s)
+    longest_s = max((promise.rto.seconds for promise in system.objectives.disruptions.values()), default=0.0)
+    least = Timing()
+    return Timing(
+        phase_s=math.ceil(least.phase_s / cycle_s) * cycle_s,
+        hold_s=hold_s,
+        stable_s=stable_s,
+        # To be told from a system that keeps a patient promise late, one that never does must be waited for.
+        patience_s=max(least.patience_s, longest_s * 1.25 + stable_s + 2 * system.workload.deadline.seconds),
+        after_s=max(least.after_s, stable_s),
+    )
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
 from importlib import resources
 
-import vl_convert
-
+from bascule.drill import page_script
 from bascule.drill.render_sections import (
     glossary_section,
     head,
@@ -26,7 +24,7 @@ def html(report: Report) -> str:
 
     About 0.9 MB of it is the Vega bundle, once for all charts; a trial of a minute adds about 60 kB.
     """
-    script = drawing_script() if any(trial.bins for trial in report.trials) else ""
+    script = page_script.script() if any(trial.bins for trial in report.trials) else ""
     body = "".join(
         (
             head(report),
@@ -45,20 +43,6 @@ def html(report: Report) -> str:
         f"<style>{_file('render_page.css')}</style></head>\n<body><main>{body}</main>\n"
         f'<script type="module">{script}</script></body></html>\n'
     )
-
-
-def warm_up() -> None:
-    """Bundle the page's scripts, which takes a second or two, while there is time: the next page is drawn at once."""
-    drawing_script()
-
-
-@cache
-def drawing_script() -> str:
-    """Vega, Vega-Lite, vega-embed and the page's own few lines, as one script that imports nothing."""
-    bundle: str = vl_convert.javascript_bundle(_file("render_page.js"))
-    if "</script" in bundle.lower() or "<!--" in bundle:
-        bundle = bundle.replace("</", "<\\/").replace("<!--", "<\\!--")
-    return bundle
 
 
 def _policy(script: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bascule import __version__
-from bascule.drill import machine, targets, trial
+from bascule.drill import machine, page_script, targets, trial
 from bascule.drill.blows import Blows
 from bascule.drill.chronicle import Chronicle
 from bascule.drill.disk import DiskWatch
@@ -20,13 +20,12 @@ from bascule.drill.live import LiveState
 from bascule.drill.observer import Observer
 from bascule.drill.plan import Run, Timing
 from bascule.drill.render_files import write_reports
-from bascule.drill.render_html import warm_up
 from bascule.drill.report import Report, Trial
 from bascule.drill.stage import Stage
 from bascule.drill.summary import objectives, statistics, worst
 from bascule.drill.trial import Setting
 from bascule.kernel.clock import SystemClock
-from bascule.kernel.errors import BasculeError, MachineError
+from bascule.kernel.errors import AbortedError, BasculeError, InputError, MachineError
 from bascule.kernel.facts import Bus
 from bascule.lab.files import forget
 from bascule.lab.lab import Lab
@@ -36,6 +35,9 @@ from bascule.system.model import System
 
 Show = Callable[[LiveState], None]
 NUMBERS_PER_TRIAL = 10_000_000
+FIRST_SECOND = 1_760_000_000
+FACTS = "facts.jsonl"
+STOPPED = "stopped by hand"
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -73,9 +75,9 @@ def run(options: Options, show: Show) -> Report:
     started_wall_s, started_s = time.time(), time.monotonic()
     bus = Bus()
     with DiskWatch(options.lab or options.directory, bus, SystemClock()) as disk, _lab(options, show) as lab:
-        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+        threading.Thread(target=page_script.prepare, name="page-script", daemon=True).start()
         component = targets.roled_component(options.system, lab.engines)
-        chronicle = Chronicle(options.directory / "facts.jsonl", time.monotonic())
+        chronicle = Chronicle(options.directory / FACTS, time.monotonic())
         bus.subscribe(chronicle.hear)
         with Blows(lab, options.directory, bus) as blows, Observer(lab, bus) as observer:
             stage = Stage(
@@ -111,6 +113,10 @@ def run(options: Options, show: Show) -> Report:
 def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        if (directory / FACTS).exists():
+            raise InputError(
+                "the directory holds an earlier run", where=str(directory), hint="choose another with --output"
+            )
     except OSError as error:
         raise MachineError(
             f"the directory cannot be made: {error.strerror}", where=str(directory), hint="choose another with --output"
@@ -154,17 +160,21 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
 def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
     """The control trial, then every trial. What stops one ends the drill, and is reported with the others."""
     total = len(options.runs) + 1
-    # Numbers grow with the clock, and a trial takes more than a second: no number is ever written twice.
-    base = int(time.time()) * NUMBERS_PER_TRIAL
+    # Numbers grow with the clock, and a trial takes more than a second: no number is ever written twice. They stay
+    # below 2^53 until 2054, since many a JSON reader takes every number for a double.
+    base = (int(time.time()) - FIRST_SECOND) * NUMBERS_PER_TRIAL
     stage.title, stage.position = "control", (1, total)
     settings = [Setting(directory=options.directory / "control", number_base=base, seed=options.seed)]
-    done = [trial.control(stage, settings[0])]
+    try:
+        done = [trial.control(stage, settings[0])]
+    except (AbortedError, KeyboardInterrupt) as error:
+        return (_untold("control", "No fault", "", "ABORTED", str(error) or STOPPED),)
     clean = is_clean(done[0].verdict)
     for position, each in enumerate(options.runs, 2):
         stage.title, stage.position = each.experiment.name, (position, total)
         skipped = blows.refusal(each.experiment)
         if skipped:
-            done.append(_untold(each, "INVALID", skipped, skipped=skipped))
+            done.append(_untold(*_names(each), "INVALID", skipped, skipped=skipped))
             continue
         setting = Setting(
             directory=options.directory / f"{each.experiment.name}-{each.number}",
@@ -173,19 +183,23 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
         )
         try:
             done.append(trial.trial(stage, each, setting, blows.make, control_clean=clean, aim=options.aim))
-        except (BasculeError, KeyboardInterrupt) as error:
-            done.append(_untold(each, "ABORTED", str(error) or "stopped by hand"))
+        except (BasculeError, OSError, KeyboardInterrupt) as error:
+            done.append(_untold(*_names(each), "ABORTED", str(error) or STOPPED))
         if done[-1].verdict.outcome == "ABORTED":
             break
     return tuple(done)
 
 
-def _untold(run: Run, outcome: Outcome, reason: str, *, skipped: str = "") -> Trial:
+def _names(run: Run) -> tuple[str, str, str]:
+    return run.experiment.name, run.experiment.title, run.experiment.scope
+
+
+def _untold(experiment: str, title: str, scope: str, outcome: Outcome, reason: str, *, skipped: str = "") -> Trial:
     """The report of a trial that left no evidence."""
     return Trial(
-        experiment=run.experiment.name,
-        title=run.experiment.title,
-        scope=run.experiment.scope,
+        experiment=experiment,
+        title=title,
+        scope=scope,
         verdict=Verdict(outcome=outcome, reasons=(reason,)),
         skipped=skipped,
     )

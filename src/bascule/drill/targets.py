@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from bascule.drill.experiments import Experiment
+from bascule.engines import registry
 from bascule.engines.protocols import Engine, Member, Roled
 from bascule.kernel.errors import InputError
 from bascule.lab.plan import LabPlan, probe_host
@@ -36,8 +37,27 @@ def roled_component(system: System, engines: dict[str, Engine]) -> str:
     for name in system.components:
         if isinstance(engines[name], Roled):
             return name
+    raise _nobody(system)
+
+
+def _nobody(system: System) -> InputError:
     known = ", ".join(sorted({component.engine for component in system.components.values()}))
-    raise InputError(f"no component has a primary to aim at (engines: {known})", hint="add one with engine: postgresql")
+    return InputError(
+        f"no component has a primary to aim at (engines: {known})", hint="add one with engine: postgresql"
+    )
+
+
+def cycle_s(system: System) -> float:
+    """In what rhythm the primary that is aimed at renews its claim.
+
+    Raises:
+        InputError: No component has a primary.
+    """
+    for component in system.components.values():
+        engine = registry.engine(component.engine)
+        if isinstance(engine, Roled):
+            return engine.cycle_s(component)
+    raise _nobody(system)
 
 
 def choose(experiment: Experiment, member: Member, plan: LabPlan) -> Target:

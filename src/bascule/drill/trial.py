@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -20,10 +21,12 @@ from bascule.drill.stage import Stage
 from bascule.drill.targets import Target
 from bascule.kernel.errors import AbortedError
 from bascule.measure.judge import judge, judge_control
+from bascule.measure.plan import Plan
 from bascule.measure.promises import promises
 from bascule.measure.records import Record
 
 WARM_UP_S = 0.3
+TOLD_S = 0.3
 
 
 class Landed(Struct, frozen=True, kw_only=True):
@@ -81,20 +84,33 @@ def watch(clients: Clients) -> Callable[[], Sequence[tuple[int, int]]]:
     return rates
 
 
-def served_since(records: Sequence[Record], from_s: float, seconds: float, now_s: float) -> bool:
-    """Whether every operation of the last `seconds` whose fate is known was good, and there were some.
+def served_since(records: Sequence[Record], plan: Plan, from_s: float, seconds: float, now_s: float) -> bool:
+    """Whether every operation that was due in a span of `seconds` until a moment ago was good, and none since was bad.
+
+    The span ends where answers may be awaited by now: 0.3 s ago, which is time enough for a system at ease and for its
+    record; or else a whole deadline ago. An operation that hangs has no record yet, and so no span with it is good.
 
     Args:
         records: Of the outside client, in the order in which their fate was known.
+        plan: Of that client.
         from_s: Nothing before this counts.
         seconds: How long it must have been served.
         now_s: The present.
     """
-    since_s = now_s - seconds
-    if since_s < from_s:
-        return False
-    recent = [record for record in records[-5000:] if record.due_s >= since_s or record.done_s >= since_s]
-    return bool(recent) and all(record.outcome == "good" for record in recent)
+    offered = plan.rate_per_s * seconds
+    for slack_s in (min(TOLD_S, plan.deadline_s), plan.deadline_s + TOLD_S):
+        since_s, until_s = now_s - slack_s - seconds, now_s - slack_s
+        if since_s < from_s:
+            continue
+        recent = _told_since(records, since_s)
+        due = sum(since_s <= one.due_s < until_s for one in recent)
+        if due > 0 and due >= offered - 1 and all(one.outcome == "good" for one in recent):
+            return True
+    return False
+
+
+def _told_since(records: Sequence[Record], since_s: float) -> list[Record]:
+    return list(takewhile(lambda one: one.done_s >= since_s, reversed(records)))
 
 
 def _begin(stage: Stage, setting: Setting, before: Snapshot) -> Course:
@@ -172,8 +188,10 @@ def trial(
     """
     course = _begin(stage, setting, stage.wait_whole())
     course.control_clean = control_clean
+    course.hold_s = stage.timing.hold_s
     primary = course.before.primary(stage.component)
     target = targets.choose(run.experiment, stage.lab.member(aim or primary), stage.lab.plan)
+    course.powered_off = target.hosts if run.experiment.cuts_power else ()
     blow = make_blow(stage, run, target)
     try:
         with course.clients:
@@ -225,12 +243,13 @@ def _let_it_act(stage: Stage, clients: Clients, moments: Times) -> None:
 
 
 def _served(stage: Stage, clients: Clients, since_s: float) -> Callable[[], bool]:
-    return lambda: served_since(clients.outside.records, since_s, stage.timing.stable_s, time.monotonic())
+    outside = clients.outside
+    return lambda: served_since(outside.records, outside.plan, since_s, stage.timing.stable_s, time.monotonic())
 
 
 def _whole_since(stage: Stage, moments: Times) -> bool:
     latest = stage.observer.latest()
     if moments.undone_s is None or latest.at_s < moments.undone_s or not stage.observer.is_whole(latest):
         return False
-    moments.t5_s = latest.at_s
+    moments.t5_s = latest.answered_s
     return True

@@ -221,6 +221,10 @@ class Roled(Protocol):
         """Kernel name of the process that does the work, as against its keeper: `postgres` under Patroni."""
         ...
 
+    def cycle_s(self, component: Component) -> float:
+        """In what rhythm the primary renews its claim: a fault meets each phase of it."""
+        ...
+
 
 @runtime_checkable
 class Promotable(Protocol):

@@ -41,12 +41,13 @@ def startable(
 
 
 def whole_components(system: System, observations: Mapping[str, Collection[Observation]]) -> frozenset[str]:
-    """The components that have all their members, each fully part of it, and serve."""
+    """The components that have all their members, each fully part of it, no more than one primary, and serve."""
     return frozenset(
         name
         for name, component in system.components.items()
         if len(observations.get(name, ())) == sum(component.replicas.values())
         and all(seen.up and seen.whole for seen in observations[name])
+        and sum(seen.role == "primary" for seen in observations[name]) <= 1
         and serving(observations[name])
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from bascule.measure.instants import Stability
 from bascule.system.model import Scope, System, Workload
 
 
@@ -24,6 +25,11 @@ class Promises(Struct, frozen=True, kw_only=True):
     rpo_s: float | None = None
     latency_percentile: float | None = None
     latency_within_s: float | None = None
+
+
+def stability(system: System) -> Stability:
+    """When the clients of this system count as served: the promised share of its operations is good again."""
+    return Stability(target=system.objectives.availability.target.fraction)
 
 
 def promises(system: System, scope: Scope | None = None) -> Promises:

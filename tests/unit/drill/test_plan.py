@@ -1,11 +1,24 @@
 """What a drill will do is decided, and said, before it does anything."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from bascule.drill import plan
 from bascule.drill.experiments import CATALOGUE
 from bascule.kernel.dice import LoadedDice, SeededDice
 from bascule.kernel.errors import InputError
+from bascule.kernel.quantities import Duration, Rate
+from bascule.system import load
+from bascule.system.model import Disruption, System
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "taskmanagerpro" / "bascule.yaml"
+
+
+@pytest.fixture(scope="module")
+def example() -> System:
+    return load(EXAMPLE)
 
 
 def test_the_default_experiment_kills_the_primary() -> None:
@@ -36,3 +49,23 @@ def test_a_seed_repeats_the_phases() -> None:
 def test_a_senseless_number_of_trials_is_refused(trials: int) -> None:
     with pytest.raises(InputError, match="cannot be run"):
         plan.runs(plan.choose((), everything=False), trials, plan.Timing(), SeededDice(1))
+
+
+def test_the_random_phase_covers_whole_cycles_of_the_lease(example: System) -> None:
+    assert plan.timing(example, cycle_s=1.0).phase_s == 2.0
+    assert plan.timing(example, cycle_s=10.0).phase_s == 10.0
+
+
+def test_a_slow_load_is_watched_for_as_long_as_a_stable_window_takes(example: System) -> None:
+    slow = msgspec.structs.replace(example, workload=msgspec.structs.replace(example.workload, rate=Rate(1.0)))
+    timing = plan.timing(slow, cycle_s=1.0)
+    assert timing.stable_s == timing.after_s == 20.0
+    assert plan.timing(example, cycle_s=1.0).stable_s == 2.0
+
+
+def test_a_promise_is_waited_for_longer_than_it_lasts(example: System) -> None:
+    promise = Disruption(rto=Duration(300.0), rpo=Duration(0.0))
+    objectives = msgspec.structs.replace(example.objectives, disruptions={"zone": promise})
+    patient = plan.timing(msgspec.structs.replace(example, objectives=objectives), cycle_s=1.0)
+    assert patient.patience_s > 375.0
+    assert plan.timing(example, cycle_s=1.0).patience_s == 90.0

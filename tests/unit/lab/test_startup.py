@@ -53,6 +53,7 @@ def test_whole_means_every_replica_of_every_component() -> None:
     assert startup.whole(SYSTEM, seen)
     assert not startup.whole(SYSTEM, {**seen, "store": (PRIMARY,)})
     assert not startup.whole(SYSTEM, {**seen, "store": (PRIMARY, Observation(up=True, role="replica"))})
+    assert not startup.whole(SYSTEM, {**seen, "store": (PRIMARY, PRIMARY)}), "one of the two is on its way out"
 
 
 def test_what_is_missing_is_said_in_the_members_own_words() -> None:

@@ -66,6 +66,10 @@ class PostgreSQL:
         """Role, timeline, replication."""
         return observe.observe(dial, timeout_s)
 
+    def cycle_s(self, component: Component) -> float:
+        """Patroni's `loop_wait`."""
+        return decoding.of(component, Options).loop_wait.seconds
+
     def event(self, line: str) -> EngineEvent | None:
         """Leases, crashes, promotions, rewinds."""
         return events.event(line)
