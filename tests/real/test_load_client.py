@@ -171,9 +171,8 @@ def test_it_says_when_it_falls_behind(tmp_path: Path, haproxy: int) -> None:
     assert final.lag_max_s > lag_bound_s(200.0, 5.0)
 
 
-def test_setup_and_audit_are_processes_too(tmp_path: Path, haproxy: int) -> None:
+def test_the_audit_is_a_process_too(tmp_path: Path, haproxy: int) -> None:
     path = plan(tmp_path, haproxy)
-    assert ended(client("setup", path)) == (0, "")
     assert ended(client("audit", path, tmp_path / "audit.json")) == (0, "")
     assert read_audit(tmp_path / "audit.json") == {1: 1, 2: 2}
 

@@ -17,7 +17,7 @@ import pytest
 from bascule.engines import binaries
 from bascule.kernel.errors import NotReadyError
 from bascule.measure.checkers import check_epochs, check_set
-from bascule.measure.final_audit import audit, set_up
+from bascule.measure.final_audit import audit
 from bascule.measure.ledger import Ledger
 from bascule.measure.load_postgresql import PostgresqlLoad
 from bascule.measure.open_loop import OpenLoop
@@ -133,7 +133,6 @@ def plan_for(folder: Path, database: Database, **changes: Any) -> Plan:
 
 async def offered(plan: Plan, incident: Callable[[], Awaitable[None]] | None = None) -> list[Record]:
     """Offer the whole plan; the incident begins once a tenth of it has been offered."""
-    await set_up(plan)
     ledger = Ledger(plan)
     load = PostgresqlLoad(plan, ledger)
 
@@ -293,8 +292,6 @@ def test_a_server_that_is_not_there_is_said(tmp_path: Path, database: Database) 
     async def scenario() -> None:
         gone = (Target(address="127.0.0.1", port=1),)
         plan = plan_for(tmp_path, database, targets=gone, ready_limit_s=0.3)
-        with pytest.raises(NotReadyError, match="set up for client outside"):
-            await set_up(plan)
         with pytest.raises(NotReadyError, match="audit for client outside"):
             await audit(plan)
 

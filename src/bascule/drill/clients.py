@@ -77,14 +77,6 @@ class Client:
     def _argv(self, *words: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "bascule.measure.client", *words)
 
-    def set_up(self) -> None:
-        """Make what the client writes into.
-
-        Raises:
-            LabError: It could not be made.
-        """
-        self._run("setup", str(self._path))
-
     def start(self) -> None:
         """Start offering load."""
         self._lab.world.spawn(
@@ -137,17 +129,11 @@ class Client:
             write_atomically(self._path, msgspec.json.encode(plan))
         answer = self._directory / f"{self.plan.client}.present.json"
         try:
-            self._run("audit", str(self._path), str(answer))
+            self._lab.world.run(CLIENT_HOST, self._argv("audit", str(self._path), str(answer)), timeout_s=AUDIT_LIMIT_S)
             text = answer.read_bytes()
         except (LabError, FileNotFoundError):
-            return None
+            return None  # it says so by leaving no answer
         return msgspec.json.decode(text, type=Audit).copies
-
-    def _run(self, *words: str) -> None:
-        done = self._lab.world.run(CLIENT_HOST, self._argv(*words), timeout_s=AUDIT_LIMIT_S)
-        if done.exit_code != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise LabError(f"the load client could not {words[0]}: {said[-1] if said else done.exit_code}")
 
 
 class Access(Struct, frozen=True, kw_only=True):
@@ -254,13 +240,11 @@ class Clients:
         )
 
     def __enter__(self) -> Self:
-        """Set up, start, and wait until both offer load.
+        """Start both, and wait until they offer load.
 
         Raises:
             LabError: One of them does not come to offer load; the message says why.
         """
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(Client.set_up, self.all))
         started: list[Client] = []
         try:
             for client in self.all:

@@ -3,7 +3,6 @@
 ::
 
     python -m bascule.measure.client PLAN.json              offer the load until SIGTERM
-    python -m bascule.measure.client setup PLAN.json        make the system ready for it
     python -m bascule.measure.client audit PLAN.json OUT    read what is stored at the end
 
 Exit code 0, or 2 with one line on stderr.
@@ -20,22 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from bascule.kernel.errors import BasculeError, InputError, LabError
-from bascule.measure.final_audit import audit, set_up, write_audit
+from bascule.measure.final_audit import audit, write_audit
 from bascule.measure.ledger import Ledger
 from bascule.measure.load_http import HttpLoad
 from bascule.measure.load_postgresql import PostgresqlLoad
 from bascule.measure.open_loop import Load, OpenLoop
 from bascule.measure.plan import Plan, decode
 
-USAGE = "python -m bascule.measure.client [setup] PLAN.json | audit PLAN.json OUT.json"
+USAGE = "python -m bascule.measure.client PLAN.json | audit PLAN.json OUT.json"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments say; the exit code."""
     try:
         match arguments:
-            case ["setup", path]:
-                _run(set_up(_plan(path)))
             case ["audit", path, out]:
                 _run(_audit(_plan(path), Path(out)))
             case [path]:

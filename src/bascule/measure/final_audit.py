@@ -1,4 +1,4 @@
-"""Prepares a system for its load, and reads at the end what is stored in it."""
+"""Reads at the end what is stored of a client's writes."""
 
 from __future__ import annotations
 
@@ -34,16 +34,6 @@ class Audit(Struct, frozen=True, kw_only=True):
     copies: dict[int, int]
 
 
-async def set_up(plan: Plan) -> None:
-    """Make the table that PostgreSQL clients write to, if it is not there. It has no unique key, so duplicates show.
-
-    Raises:
-        NotReadyError: Not possible within the plan's limit.
-    """
-    if plan.protocol == "postgresql":
-        await _insist(plan, "set up", _create_table)
-
-
 async def audit(plan: Plan) -> Audit:
     """Every number of the plan's client and run that is stored, as the primary knows it.
 
@@ -66,19 +56,6 @@ async def _insist(plan: Plan, what: str, attempt: Callable[[Plan, Target], Await
                 error = f"{target}: {str(failure) or 'no answer'}"
         await asyncio.sleep(_PAUSE_S)
     raise NotReadyError(f"{what} for client {plan.client}: not within {plan.ready_limit_s:g} s; last: {error}")
-
-
-async def _create_table(plan: Plan, target: Target) -> None:
-    connection = await connect(plan, target)
-    try:
-        await connection.execute(
-            sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {}"
-                " (client text NOT NULL, number bigint NOT NULL, written_at timestamptz NOT NULL DEFAULT now())"
-            ).format(sql.Identifier(plan.table))
-        )
-    finally:
-        await connection.close()
 
 
 async def _numbers_by_sql(plan: Plan, target: Target) -> dict[int, int]:

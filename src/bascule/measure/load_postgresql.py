@@ -53,6 +53,24 @@ async def connect(plan: Plan, target: Target) -> Connection:
     )
 
 
+async def make_table(plan: Plan, target: Target) -> None:
+    """Make the table that is written to, if it is not there. It has no unique key, so duplicates show.
+
+    Raises:
+        psycopg.Error: It cannot be made.
+    """
+    connection = await connect(plan, target)
+    try:
+        await connection.execute(
+            sql.SQL(
+                "CREATE TABLE IF NOT EXISTS {}"
+                " (client text NOT NULL, number bigint NOT NULL, written_at timestamptz NOT NULL DEFAULT now())"
+            ).format(sql.Identifier(plan.table))
+        )
+    finally:
+        await connection.close()
+
+
 def cut(connection: Connection) -> None:
     """Cut a connection at once; whoever waits on it hears that it is lost. The server is asked nothing.
 
@@ -159,7 +177,7 @@ class PostgresqlLoad:
         ).format(sql.Identifier(plan.table))
 
     async def ready(self) -> None:
-        """Return once the connections to a target stand.
+        """Return once there is a table to write to, and the connections to a target stand.
 
         Raises:
             NotReadyError: Not within the plan's limit.
@@ -170,6 +188,7 @@ class PostgresqlLoad:
             place = self._route.choose(time.monotonic())
             try:
                 async with asyncio.timeout(self._plan.ready_limit_s / 3):
+                    await make_table(self._plan, self._plan.targets[place])
                     await self._pools[place].open_ahead()
             except (psycopg.Error, OSError) as failure:
                 error = f"{self._names[place]}: {_first_line(failure)}"
