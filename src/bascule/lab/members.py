@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bascule.chaos.platform import ProcessState, ProcessView
 from bascule.kernel.errors import LabError
-from bascule.lab import processes, spawning
+from bascule.lab import processes, shared_memory, spawning
 from bascule.lab.logs import LogCopier
 from bascule.lab.names import LOGS, TEMPORARY
 from bascule.lab.ownership import Clue, Key, Owner, Row, below, owners, topmost
@@ -65,6 +65,7 @@ class Members:
         self._known: dict[Key, str] = {}
         self._host_numbers: dict[int, str] = {}
         self._copiers: set[LogCopier] = set()
+        self._since_wall_s = time.time()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.on_exit: Callable[[str], None] = lambda _: None
 
@@ -323,8 +324,8 @@ class Members:
             _send(program.pid, number)
 
     async def kill_all(self) -> None:
-        """SIGKILL every program and all that came of it."""
-        await self.kill(tuple(self._programs))
+        """SIGKILL every program and all that came of it, and remove the shared memory that this orphans."""
+        shared_memory.sweep(await self.kill(tuple(self._programs)), self._since_wall_s)
 
     async def _main_ended(self, names: Iterable[str]) -> None:
         for name in names:

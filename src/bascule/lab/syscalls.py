@@ -14,6 +14,7 @@ CLONE_NEWNET = 0x40000000
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
 
+_IPC_RMID = 0
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_TIMERSLACK = 29
@@ -58,6 +59,15 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 def sync_filesystem(descriptor: int) -> None:
     """Have everything that was written to, and removed from, the file system of `descriptor` done on its disk."""
     _check(_libc.syncfs(descriptor), "syncfs")
+
+
+def remove_shared_memory(number: int) -> None:
+    """Remove a System V shared memory segment by its `shmid`.
+
+    Raises:
+        OSError: It is gone (EINVAL), or somebody else's (EPERM).
+    """
+    _check(_libc.shmctl(number, _IPC_RMID, None), "shmctl(IPC_RMID)")
 
 
 def die_with_parent(signal_number: int) -> None:

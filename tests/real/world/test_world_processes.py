@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import signal
 import socket
 import sys
@@ -16,8 +17,10 @@ import pytest
 from bascule.engines.protocols import Launch
 from bascule.kernel.errors import LabError
 from bascule.lab import protocol as say
+from bascule.lab import shared_memory
 from bascule.lab.channel import Channel
 from bascule.lab.client import LabClient
+from bascule.lab.syscalls import remove_shared_memory
 
 pytestmark = pytest.mark.real
 HOST = "app-north-a-1"
@@ -37,6 +40,12 @@ if os.fork() == 0:
     os.execv("/bin/sleep", ["sleep", "1001"])
 print("family", os.getpid(), flush=True)
 os.wait()
+time.sleep(1000)
+"""
+
+SEGMENT = """
+import ctypes, time
+print(ctypes.CDLL(None).shmget(0, 4096, 0o1600), flush=True)
 time.sleep(1000)
 """
 
@@ -332,3 +341,24 @@ def test_calls_from_many_threads_do_not_mix(make: Make) -> None:
         answers = list(pool.map(lambda n: lab.run(HOST, ["echo", str(n)]).stdout, range(24)))
     assert answers == [f"{n}\n".encode() for n in range(24)]
     assert lab.memory_bytes() > 2**20
+
+
+def segments() -> set[int]:
+    rows = shared_memory.TABLE.read_text().splitlines()[1:]
+    return {int(row.split()[1]) for row in rows}
+
+
+def test_shared_memory_goes_with_the_lab_that_made_it_and_with_no_other(make: Make, tmp_path: Path) -> None:
+    lab = make("loopback")
+    output = tmp_path / "segment"
+    mine = ctypes.CDLL(None).shmget(0, 4096, 0o1600)
+    try:
+        lab.spawn(HOST, "maker", [sys.executable, "-c", SEGMENT], output=output)
+        eventually(lambda: output.exists() and output.read_text().strip() != "")
+        theirs = int(output.read_text())
+        assert {mine, theirs} <= segments()
+        lab.down()
+        assert theirs not in segments()
+        assert mine in segments()
+    finally:
+        remove_shared_memory(mine)
