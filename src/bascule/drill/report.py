@@ -17,7 +17,7 @@ class Mark(Struct, frozen=True, kw_only=True):
 
     Attributes:
         at_s: Seconds since the trial's start.
-        kind: `fault`, `heal`, `instant` (t1 to t5), `disk` (a stall of this machine's), or the kind of an engine's event
+        kind: `fault`, `heal`, `instant` (t1 to t5), `disk` (this machine's stalled), or the kind of an engine's event
             (`noticed`, `promoted`, ...).
         source: The member or part that it comes from; empty for the drill itself.
     """

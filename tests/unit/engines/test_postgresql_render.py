@@ -98,8 +98,8 @@ def test_only_the_labs_network_gets_in_and_the_superuser_only_from_its_own_host(
 def test_the_store_is_asked_nearest_first(system: System, site_of: SiteOf) -> None:
     site = site_of(system, "database")
     access = rendered(site)["etcd3"]
-    assert access["hosts"] == [f"{member.address}:2379" for member in site.of("consensus")]
-    assert access["use_proxies"] is True  # else Patroni shuffles the members that etcd names, and takes any
+    assert access["hosts"] == [f"http://{member.address}:2379" for member in site.of("consensus")]
+    assert access["url"] == access["hosts"][0]  # with hosts alone, Patroni takes any of them
 
 
 def test_a_frozen_peer_is_given_up_within_seconds_and_promotion_never_waits(system: System, site_of: SiteOf) -> None:

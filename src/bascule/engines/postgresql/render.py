@@ -148,14 +148,15 @@ def _initdb(major: int) -> list[object]:
 
 
 def _store_access(site: Site, name: str) -> dict[str, object]:
-    """How the store is reached: its nearest member first, the others when that one does not answer.
+    """How the store is reached: by its nearest member (`url`), and by any of the others (`hosts`) while that is away.
 
-    Left to itself Patroni asks etcd for its members and takes any of them at random, be it across the slowest link,
-    which every renewal and every step of a switchover then pays. `use_proxies` makes it keep to the list, in its
-    order (`patroni/dcs/etcd.py`, `_get_machines_list`).
+    Told the hosts alone, Patroni asks etcd for its members and takes any of them at random, be it across the slowest
+    link, which every renewal and every step of a switchover then pays. It begins with the member that `url` names and
+    stays with it, as long as it answers (`patroni/dcs/etcd.py`, `_refresh_machines_cache`). `use_proxies` would keep
+    to a list too, but then Patroni ends when the first of it does not answer at the start.
     """
-    members = site.of(store(site.system, name))
-    return {"use_proxies": True, "hosts": [f"{each.address}:{ETCD_PORT}" for each in members]}
+    urls = [f"http://{each.address}:{ETCD_PORT}" for each in site.of(store(site.system, name))]
+    return {"url": urls[0], "hosts": urls}
 
 
 def document(site: Site, options: Options) -> dict[str, object]:
