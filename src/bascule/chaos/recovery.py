@@ -12,7 +12,6 @@ from bascule.chaos.injection import Sleep, undo
 from bascule.chaos.journal import Entry, Journal, PlatformRef, pending
 from bascule.chaos.platform import Platform
 from bascule.kernel.clock import Clock, SystemClock
-from bascule.kernel.errors import BasculeError
 
 Attach = Callable[[PlatformRef], Platform | None]
 """Joins the platform that a journal names; None when it is surely gone, and what was injected with it."""
@@ -70,6 +69,6 @@ def _recover_one(journal: Journal, entry: Entry, attach: Attach, clock: Clock, s
             how = "undone"
         at_s = clock.monotonic_s()
         journal.write(Entry(id=entry.id, state="undone", fault=entry.fault, platform=entry.platform, at_s=at_s))
-    except (BasculeError, OSError) as error:
-        return Recovered(fault=entry.fault, how="still there", error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever ails this fault, the others are undone all the same
+        return Recovered(fault=entry.fault, how="still there", error=str(error) or type(error).__name__)
     return Recovered(fault=entry.fault, how=how)

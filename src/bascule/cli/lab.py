@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -157,15 +156,18 @@ def down(*, directory: Directory = None, purge: bool = False, as_json: Json = Fa
 
     Args:
         directory: Where the lab lives.
-        purge: Remove the lab's directory too.
+        purge: Remove what the lab made, and its directory if nothing else is in it.
         as_json: Print one JSON object instead of text.
     """
     where = _directory(directory)
-    world.destroy(where)
     if purge:
-        shutil.rmtree(where)
-    if as_json:
-        print_json({"directory": str(where), "purged": purge})
+        gone = world.purge(where)
     else:
-        terminal(out=True).print(f"the lab in {where} is down")
+        world.destroy(where)
+        gone = False
+    if as_json:
+        print_json({"directory": str(where), "purged": purge, "directory_removed": gone})
+    else:
+        rest = f"; what is not its own is left in {where}" if purge and not gone else ""
+        terminal(out=True).print(f"the lab in {where} is down{rest}")
     return 0

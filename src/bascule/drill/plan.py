@@ -81,7 +81,7 @@ def choose(names: tuple[str, ...], *, everything: bool) -> tuple[Experiment, ...
             close = get_close_matches(name, CATALOGUE, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(CATALOGUE)}"
             raise InputError(f"no experiment is called {name!r}", hint=hint)
-    return tuple(CATALOGUE[name] for name in names or (DEFAULT,))
+    return tuple(CATALOGUE[name] for name in dict.fromkeys(names or (DEFAULT,)))
 
 
 def runs(experiments: tuple[Experiment, ...], trials: int, timing: Timing, dice: Dice) -> tuple[Run, ...]:

@@ -27,3 +27,8 @@ def network(address: str) -> str:
 def ms(duration: Duration) -> int:
     """Whole milliseconds, at least one."""
     return max(1, round(duration.seconds * 1000))
+
+
+def is_path(text: str) -> bool:
+    """Whether this can stand in a request line and in a configuration: a slash first, all printable, no spaces."""
+    return text.startswith("/") and text.isascii() and text.isprintable() and " " not in text

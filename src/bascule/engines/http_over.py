@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import time
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,12 +26,50 @@ class NoAnswerError(Exception):
     """The member did not answer as HTTP within the time; never leaves the engines."""
 
 
+class _Reading(io.RawIOBase):
+    """What a socket still says until a deadline: however slowly it drips, no read outlasts it."""
+
+    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
+        self._sock = sock
+        self._deadline_s = deadline_s
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever can be written into
+        """The next bytes, 0 at the end.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+        """
+        self._sock.settimeout(_left_s(self._deadline_s))
+        return self._sock.recv_into(buffer)
+
+
+class _Bounded:
+    """A socket as `http.client` uses it, every call of which ends by the deadline."""
+
+    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
+        self._sock = sock
+        self._deadline_s = deadline_s
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+        self._sock.settimeout(_left_s(self._deadline_s))
+        self._sock.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What is read of the answer."""
+        return io.BufferedReader(_Reading(self._sock, self._deadline_s))
+
+
 class _Preset(http.client.HTTPConnection):
     """A connection whose socket is there already."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _Bounded) -> None:
         super().__init__("member")
-        self.sock = sock
+        self.sock: Any = sock
 
     def connect(self) -> None:
         """Refuse to open another one."""
@@ -37,7 +77,7 @@ class _Preset(http.client.HTTPConnection):
         raise ConnectionError(message)
 
     def close(self) -> None:
-        """Leave the socket to its owner, who still sets its time limits."""
+        """Leave the socket to its owner."""
 
 
 def ask(
@@ -71,15 +111,13 @@ def ask(
 
 def _converse(sock: socket.socket, deadline_s: float, request: tuple[str, str, bytes | None]) -> Answer:
     method, path, body = request
-    sock.settimeout(_left_s(deadline_s))
-    connection = _Preset(sock)
+    connection = _Preset(_Bounded(sock, deadline_s))
     headers = {"Connection": "close", **({"Content-Type": "application/json"} if body else {})}
     connection.request(method, path, body=body, headers=headers)
     with connection.getresponse() as response:
         chunks: list[bytes] = []
         size_bytes = 0
         while size_bytes < ANSWER_LIMIT_BYTES:
-            sock.settimeout(_left_s(deadline_s))
             chunk = response.read1(65536)
             if not chunk:
                 break

@@ -21,6 +21,10 @@ _READ_BYTES = 65536
 _log = logging.getLogger(__name__)
 
 
+class _HungUpError(Exception):
+    """The caller left while it was waited for."""
+
+
 class Connection:
     """One caller. Its requests are carried out one after the other; callers do not wait for each other."""
 
@@ -68,11 +72,11 @@ class Connection:
         except (BasculeError, OSError, msgspec.DecodeError) as error:
             await self._reply(say.Reply(failure=say.Failure.of(error)))
             return
-        except asyncio.CancelledError:
+        except _HungUpError:
             _log.info("a caller hung up: what it waited for was stopped")
             return
         except Exception as error:  # noqa: BLE001 - one caller's bad luck must not end the lab
-            _log.exception("a request failed: %r", text[:500])
+            _log.exception("a request failed")  # without its text: an environment in it may hold passwords
             await self._reply(say.Reply(failure=say.Failure.of(error)))
             return
         if isinstance(value, socket.socket):
@@ -90,15 +94,23 @@ class Connection:
         loop = asyncio.get_running_loop()
         act = asyncio.ensure_future(self._act(request))
 
+        hung_up = False
+
         def heard() -> None:
+            nonlocal hung_up
             loop.remove_reader(self._line)
-            with contextlib.suppress(BlockingIOError):
-                if not self._line.recv(1, socket.MSG_PEEK):
-                    act.cancel()
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                hung_up = not self._line.recv(1, socket.MSG_PEEK)
+            if hung_up:
+                act.cancel()
 
         loop.add_reader(self._line, heard)
         try:
             return await act
+        except asyncio.CancelledError:
+            if hung_up:
+                raise _HungUpError from None
+            raise  # the lab ends, and with it every call that is under way
         finally:
             loop.remove_reader(self._line)
 

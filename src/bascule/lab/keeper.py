@@ -20,7 +20,7 @@ _ROUNDS = 1000
 
 def keep(supervisor: int, directory: Path, isolation: str) -> int:
     """Wait for the supervisor; then nothing of the lab runs, and what is transient is gone. Returns its exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(supervisor, signal.SIGKILL))
+    signal.signal(signal.SIGTERM, lambda *_: _kill(supervisor))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 1
     while True:
@@ -31,10 +31,18 @@ def keep(supervisor: int, directory: Path, isolation: str) -> int:
         if pid == supervisor:
             code = os.waitstatus_to_exitcode(status)
             break
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its pid is free now: whoever has it next is nobody of ours
     if isolation == "loopback":
         kill_children()
     clear(directory)
     return code
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it has just ended by itself
 
 
 def kill_children() -> None:
@@ -42,10 +50,7 @@ def kill_children() -> None:
     syscalls.adopt_orphans()
     for _ in range(_ROUNDS):
         for pid in descendants(os.getpid()):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            _kill(pid)
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from bascule.engines import binaries, registry
 from bascule.engines.protocols import Dial, Engine, Member, Observation, Program, Site
-from bascule.kernel.errors import InputError, LabError, NotReadyError
+from bascule.kernel.errors import BasculeError, InputError, LabError, NotReadyError
 from bascule.lab import files, machine_checks, startup, world
 from bascule.lab.client import LabClient
 from bascule.lab.plan import LabPlan, layout
@@ -219,7 +219,12 @@ class Lab:
 
     def _observe_one(self, member: Member) -> Observation:
         component = self.system.components[member.component]
-        return self.engines[member.component].observe(self.dial(member), self._observe_limit_s, component)
+        try:
+            return self.engines[member.component].observe(self.dial(member), self._observe_limit_s, component)
+        except BasculeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing that a member says may end the watching of all
+            return Observation(up=False, detail=f"an answer that nobody understands: {type(error).__name__}")
 
     def is_whole(self) -> bool:
         """Whether every member is up and fully part of its component now."""

@@ -219,3 +219,29 @@ def destroy(directory: Path) -> None:
         mark.sweep(record.identity)
     for name in (CONTROL_SOCKET, RECORD):
         (directory / name).unlink(missing_ok=True)
+
+
+def purge(directory: Path) -> bool:
+    """End the lab in this directory and remove all that labs made there; True if the directory itself could go too.
+
+    What somebody else put there stays, and the directory with it.
+
+    Raises:
+        LabError: There is no lab, and so nothing is removed; or it does not end.
+    """
+    directory = directory.absolute()
+    if not (directory / MARK).exists():
+        raise LabError("there is no lab here, nothing is removed", where=str(directory), hint="name another with --dir")
+    destroy(directory)
+    lock = mark.take(directory)
+    if lock is None:
+        raise LabError("a lab has just come up here", where=str(directory), hint="try again")
+    try:
+        _clean(directory)
+        (directory / MARK).unlink()
+    finally:
+        os.close(lock)
+    if any(directory.iterdir()):
+        return False
+    directory.rmdir()
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,21 @@ _NEED_WAN = (
 )
 
 
+_IN_ORDER = (
+    say.LaunchMember,
+    say.StartMember,
+    say.StopMember,
+    say.Kill,
+    say.Freeze,
+    say.Thaw,
+    say.PowerOff,
+    say.PowerOn,
+    say.Partition,
+    say.Heal,
+)
+"""Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
+
+
 class World:
     """Everything that runs in a lab, and everything that can be done to it."""
 
@@ -29,6 +45,7 @@ class World:
         self.members = members
         self.hosts = hosts
         self.kept = False
+        self._order = asyncio.Lock()
         programs = Programs(members, hosts)
         # A request's kind decides the type of its act's argument, which a table cannot express.
         self._acts: dict[type[say.Request], Callable[[Any], Awaitable[object]]] = {
@@ -65,7 +82,11 @@ class World:
         """
         if isinstance(request, _NEED_WAN):
             self.hosts.check_wan()
-        return await self._acts[type(request)](request)
+        act = self._acts[type(request)]
+        if not isinstance(request, _IN_ORDER):
+            return await act(request)
+        async with self._order:
+            return await act(request)
 
     async def _status(self, _: say.Status) -> say.WorldStatus:
         return say.WorldStatus(

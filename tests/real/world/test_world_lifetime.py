@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -286,3 +287,48 @@ def test_a_lab_that_is_down_answers_with_what_to_do(make: Make) -> None:
     lab.down()
     with pytest.raises(LabError, match="the lab is not up"):
         lab.status()
+
+
+def test_a_call_that_is_under_way_does_not_hold_a_lab_up_that_ends(make: Make, isolation: str, tmp_path: Path) -> None:
+    lab = make(isolation)
+    lab.spawn(HOST, "load", ["sleep", "1000"])
+    waiting = threading.Event()
+    ended: list[BaseException] = []
+
+    def wait() -> None:
+        other = world.attach(tmp_path / "lab")
+        other.processes("load")
+        waiting.set()
+        try:
+            other.wait("load", 600)
+        except LabError as error:
+            ended.append(error)
+
+    caller = threading.Thread(target=wait, daemon=True)
+    caller.start()
+    assert waiting.wait(10)
+    eventually(lambda: lab.status().members is not None)  # one more round through the supervisor: the wait is heard
+    keeper = lab.record.pid
+    os.kill(keeper, signal.SIGKILL)  # and so nobody is there who could end it the hard way
+    eventually(lambda: not mark.is_held(tmp_path / "lab"))
+    caller.join(10)
+    assert not caller.is_alive()
+    eventually(lambda: not list(mark.marked(lab.record.identity)))
+
+
+def test_a_directory_that_holds_no_lab_is_never_purged(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(LabError, match="no lab here, nothing is removed"):
+        world.purge(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_purging_ends_the_lab_and_removes_its_own_files_alone(make: Make, tmp_path: Path) -> None:
+    directory = tmp_path / "lab"
+    make("loopback")
+    assert world.purge(directory)
+    assert not directory.exists()
+    make("loopback")
+    (directory / "notes.txt").write_text("mine")
+    assert not world.purge(directory)
+    assert [path.name for path in directory.iterdir()] == ["notes.txt"]

@@ -121,7 +121,7 @@ def test_a_drill_that_is_killed_leaves_nothing_injected(tmp_path: Path, platform
 def test_a_drill_that_hangs_is_counted_as_dead_when_its_lease_is_over(
     tmp_path: Path, platform: FakePlatformFile
 ) -> None:
-    with drill(tmp_path, ttl_s=0.5) as (process, watchdog):
+    with drill(tmp_path, ttl_s=3) as (process, watchdog):
         process.send_signal(signal.SIGSTOP)
         eventually(platform.whole)
         eventually(lambda: not lives(watchdog))

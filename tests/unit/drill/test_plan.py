@@ -29,6 +29,11 @@ def test_all_means_every_experiment_of_the_catalogue() -> None:
     assert plan.choose((), everything=True) == tuple(CATALOGUE.values())
 
 
+def test_an_experiment_that_is_named_twice_is_run_once() -> None:
+    """More often is what `--trials` is for; each run's records have a directory by the name and number of its trial."""
+    assert len(plan.choose(("zone-loss", "partition", "zone-loss"), everything=False)) == 2
+
+
 def test_an_unknown_experiment_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InputError, match="did you mean 'host-loss'"):
         plan.choose(("host-los",), everything=False)

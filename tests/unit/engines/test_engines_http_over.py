@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -83,3 +84,26 @@ def test_a_refused_connection_is_no_answer() -> None:
     refusing: Dial = dial
     with pytest.raises(http_over.NoAnswerError, match="refused"):
         http_over.ask(refusing, 80, "/", timeout_s=1)
+
+
+def test_an_answer_that_drips_ends_with_the_time_for_it() -> None:
+    """Each byte comes within any limit for one read; all of them together never end."""
+    ours, theirs = socket.socketpair()
+    over = threading.Event()
+
+    def drip() -> None:
+        theirs.recv(65536)
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        with contextlib.suppress(OSError):  # the asker has closed its end
+            while not over.wait(0.01):
+                theirs.sendall(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        with pytest.raises(http_over.NoAnswerError, match=r"no answer in time|timed out"):
+            http_over.ask(lambda _: ours, 80, "/", timeout_s=0.2)
+    finally:
+        over.set()
+        thread.join()
+        theirs.close()

@@ -102,7 +102,12 @@ def test_ports_are_the_listeners_in_the_files_order_then_statistics(system: Syst
         (
             {"listeners": {"http": {"port": 8080, "to": "app", "health": "up"}}},
             "listeners.http.health",
-            "begin it with /",
+            "begin it with /, without spaces",
+        ),
+        (
+            {"listeners": {"http": {"port": 8080, "to": "app", "health": "/up\n    bind *:9999"}}},
+            "listeners.http.health",
+            "begin it with /, without spaces",
         ),
         ({"listeners": {"http": {"port": 8080, "to": "app"}}, "check": {"fall": 0}}, "check", "write 1 or more"),
     ],

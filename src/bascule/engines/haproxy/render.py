@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bascule.engines.addresses import ms
+from bascule.engines.addresses import is_path, ms
 from bascule.engines.decoding import closest
 from bascule.engines.haproxy.options import Listener, Options
 from bascule.engines.protocols import Engine, File, Finding, HealthCheck, Launch, Member, Rendering, Roled, Site
@@ -54,8 +54,9 @@ def _check_target(system: System, name: str, where: str, listener: Listener, eng
     if listener.role != "any" and not isinstance(target, Roled):
         what = f"{listener.to} has no {listener.role}: members of {target.name} have no roles"
         return [Finding(path=f"{where}.role", what=what, hint="leave role out")]
-    if listener.health and not listener.health.startswith("/"):
-        return [Finding(path=f"{where}.health", what=f"{listener.health!r} is not a path", hint="begin it with /")]
+    if listener.health and not is_path(listener.health):
+        hint = "begin it with /, without spaces"
+        return [Finding(path=f"{where}.health", what=f"{listener.health!r} is not a path", hint=hint)]
     return []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bascule.engines.addresses import is_path
 from bascule.engines.decoding import closest
 from bascule.engines.protocols import Engine, File, Finding, Launch, Rendering, Site
 from bascule.engines.service import references
@@ -57,9 +58,11 @@ def check(site: Site, path: str, options: Options, engines: Engines) -> tuple[Fi
         findings.append(
             Finding(path=f"{path}.port", what=f"{options.port} cannot be opened by a plain user", hint="1024 to 65535")
         )
-    if not options.health.startswith("/"):
+    if not is_path(options.health):
         findings.append(
-            Finding(path=f"{path}.health", what=f"{options.health!r} is not a path", hint="begin it with /")
+            Finding(
+                path=f"{path}.health", what=f"{options.health!r} is not a path", hint="begin it with /, without spaces"
+            )
         )
     known = {"python": "", **_own(site, options), **_exported(site, options, engines)}
     places = {f"{path}.command": options.command} | {
