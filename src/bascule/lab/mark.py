@@ -38,13 +38,17 @@ def take(directory: Path) -> int | None:
 
 
 def is_held(directory: Path) -> bool:
-    """Whether a lab lives here."""
-    if not (directory / MARK).exists():
+    """Whether a lab lives here. Those who ask at the same time do not take each other for one."""
+    try:
+        descriptor = os.open(directory / MARK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    descriptor = take(directory)
-    if descriptor is None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    os.close(descriptor)
+    finally:
+        os.close(descriptor)
     return False
 
 

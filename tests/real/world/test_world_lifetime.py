@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from bascule.kernel.errors import LabError, MachineError
 from bascule.lab import mark, processes, world
 from bascule.lab.client import LabClient
+from bascule.lab.names import MARK
 from bascule.lab.plan import LabPlan
 from bascule.lab.protocol import LabRecord
 
@@ -332,3 +334,12 @@ def test_purging_ends_the_lab_and_removes_its_own_files_alone(make: Make, tmp_pa
     (directory / "notes.txt").write_text("mine")
     assert not world.purge(directory)
     assert [path.name for path in directory.iterdir()] == ["notes.txt"]
+
+
+def test_who_only_asks_is_not_taken_for_a_lab(tmp_path: Path) -> None:
+    (tmp_path / MARK).touch()
+    with (tmp_path / MARK).open("rb+") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not mark.is_held(tmp_path)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert mark.is_held(tmp_path)
