@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,7 +37,11 @@ def need_namespaces() -> None:
 
 def left_behind(identity: str) -> list[str]:
     """The processes that carry a lab's mark."""
-    return [Path(f"/proc/{pid}/cmdline").read_text() for pid in mark.marked(identity)]
+    found = []
+    for pid in mark.marked(identity):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended between the two looks
+            found.append(Path(f"/proc/{pid}/cmdline").read_text())
+    return found
 
 
 @pytest.fixture
