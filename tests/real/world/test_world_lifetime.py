@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -289,33 +288,6 @@ def test_a_lab_that_is_down_answers_with_what_to_do(make: Make) -> None:
     lab.down()
     with pytest.raises(LabError, match="the lab is not up"):
         lab.status()
-
-
-def test_a_call_that_is_under_way_does_not_hold_a_lab_up_that_ends(make: Make, isolation: str, tmp_path: Path) -> None:
-    lab = make(isolation)
-    lab.spawn(HOST, "load", ["sleep", "1000"])
-    waiting = threading.Event()
-    ended: list[BaseException] = []
-
-    def wait() -> None:
-        other = world.attach(tmp_path / "lab")
-        other.processes("load")
-        waiting.set()
-        try:
-            other.wait("load", 600)
-        except LabError as error:
-            ended.append(error)
-
-    caller = threading.Thread(target=wait, daemon=True)
-    caller.start()
-    assert waiting.wait(10)
-    eventually(lambda: lab.status().members is not None)  # one more round through the supervisor: the wait is heard
-    keeper = lab.record.pid
-    os.kill(keeper, signal.SIGKILL)  # and so nobody is there who could end it the hard way
-    eventually(lambda: not mark.is_held(tmp_path / "lab"))
-    caller.join(10)
-    assert not caller.is_alive()
-    eventually(lambda: not list(mark.marked(lab.record.identity)))
 
 
 def test_a_directory_that_holds_no_lab_is_never_purged(tmp_path: Path) -> None:

@@ -120,3 +120,20 @@ def test_a_line_that_cannot_be_read_is_told_after_everything_else_was_undone(
     assert lost.fault is None
     assert "not an entry" in lost.error
     assert platform.whole()
+
+
+def test_a_fault_whose_undo_fails_in_a_way_nobody_thought_of_does_not_keep_the_others(
+    inject: Inject, journal: Journal, platform: FakePlatform, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(_member: str) -> None:
+        raise ValueError("an answer of another version")
+
+    inject(ProcessFreeze(member="db-1"), 1).strike()
+    inject(Partition(hosts=("db-2",)), 2).strike()
+    monkeypatch.setattr(platform, "thaw", odd)
+    results = recover(journal, lambda _: platform, clock=clock, sleep=clock.advance)
+    assert {type(one.fault).__name__: one.error for one in results} == {
+        "Partition": "",
+        "ProcessFreeze": "an answer of another version",
+    }
+    assert [type(entry.fault).__name__ for entry in journal.pending()] == ["ProcessFreeze"]

@@ -58,7 +58,9 @@ def test_while_the_writes_hang_the_reads_alone_are_no_service() -> None:
 def test_a_slow_system_is_served_once_its_answers_are_there() -> None:
     """Every answer takes 0.8 of the second that it may take: what was due a moment ago cannot be known yet."""
     slow = [record(10 + n / 10, took_s=0.8) for n in range(40)]
-    assert served(slow, now_s=14.0)
+    told = [one for one in slow if one.done_s <= 14.0]
+    assert served(told, now_s=14.0)
+    assert not served(told[:-8], now_s=14.0), "those of the last second before must be there"
 
 
 def test_a_slow_client_counts_with_its_rate() -> None:
