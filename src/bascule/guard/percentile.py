@@ -30,7 +30,7 @@ class RecentLatencies(Stepped):
         InputError: `size` is no such number.
     """
 
-    __slots__ = ("_at", "_ring", "_sorted", "_sorted_until", "added", "size")
+    __slots__ = ("_ring", "_sorted", "_sorted_until", "added", "size")
 
     def __init__(self, size: int = 128) -> None:
         super().__init__()
@@ -38,18 +38,15 @@ class RecentLatencies(Stepped):
         whole(self, "size", least=1)
         self.added = 0
         self._ring = array("d", bytes(8 * size))
-        self._at = 0
         self._sorted = array("d")
         self._sorted_until = 0
 
     @atomic
     def add(self, latency_s: float, /) -> None:
         """Take in one latency, in seconds (a finite number); the oldest one goes."""
-        at = self._at
-        self._ring[at] = latency_s
-        at += 1
-        self._at = 0 if at == self.size else at
-        self.added += 1
+        added = self.added
+        self._ring[added % self.size] = latency_s
+        self.added = added + 1
 
     def percentile(self, share: float, /) -> float | None:
         """The smallest latency that at least `share` of them do not exceed, in seconds; None before the first latency.
