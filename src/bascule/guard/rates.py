@@ -9,6 +9,8 @@ golang.org/x/time/rate for what a cancelled reservation may give back; SmoothWar
 serves a third of its rate, here as a ramp.
 """
 
+# ruff: noqa: FURB136, PLR1730 - a step may call nothing, not even `max`
+
 from __future__ import annotations
 
 import math
@@ -83,7 +85,9 @@ class TokenBucket(Stepped):
         self._cold = self._credit - self._interval
 
     @atomic
-    def reserve(self, now_s: float, permits: int = 1, within_s: float = math.inf, /) -> float:
+    def reserve(  # noqa: C901, PLR0912 - one step, which may call nothing
+        self, now_s: float, permits: int = 1, within_s: float = math.inf, /
+    ) -> float:
         """Seconds until the permits fall due; they are reserved if that is at most `within_s`.
 
         Args:
@@ -93,7 +97,8 @@ class TokenBucket(Stepped):
         """
         if not 1 <= permits <= self.burst:
             return NEVER_S
-        now_s = max(now_s, self._seen_s)
+        if now_s < self._seen_s:
+            now_s = self._seen_s
         self._seen_s = now_s
         warm_up_s = self.warm_up_s
         now = now_s
@@ -101,13 +106,15 @@ class TokenBucket(Stepped):
             now -= self._start_s
             if now_s - self._busy_s >= warm_up_s:  # cold: the clock begins anew, and what was taken is not forgotten
                 self._full_at -= now - warm_up_s / 3
-                self._full_at = max(self._full_at, self._cold)
+                if self._full_at < self._cold:
+                    self._full_at = self._cold
                 self._start_s = now_s
                 now = self._due = 0.0
             else:
                 now = now - warm_up_s / 3 if now >= warm_up_s else now * (1 + now / warm_up_s) / 3
-            self._busy_s = max(self._busy_s, now_s)
-        full_at = (max(now, self._full_at)) + permits * self._interval
+            if now_s > self._busy_s:
+                self._busy_s = now_s
+        full_at = (self._full_at if self._full_at > now else now) + permits * self._interval
         due = full_at - self._credit
         if due <= now + _SLACK_S:
             due = now
@@ -121,7 +128,8 @@ class TokenBucket(Stepped):
         if wait_s <= within_s:
             self._full_at = full_at
             self._due = due
-            self._busy_s = max(self._busy_s, now_s + wait_s)
+            if now_s + wait_s > self._busy_s:
+                self._busy_s = now_s + wait_s
         return wait_s
 
     def try_take(self, now_s: float, permits: int = 1, /) -> float:
@@ -151,8 +159,10 @@ class TokenBucket(Stepped):
         if back > worth - _SLACK_S:  # it was the last one, and the one before fell due no later than this
             back = worth
             earlier = self._due - worth
-            earlier = max(earlier, now)
-            self._due = min(self._due, earlier)
+            if earlier < now:
+                earlier = now
+            if earlier < self._due:
+                self._due = earlier
         self._full_at -= back
 
     def available(self, now_s: float, /) -> int:
@@ -233,13 +243,16 @@ class SlidingWindow(Stepped):
         limit = self.limit
         if not 1 <= permits <= limit:
             return NEVER_S
-        now_s = max(now_s, self._seen_s)
+        if now_s < self._seen_s:
+            now_s = self._seen_s
         self._seen_s = now_s
         log = self._log
         at = self._at
         due_s = log[(at + permits - 1) % limit] + self.window_s
-        due_s = max(due_s, log[at - 1])
-        due_s = max(due_s, now_s)
+        if due_s < log[at - 1]:
+            due_s = log[at - 1]
+        if due_s < now_s:
+            due_s = now_s
         if due_s - now_s > within_s:
             return due_s - now_s
         end = at + permits
