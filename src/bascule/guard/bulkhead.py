@@ -1,0 +1,145 @@
+"""So many calls at a time, so that one slow dependency does not take every thread and connection there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar, Never
+
+from bascule.guard.checks import callable_or_none, refuse, seconds, whole
+from bascule.guard.deadline import time_left_s
+from bascule.guard.errors import BulkheadFullError, CallRefusedError, DeadlineExceededError
+from bascule.guard.gate import Gate
+from bascule.guard.loom import Lines, Loom
+from bascule.guard.per_key import PerKey
+from bascule.guard.policy import Policy
+from bascule.guard.shapes import Shape
+from bascule.guard.waiting import TaskWaiter, ThreadWaiter
+from bascule.guard.workers import IN_WORKER, OutOfTimeError, Workers
+
+GATED = """
+if not $gate.enter():
+    $waiter = $queue($gate)
+    try:
+        $granted = ${await}$waiter.wait($limit_s())
+    except BaseException:
+        $gate.quit($waiter)
+        raise
+    if not $granted:
+        $gate.quit($waiter)
+        raise $refuse()
+try:
+    $inner
+finally:
+    $gate.leave()
+"""
+
+
+@dataclass(eq=False)
+class Bulkhead(Policy[Never]):
+    """At most `limit` calls run at a time; up to `queue` more wait for their turn, first come first served.
+
+    Threads and tasks of several event loops may share one bulkhead and its queue.
+
+    Attributes:
+        limit: Calls at a time, at least 1.
+        queue: Calls that wait at most; 0 refuses at once.
+        wait_s: Seconds that a call waits at most, and never beyond its deadline.
+        threads: Whether plain functions run in worker threads, at most `limit` of them, instead of the caller's own.
+        key: Makes a key of a call's arguments: each key has slots of its own.
+        most_keys: Keys with slots of their own; further ones share one set.
+
+    Raises, when called:
+        BulkheadFullError: Every slot is taken, and no place in the queue was free or the wait was in vain.
+    """
+
+    limit: int
+    _: KW_ONLY
+    queue: int = 0
+    wait_s: float = 1.0
+    threads: bool = False
+    key: Callable[..., Hashable] | None = None
+    most_keys: int = 1000
+
+    woven_options: ClassVar[frozenset[str]] = frozenset({"key"})
+
+    def __post_init__(self) -> None:
+        whole(self, "limit", least=1)
+        whole(self, "queue")
+        seconds(self, "wait_s", above=False)
+        callable_or_none(self, "key")
+        whole(self, "most_keys", least=1)
+        if self.threads and self.key is not None:
+            raise refuse(self, "threads", self.threads, "False where slots have keys")
+        self._gates = PerKey(lambda _key: Gate(self.limit), self.most_keys)
+        self._refused = 0
+        self._workers: Workers | None = None
+
+    def gate(self, key: Hashable = "") -> Gate:
+        """The slots of a key; without one, the only slots of a bulkhead without keys."""
+        return self._gates.of(key)
+
+    def _queue_thread(self, gate: Gate) -> ThreadWaiter:
+        waiter = ThreadWaiter()
+        if not gate.join(waiter, self.queue):
+            raise self.full()
+        return waiter
+
+    def _queue_task(self, gate: Gate) -> TaskWaiter:
+        waiter = TaskWaiter()
+        if not gate.join(waiter, self.queue):
+            raise self.full()
+        return waiter
+
+    def _limit_s(self) -> float:
+        return min(self.wait_s, time_left_s(self.home.world.now_s()))
+
+    def full(self) -> CallRefusedError:
+        """Tell that a call is refused; gives the error to be raised."""
+        self._refused += 1
+        return self.refusal(BulkheadFullError(self.home.name))
+
+    def weave(self, loom: Loom, inner: Lines) -> Lines:
+        """A slot before, and back after."""
+        keyed = "$gate = $of($key(*args, **kwargs))\n" if self.key is not None else ""
+        values: dict[str, object] = {
+            "queue": self._queue_task if loom.is_async else self._queue_thread,
+            "limit_s": self._limit_s,
+            "refuse": self.full,
+        }
+        if self.key is not None:
+            values |= {"of": self._gates.of, "key": self.key}
+        else:
+            values["gate"] = self.gate()
+        if self.threads and loom.shape is Shape.FUNCTION:
+            inner = loom.text(IN_WORKER, inner, run=self._run)
+        return loom.text(keyed + GATED.strip(), inner, **values)
+
+    def _run(self, attempt: Callable[[], object]) -> object:
+        if self._workers is None:
+            self._workers = Workers(self.limit, self.home)
+        now_s = self.home.world.now_s()
+        try:
+            return self._workers.run(attempt, time_left_s(now_s))
+        except OutOfTimeError:
+            raise DeadlineExceededError(self.home.name) from None
+
+    def reconfigured(self) -> None:
+        """Let in more, or fewer, from now on; calls that run are not ended."""
+        self._gates.most = self.most_keys
+        for gate in self._gates.all():
+            gate.limit = self.limit
+            gate.admit_waiters()
+        if self._workers is not None:
+            self._workers.most = self.limit
+
+    def snapshot(self) -> dict[str, object]:
+        """What a dashboard shows: the sum over all keys."""
+        gates = self._gates.all()
+        shown: dict[str, object] = {
+            "limit": self.limit,
+            "in_flight": sum(gate.in_flight for gate in gates),
+            "waiting": sum(len(gate.waiters) for gate in gates),
+            "refused": self._refused,
+        }
+        return shown if self._workers is None else {**shown, "abandoned": self._workers.abandoned}

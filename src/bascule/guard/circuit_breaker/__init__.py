@@ -1,0 +1,1 @@
+"""Circuit breakers: the table of states, what is remembered, the state machine, its options."""

@@ -1,0 +1,165 @@
+"""Worker threads in which plain functions run that may have to be left behind: never more than a bound, and counted.
+
+Nothing can end a thread from outside. A call that outlives its limit is abandoned: its caller goes on, its thread
+stays occupied until the call returns by itself. While every thread is held like that, further calls are refused
+rather than given more threads.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from bascule.guard.atomic import Stepped, atomic
+from bascule.guard.errors import WorkersBusyError
+
+if TYPE_CHECKING:
+    from bascule.guard.policy import Home
+
+IN_WORKER = """
+def $attempt():
+    $inner
+    return result
+result = $run($attempt)
+"""
+IDLE_S = 5.0
+QUEUED, RUNNING, DONE, ABANDONED = range(4)
+
+
+class OutOfTimeError(Exception):
+    """The call did not return in time; it is left behind. The caller turns this into the error that its user knows."""
+
+
+class Job(Stepped):
+    """One call on its way through a worker thread."""
+
+    __slots__ = ("context", "error", "finished", "result", "state", "work")
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__()
+        self.work = work
+        self.context = contextvars.copy_context()
+        self.finished = threading.Lock()
+        self.finished.acquire()
+        self.result: object = None
+        self.error: BaseException | None = None
+        self.state = QUEUED
+
+    @atomic
+    def move(self, to: int) -> int:
+        """The state in which it was; it goes on to `to` unless it is over."""
+        old = self.state
+        if old < DONE:
+            self.state = to
+        return old
+
+
+class Workers:
+    """At most `most` daemon threads, started when needed, gone after five idle seconds.
+
+    Attributes:
+        most: The bound.
+        abandoned: Threads that are held by calls nobody waits for any more: a gauge.
+    """
+
+    def __init__(self, most: int, home: Home) -> None:
+        self.most = most
+        self.abandoned = 0
+        self._home = home
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._threads = 0
+        self._unclaimed = 0
+        self.abandoned = 0
+
+    def run(self, work: Callable[[], object], limit_s: float) -> object:
+        """What `work()` returns or raises, run in a worker thread with the caller's context variables.
+
+        Args:
+            work: What to run.
+            limit_s: Seconds to wait, for a thread included; infinite to wait for ever.
+
+        Raises:
+            OutOfTimeError: It did not return in time.
+            WorkersBusyError: No thread is free, or none came free in time.
+        """
+        if self._process != os.getpid():  # forked: the threads stayed behind
+            self._begin()
+        job = Job(work)
+        self._submit(job)
+        try:
+            is_finished = job.finished.acquire(timeout=max(0.0, min(limit_s, threading.TIMEOUT_MAX)))
+        except BaseException:
+            self._abandon(job)
+            raise
+        if not is_finished:
+            state = self._abandon(job)
+            if state == QUEUED:
+                raise WorkersBusyError(self._home.name)
+            if state == RUNNING:
+                raise OutOfTimeError
+            job.finished.acquire()  # it ended in the last moment
+        if job.error is not None:
+            try:
+                raise job.error
+            finally:
+                del job  # or the error's traceback would hold the job that holds the error
+        return job.result
+
+    def _submit(self, job: Job) -> None:
+        with self._lock:
+            if self.abandoned >= self.most:
+                raise WorkersBusyError(self._home.name)
+            if self._unclaimed <= 0 and self._threads < self.most:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"bascule-worker {self._home.name}", daemon=True).start()
+            else:
+                self._unclaimed -= 1
+            self._jobs.put(job)
+
+    def _abandon(self, job: Job) -> int:
+        with self._lock:
+            state = job.move(ABANDONED)
+            if state == RUNNING:
+                self.abandoned += 1
+        return state
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=IDLE_S)
+            except Empty:
+                if self._retire():
+                    return
+                continue
+            if job.move(RUNNING) == QUEUED:
+                self._run(job)
+            with self._lock:
+                self._unclaimed += 1
+            del job
+
+    def _retire(self) -> bool:
+        with self._lock:
+            if not self._jobs.empty():
+                return False
+            self._threads -= 1
+            self._unclaimed = max(0, self._unclaimed - 1)
+            return True
+
+    def _run(self, job: Job) -> None:
+        try:
+            job.result = job.context.run(job.work)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where the caller waits
+            job.error = error
+        with self._lock:
+            if job.move(DONE) == ABANDONED:
+                self.abandoned -= 1
+        job.finished.release()
