@@ -51,7 +51,7 @@ class Fixed:
     def __post_init__(self) -> None:
         seconds(self, "delay_s", above=False)
 
-    def wait_s(self, attempt: int, last_wait_s: float, uniform: Uniform, /) -> float:  # noqa: ARG002 - the same for all
+    def wait_s(self, attempt: int, last_wait_s: float, uniform: Uniform, /) -> float:
         """Exactly `delay_s` seconds."""
         return self.delay_s
 

@@ -205,9 +205,9 @@ class TokenBucket(Stepped):
 class SlidingWindow(Stepped):
     """Never do more than `limit` permits fall due within any `window_s` seconds (the end of the window excluded).
 
-    It is exact: the times of the latest `limit` permits are kept, 8 bytes for each of `limit` and 24 more once it was
-    used (320 kB for a limit of 10,000). Permits fall due in the order in which they were reserved. A permit counts at
-    the time at which it falls due, whenever the caller makes use of it.
+    It is exact: the times of the latest `limit` permits are kept, 8 bytes for each of `limit` and a float more once it
+    was used (320 kB in all for a limit of 10,000, 480 kB without a GIL). Permits fall due in the order in which they
+    were reserved. A permit counts at the time at which it falls due, whenever the caller makes use of it.
 
     Args:
         limit: Permits in a window, from 1 to 1,000,000.

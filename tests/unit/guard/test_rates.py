@@ -258,4 +258,5 @@ def test_a_window_takes_the_memory_that_its_description_says() -> None:
     window = SlidingWindow(10_000, 1.0)
     for number in range(20_000):
         window.reserve(number / 7)
-    assert sys.getsizeof(window._log) + sum(sys.getsizeof(at_s) for at_s in window._log) <= 330_000
+    taken_bytes = sys.getsizeof(window._log) + sum(sys.getsizeof(at_s) for at_s in window._log)
+    assert taken_bytes <= 10_000 * (8 + sys.getsizeof(1.0)) + 1_000
