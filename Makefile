@@ -16,7 +16,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help drill drill-all test lint format lock clean deps
+.PHONY: help drill drill-all test test-pythons lint format lock clean deps
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -42,6 +42,9 @@ drill-all: $(VENV)/run.stamp  ## Every experiment, one after the other
 
 test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included
 	$(BIN)/python -m pytest
+
+test-pythons: $(VENV)/dev.stamp  ## The library's tests under every other Python that is found (BASCULE_PYTHONS=path:path)
+	tests/pythons.sh
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy, import contract
 	$(BIN)/ruff check .

@@ -1,10 +1,15 @@
 """How does one call survive? Policies that guard it, each alone or several as one guard."""
 
+from bascule.guard.adaptive_limit import AdaptiveLimit
 from bascule.guard.backoff import Exponential, Fixed
 from bascule.guard.bulkhead import Bulkhead
+from bascule.guard.cache import Cache
 from bascule.guard.circuit_breaker.outcomes import Consecutive, CountWindow, TimeWindow
 from bascule.guard.circuit_breaker.policy import CircuitBreaker
-from bascule.guard.deadline import Deadline
+from bascule.guard.circuit_breaker.states import State
+from bascule.guard.configuration import Guards
+from bascule.guard.deadline import Deadline, remaining_s
+from bascule.guard.degrade import Degrade, Level, ServiceLevels, circuit_is_open
 from bascule.guard.errors import (
     BulkheadFullError,
     CallRefusedError,
@@ -16,8 +21,12 @@ from bascule.guard.errors import (
     RateLimitedError,
     WorkersBusyError,
 )
+from bascule.guard.fallback import Fallback, Stale
 from bascule.guard.guard import Guard
+from bascule.guard.hedge import Hedge
+from bascule.guard.limits import Aimd, Gradient2, Vegas
 from bascule.guard.policy import Policy
+from bascule.guard.rate_limit import RateLimit
 from bascule.guard.retry import Retry
 from bascule.guard.retry_budget import RetryBudget
 from bascule.guard.shapes import NotGuardableError
@@ -26,9 +35,10 @@ from bascule.guard.timeout import AdaptiveTimeout, Timeout
 from bascule.guard.world import World
 
 __all__ = [
-    "FACTS", "AdaptiveTimeout", "Bulkhead", "BulkheadFullError", "CallRefusedError", "CallTimeoutError",
-    "CircuitBreaker", "CircuitOpenError", "Consecutive", "CountWindow", "Deadline", "DeadlineExceededError",
-    "DegradedError", "Exponential", "Fixed", "Guard", "LimitReachedError", "NotGuardableError", "Policy",
-    "RateLimitedError", "Retry", "RetryBudget", "Stream", "TimeWindow", "Timeout", "WorkersBusyError",
-    "World",
+    "FACTS", "AdaptiveLimit", "AdaptiveTimeout", "Aimd", "Bulkhead", "BulkheadFullError", "Cache",
+    "CallRefusedError", "CallTimeoutError", "CircuitBreaker", "CircuitOpenError", "Consecutive",
+    "CountWindow", "Deadline", "DeadlineExceededError", "Degrade", "DegradedError", "Exponential", "Fallback",
+    "Fixed", "Gradient2", "Guard", "Guards", "Hedge", "Level", "LimitReachedError", "NotGuardableError",
+    "Policy", "RateLimit", "RateLimitedError", "Retry", "RetryBudget", "ServiceLevels", "Stale", "State",
+    "Stream", "TimeWindow", "Timeout", "Vegas", "WorkersBusyError", "World", "circuit_is_open", "remaining_s",
 ]  # fmt: skip

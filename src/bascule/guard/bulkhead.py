@@ -61,7 +61,7 @@ class Bulkhead(Policy[Never]):
     key: Callable[..., Hashable] | None = None
     most_keys: int = 1000
 
-    woven_options: ClassVar[frozenset[str]] = frozenset({"key"})
+    woven_options: ClassVar[frozenset[str]] = frozenset({"key", "threads"})
 
     def __post_init__(self) -> None:
         whole(self, "limit", least=1)
@@ -91,6 +91,9 @@ class Bulkhead(Policy[Never]):
             raise self.full()
         return waiter
 
+    def _key_of(self, *args: object, **kwargs: object) -> Hashable:
+        return self.key(*args, **kwargs) if self.key is not None else ""
+
     def _limit_s(self) -> float:
         return min(self.wait_s, time_left_s(self.home.world.now_s()))
 
@@ -108,7 +111,7 @@ class Bulkhead(Policy[Never]):
             "refuse": self.full,
         }
         if self.key is not None:
-            values |= {"of": self._gates.of, "key": self.key}
+            values |= {"of": self._gates.of, "key": self._key_of}
         else:
             values["gate"] = self.gate()
         if self.threads and loom.shape is Shape.FUNCTION:

@@ -145,3 +145,11 @@ class FactsDropped(GuardFact):
     """A listener was too slow for `count` facts, and they were thrown away rather than kept or waited for."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelConditionFailed(GuardFact):
+    """The condition of a service level raised instead of answering; the level stays as it was."""
+
+    level: str
+    error: str

@@ -34,7 +34,7 @@ class Guard(Guarding[V_co]):
         for policy in policies:
             if not isinstance(policy, Policy):
                 raise InputError(f"{policy!r} is no policy", hint="give Retry(...), Timeout(...) and so on, made")
-        order.check([type(policy).__name__ for policy in policies], [policy.longest_s() for policy in policies])
+        order.check([policy.order_name() for policy in policies], [policy.longest_s() for policy in policies])
         self.name = name
         self.policies = policies
         self.home = Home(name, world, facts)

@@ -72,7 +72,7 @@ def check(names: Sequence[str], limits_s: Sequence[float | None]) -> None:
             longest_s, own_s = limits_s[outer], limits_s[inner]
             if longest_s is not None and own_s is not None and own_s > longest_s:
                 raise InputError(
-                    f"{names[inner]} of {own_s:g} s stands inside of {name} of {longest_s:g} s: it would never end a call",
+                    f"{names[inner]} of {own_s:g} s inside of {name} of {longest_s:g} s would never end a call",
                     hint="a limit inside must be the shorter one",
                 )
     _check_timeouts(names)

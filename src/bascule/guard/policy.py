@@ -6,7 +6,7 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from bascule.guard.errors import CallRefusedError
 from bascule.guard.facts import CallRefused, GuardFact
@@ -34,7 +34,7 @@ class Home:
         self.world = world
         self.facts = facts
 
-    def tell(self, kind: type[GuardFact], **values: object) -> None:
+    def tell(self, kind: type[GuardFact], /, **values: object) -> None:
         """Tell a fact, if anybody listens."""
         if self.facts.is_heard:
             make = cast("Callable[..., GuardFact]", kind)
@@ -167,6 +167,10 @@ class Policy(Guarding[V_co]):
         """The text of this policy around `inner`."""
         raise TypeError(f"{type(self).__name__} does not say how it is woven into a call")
 
+    def order_name(self) -> str:
+        """What this policy is, where the order of a chain is checked."""
+        return type(self).__name__
+
     def longest_s(self) -> float | None:
         """How long this policy lets a call run, in seconds; None if it does not say."""
         return None
@@ -227,19 +231,27 @@ class Policy(Guarding[V_co]):
         Raises:
             InputError: An option is unknown or impossible, or cannot change while calls run. Nothing is changed then.
         """
+        fresh = self.check_changes(changes)
+        for name, value in fresh.options().items():
+            setattr(self, name, value)
+        self.reconfigured()
+
+    def check_changes(self, changes: Mapping[str, Any]) -> Self:
+        """A policy of its own with these changes, made to see whether they are possible.
+
+        Raises:
+            InputError: An option is unknown or impossible, or cannot change while calls run.
+        """
         told = self.options()
         for name, value in changes.items():
             if name not in told:
                 raise InputError(f"{type(self).__name__} has no option {name!r}", hint=f"it has: {', '.join(told)}")
-            if name in self.woven_options and (told[name] is None) != (value is None):
+            if name in self.woven_options and bool(told[name]) != bool(value):
                 raise InputError(
                     f"{type(self).__name__}.{name} cannot be switched on or off while calls run",
                     hint="make a new policy, and guard the functions with it",
                 )
-        fresh = type(self)(**{**told, **changes})
-        for name in told:
-            setattr(self, name, getattr(fresh, name))
-        self.reconfigured()
+        return type(self)(**{**told, **changes})
 
     def reconfigured(self) -> None:
         """Take over changed options into the state. Called by `reconfigure`."""

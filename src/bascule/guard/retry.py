@@ -115,7 +115,7 @@ class Retry(Policy[Never]):
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
         """A loop around the attempts."""
-        count = "if $budget.is_short:\n    $budget.deposit()\n" if self.budget is not None else ""
+        count = "if $retry.budget.is_short:\n    $retry.budget.deposit()\n" if self.budget is not None else ""
         once = "        if started:\n            raise\n" if loom.shape.is_stream else ""
         check = (
             "        if not $unwanted(result):\n            break\n"
@@ -135,7 +135,7 @@ class Retry(Policy[Never]):
             "sleep": world.sleep_async if loom.is_async else world.sleep,
         }
         if self.budget is not None:
-            values["budget"] = self.budget
+            values["retry"] = self
         if self.on_result is not None:
             values |= {"unwanted": self._is_unwanted, "after_result": self.after_result}
         return loom.text(text, inner, **values)

@@ -51,6 +51,17 @@ class RetryBudget(Stepped):
         self.is_short = True
         return True
 
+    def reconfigure(self, ratio: float, reserve: float) -> None:
+        """Change the bounds; the tokens that are there stay, as far as they fit.
+
+        Raises:
+            InputError: A bound is impossible. Nothing is changed then.
+        """
+        fresh = RetryBudget(ratio, reserve)
+        self.ratio, self.reserve = fresh.ratio, fresh.reserve
+        self.tokens = min(self.tokens, fresh.reserve)
+        self.is_short = True
+
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows."""
         return {"tokens": round(self.tokens, 3), "reserve": self.reserve}

@@ -37,11 +37,12 @@ class OutOfTimeError(Exception):
 class Job(Stepped):
     """One call on its way through a worker thread."""
 
-    __slots__ = ("context", "error", "finished", "result", "state", "work")
+    __slots__ = ("context", "error", "finished", "result", "state", "tell", "work")
 
-    def __init__(self, work: Callable[[], object]) -> None:
+    def __init__(self, work: Callable[[], object], tell: Callable[[Job], object]) -> None:
         super().__init__()
         self.work = work
+        self.tell = tell
         self.context = contextvars.copy_context()
         self.finished = threading.Lock()
         self.finished.acquire()
@@ -70,9 +71,9 @@ class Workers:
         self.most = most
         self.abandoned = 0
         self._home = home
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[Job] = SimpleQueue()
@@ -91,17 +92,14 @@ class Workers:
             OutOfTimeError: It did not return in time.
             WorkersBusyError: No thread is free, or none came free in time.
         """
-        if self._process != os.getpid():  # forked: the threads stayed behind
-            self._begin()
-        job = Job(work)
-        self._submit(job)
+        job = self.begin(work, lambda job: job.finished.release())
         try:
             is_finished = job.finished.acquire(timeout=max(0.0, min(limit_s, threading.TIMEOUT_MAX)))
         except BaseException:
-            self._abandon(job)
+            self.abandon(job)
             raise
         if not is_finished:
-            state = self._abandon(job)
+            state = self.abandon(job)
             if state == QUEUED:
                 raise WorkersBusyError(self._home.name)
             if state == RUNNING:
@@ -114,7 +112,15 @@ class Workers:
                 del job  # or the error's traceback would hold the job that holds the error
         return job.result
 
-    def _submit(self, job: Job) -> None:
+    def begin(self, work: Callable[[], object], tell: Callable[[Job], object]) -> Job:
+        """Let `work()` run in a worker thread with the caller's context variables; its end is told by `tell(job)`.
+
+        Raises:
+            WorkersBusyError: Every thread is held by an abandoned call.
+        """
+        if self._process != os.getpid():  # forked: the threads stayed behind
+            self._reset()
+        job = Job(work, tell)
         with self._lock:
             if self.abandoned >= self.most:
                 raise WorkersBusyError(self._home.name)
@@ -124,8 +130,10 @@ class Workers:
             else:
                 self._unclaimed -= 1
             self._jobs.put(job)
+        return job
 
-    def _abandon(self, job: Job) -> int:
+    def abandon(self, job: Job) -> int:
+        """Wait no more for a job: it is not begun, or left behind. Gives the state in which it was."""
         with self._lock:
             state = job.move(ABANDONED)
             if state == RUNNING:
@@ -162,4 +170,4 @@ class Workers:
         with self._lock:
             if job.move(DONE) == ABANDONED:
                 self.abandoned -= 1
-        job.finished.release()
+        job.tell(job)

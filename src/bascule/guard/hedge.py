@@ -1,0 +1,224 @@
+"""Asking a second time before the first answer is late, and taking whichever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, ClassVar, Never
+
+from bascule.guard.checks import number, refuse, seconds, whole
+from bascule.guard.deadline import time_left_s
+from bascule.guard.errors import DeadlineExceededError, WorkersBusyError
+from bascule.guard.facts import DeadlinePassed, HedgeStarted, HedgeWon
+from bascule.guard.loom import Lines, Loom
+from bascule.guard.percentile import RecentLatencies
+from bascule.guard.policy import Policy
+from bascule.guard.retry_budget import RetryBudget
+from bascule.guard.shapes import Shape
+from bascule.guard.workers import Job, Workers
+
+if TYPE_CHECKING:
+    import asyncio
+
+_STREAM = "two streams cannot both be read; guard the call that opens one"
+
+
+@dataclass(eq=False)
+class Hedge(Policy[Never]):
+    """A call without an answer after a while is made once more beside the first; the first good answer is taken.
+
+    Only for calls that may be made twice. When one attempt fails the others are waited for; when all fail, the error of
+    the first that failed is raised. Losing coroutines are cancelled, and have ended before the answer is given. A plain
+    function cannot be ended: its attempts run in worker threads, and losers occupy theirs until they return.
+
+    Attributes:
+        after_s: Seconds without an answer; None to take a percentile of the recent latencies.
+        percentile: Which one, in (0, 100]: 95 hedges the slowest twentieth. While fewer than `minimum_calls` latencies
+            are known, nothing is hedged.
+        most: Further attempts for one call at most, at least 1, each after another such wait.
+        budget: Bounds hedges as a share of all calls, so that they do not double the load when everything is slow.
+        minimum_calls: Latencies that must be known, at least 1.
+        workers: Worker threads at most, for plain functions alone.
+
+    Raises, when called:
+        WorkersBusyError: No worker thread was free for a plain function.
+        DeadlineExceededError: The deadline passed before a plain function answered.
+    """
+
+    after_s: float | None = None
+    _: KW_ONLY
+    percentile: float = 95.0
+    most: int = 1
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    minimum_calls: int = 20
+    workers: int = 32
+
+    refused_shapes = {Shape.GENERATOR: _STREAM, Shape.ASYNC_GENERATOR: _STREAM}  # noqa: RUF012 - nobody writes to it
+    refused_block: ClassVar[str] = "a block cannot be run a second time; guard a function"
+
+    def __post_init__(self) -> None:
+        seconds(self, "after_s", optional=True, above=False)
+        number(self, "percentile", most=100.0, above=True)
+        whole(self, "most", least=1, most=10)
+        if not isinstance(self.budget, RetryBudget):
+            raise refuse(self, "budget", self.budget, "a RetryBudget")
+        whole(self, "minimum_calls", least=1, most=500)
+        whole(self, "workers", least=2, most=1000)
+        self._recent = RecentLatencies(500)
+        self._started = 0
+        self._won = 0
+        self._pool: Workers | None = None
+
+    def delay_s(self) -> float | None:
+        """Seconds without an answer after which another attempt begins; None while that is not known."""
+        if self.after_s is not None:
+            return self.after_s
+        return self._recent.percentile(self.percentile / 100) if self._recent.added >= self.minimum_calls else None
+
+    def _may_hedge(self, started: int, delay_s: float) -> bool:
+        if started > self.most or not self.budget.withdraw():
+            return False
+        self._started += 1
+        self.home.tell(HedgeStarted, attempt=started + 1, after_s=delay_s)
+        return True
+
+    def _answered(self, number_of: int, began_s: float) -> None:
+        self._recent.add(self.home.world.now_s() - began_s)
+        if number_of > 1:
+            self._won += 1
+            self.home.tell(HedgeWon, attempt=number_of)
+
+    async def race(self, attempt: Callable[[], Awaitable[Any]]) -> object:
+        """The first good answer of up to `1 + most` coroutines; the others have ended by then."""
+        import asyncio  # noqa: PLC0415 - plain functions need no event loop
+
+        if self.budget.is_short:
+            self.budget.deposit()
+        began_s = self.home.world.now_s()
+        delay_s = self.delay_s()
+        tasks: dict[asyncio.Task[Any], int] = {_begin(attempt): 1}
+        started = 1
+        failed: BaseException | None = None
+        try:
+            while tasks:
+                wait_s = delay_s if started <= self.most else None
+                done, _ = await asyncio.wait(tasks, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=tasks.__getitem__):
+                    number_of = tasks.pop(task)
+                    error = task.exception() if not task.cancelled() else asyncio.CancelledError()
+                    if error is None:
+                        self._answered(number_of, began_s)
+                        return task.result()
+                    failed = failed or error
+                if not done and delay_s is not None:
+                    if self._may_hedge(started, delay_s):
+                        started += 1
+                        tasks[_begin(attempt)] = started
+                    else:
+                        delay_s = None
+        finally:
+            await _end(tasks)
+        assert failed is not None, "a race without an answer has an error"  # noqa: S101 - states what the loop ensures
+        raise failed
+
+    def race_threads(self, attempt: Callable[[], object]) -> object:
+        """The same in worker threads."""
+        if self.budget.is_short:
+            self.budget.deposit()
+        if self._pool is None:
+            self._pool = Workers(self.workers, self.home)
+        world = self.home.world
+        began_s = world.now_s()
+        delay_s = self.delay_s()
+        answers: SimpleQueue[tuple[int, Job]] = SimpleQueue()
+        jobs = {1: self._pool.begin(attempt, lambda job: answers.put((1, job)))}
+        started = 1
+        failed: BaseException | None = None
+        try:
+            while jobs:
+                left_s = time_left_s(world.now_s())
+                wait_s = min(left_s, delay_s) if delay_s is not None and started <= self.most else left_s
+                try:
+                    number_of, job = answers.get(timeout=max(0.0, wait_s) if wait_s < MOST_WAIT_S else None)
+                except Empty:
+                    if time_left_s(world.now_s()) <= 0:
+                        self.home.tell(DeadlinePassed)
+                        raise DeadlineExceededError(self.home.name) from failed
+                    if delay_s is None or not self._may_hedge(started, delay_s):
+                        delay_s = None
+                    else:
+                        started += 1
+                        self._add(jobs, started, attempt, answers)
+                    continue
+                del jobs[number_of]
+                if job.error is None:
+                    self._answered(number_of, began_s)
+                    return job.result
+                failed = failed or job.error
+        finally:
+            for job in jobs.values():
+                self._pool.abandon(job)
+        assert failed is not None, "a race without an answer has an error"  # noqa: S101 - states what the loop ensures
+        raise failed
+
+    def _add(
+        self,
+        jobs: dict[int, Job],
+        number_of: int,
+        attempt: Callable[[], object],
+        answers: SimpleQueue[tuple[int, Job]],
+    ) -> None:
+        assert self._pool is not None, "the first attempt made the pool"  # noqa: S101 - states what the caller ensures
+        try:
+            jobs[number_of] = self._pool.begin(attempt, lambda job: answers.put((number_of, job)))
+        except WorkersBusyError:
+            return  # the attempts that run already go on without another one
+
+    def weave(self, loom: Loom, inner: Lines) -> Lines:
+        """Everything inside becomes an attempt."""
+        return loom.text(
+            """
+            $def $attempt():
+                $inner
+                return result
+            result = ${await}$race($attempt)
+            """,
+            inner,
+            race=self.race if loom.is_async else self.race_threads,
+        )
+
+    def reconfigured(self) -> None:
+        """Let more or fewer worker threads run from now on."""
+        if self._pool is not None:
+            self._pool.most = self.workers
+
+    def snapshot(self) -> dict[str, object]:
+        """What a dashboard shows."""
+        abandoned = 0 if self._pool is None else self._pool.abandoned
+        return {
+            "after_s": self.delay_s(), "started": self._started, "won": self._won, "abandoned": abandoned,
+            "budget": self.budget.snapshot(),
+        }  # fmt: skip
+
+
+MOST_WAIT_S = 1e6
+
+
+def _begin(attempt: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
+    import asyncio  # noqa: PLC0415 - as above
+
+    return asyncio.ensure_future(attempt())
+
+
+async def _end(tasks: dict[asyncio.Task[Any], int]) -> None:
+    """Cancel what still runs, and wait until it has ended."""
+    import asyncio  # noqa: PLC0415 - as above
+
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody is told that it was not
