@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Literal, get_args
@@ -37,6 +37,12 @@ def check_seconds(field_name: str, value: object, *, zero: bool = False) -> None
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MOST_CHARACTERS and value.isprintable()
+
+
+def _are_probes(value: object) -> bool:
+    return (
+        isinstance(value, tuple | list | set | frozenset) and len(value) > 0 and all(each in PROBES for each in value)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Registration:
 
     name: str
     check: Check
-    probes: Collection[Probe] = READY
+    probes: tuple[Probe, ...] = READY
     critical: bool = True
     timeout_s: float = 1.0
     fresh_s: float = 1.0
@@ -88,14 +94,13 @@ class Registration:
     def __post_init__(self) -> None:
         if not _is_name(self.name):
             raise refuse("Health.add.name", self.name, f"be 1 to {MOST_CHARACTERS} printable characters")
-        probes = self.probes
-        if isinstance(probes, str) or not probes or not set(probes) <= set(PROBES):
-            raise refuse("Health.add.probes", probes, f"be one or more of {', '.join(PROBES)}, as a tuple")
+        if not _are_probes(self.probes):
+            raise refuse("Health.add.probes", self.probes, f"be one or more of {', '.join(PROBES)}, as a tuple")
         if self.critical not in {True, False}:
             raise refuse("Health.add.critical", self.critical, "be True or False")
         check_seconds("Health.add.timeout_s", self.timeout_s)
         check_seconds("Health.add.fresh_s", self.fresh_s, zero=True)
-        if "live" in probes and self.check.looks_at != "process":
+        if "live" in self.probes and self.check.looks_at != "process":
             raise InputError(
                 f"Health.add.probes: 'live' must not ask {self.name!r}, which looks at a {self.check.looks_at}",
                 hint="a restart would not mend it, and would take the process from those it still serves: use 'ready'",

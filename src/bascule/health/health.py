@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bascule.health.check import PROBES, READY, Check, LooksAt, Outcome, Probe, Registration, refuse
@@ -61,7 +61,7 @@ class Health:
         name: str,
         check: Check,
         *,
-        probes: Collection[Probe] = READY,
+        probes: tuple[Probe, ...] = READY,
         critical: bool = True,
         timeout_s: float = 1.0,
         fresh_s: float = 1.0,
@@ -95,7 +95,7 @@ class Health:
         name: str,
         *,
         looks_at: LooksAt,
-        probes: Collection[Probe] = READY,
+        probes: tuple[Probe, ...] = READY,
         critical: bool = True,
         timeout_s: float = 1.0,
         fresh_s: float = 1.0,

@@ -155,16 +155,12 @@ class Watched:
             self._finish(run, told(error))
 
     def _run_thread(self, run: Run) -> None:
-        try:
-            if self.registration.check.is_async:
-                import asyncio  # noqa: PLC0415 - who has no coroutine function does not pay for it
+        if not self.registration.check.is_async:
+            self._finish(run, _ask(self.registration.check.run))
+            return
+        import asyncio  # noqa: PLC0415 - who has no coroutine function does not pay for it
 
-                asyncio.run(self._run_task(run))
-            else:
-                self._finish(run, _ask(self.registration.check.run))
-        finally:
-            if not run.waiting.is_done:
-                self._finish(run, "ended without an answer")
+        asyncio.run(self._run_task(run))
 
     async def _run_task(self, run: Run) -> None:
         import asyncio  # noqa: PLC0415 - who has no coroutine function does not pay for it
@@ -211,10 +207,10 @@ class Watched:
 
 
 def _ask(function: Callable[[], Any]) -> str:
-    """Why the check failed; empty when it passed."""
+    """Why the check failed; empty when it passed. SystemExit ends no process from a thread: an answer."""
     try:
         answer = function()
-    except Exception as error:  # noqa: BLE001 - whatever a check raises is its answer
+    except BaseException as error:  # noqa: BLE001 - whatever a check raises is its answer
         return told(error)
     close = getattr(answer, "close", None)
     if hasattr(answer, "__await__"):
