@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from bascule.health.check import PROBES, Probe, refuse
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from bascule.health.report import Report
 
 METHODS = ("GET", "HEAD")
+PHRASES = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Answer:
     @property
     def line(self) -> str:
         """The status as WSGI wants it: `200 OK`."""
-        return f"{self.status} {HTTPStatus(self.status).phrase}"
+        return f"{self.status} {PHRASES[self.status]}"
 
 
 def check_prefix(prefix: str) -> None:
@@ -55,14 +55,13 @@ def probe_of(path: str, mounted_at: str, prefix: str) -> Probe | None:
 
 def refusal(status: int) -> Answer:
     """404 or 405."""
-    more = (("Allow", ", ".join(METHODS)),) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
-    return _json(status, {"error": HTTPStatus(status).phrase.lower()}, more)
+    more = (("Allow", ", ".join(METHODS)),) if status == 405 else ()
+    return _json(status, {"error": PHRASES[status].lower()}, more)
 
 
 def answer_of(report: Report, *, errors: bool) -> Answer:
     """200 or 503, with every check's status and age."""
-    status = HTTPStatus.OK if report.is_ok else HTTPStatus.SERVICE_UNAVAILABLE
-    return _json(status, report.as_dict(errors=errors), ())
+    return _json(200 if report.is_ok else 503, report.as_dict(errors=errors), ())
 
 
 def _json(status: int, value: object, more: tuple[tuple[str, str], ...]) -> Answer:
@@ -74,4 +73,4 @@ def _json(status: int, value: object, more: tuple[tuple[str, str], ...]) -> Answ
         ("X-Content-Type-Options", "nosniff"),
         *more,
     )
-    return Answer(status=int(status), headers=headers, body=body)
+    return Answer(status=status, headers=headers, body=body)
