@@ -129,7 +129,10 @@ def reasons(found: list[Found]) -> list[str]:
         groups: dict[tuple[str, str], list[str]] = {}
         for one in asked:
             groups.setdefault((one.verdict, one.seen), []).append(one.subject)
-        lines += [f"- {', '.join(names)}: {verdict}. {seen}." for (verdict, seen), names in groups.items()]
+        lines += [
+            f"- {', '.join(names)}: {verdict}. {seen[:1].upper()}{seen[1:]}."
+            for (verdict, seen), names in groups.items()
+        ]
         lines.append("")
     return lines
 
@@ -151,9 +154,16 @@ Versions: {versions}.{missing}
 {table}
 
 Every library is used as its own documentation says, with the configuration that serves it best; how, is in
-`benchmarks/peers/` (`ours.py`, `retriers.py`, `breakers.py`, `toolkits.py`). Two things to know: the blocking breaker
-of fluxgate is documented as not made for threads, so only its other one was asked what takes several callers at once.
-And trap 7 asks more of retries than most people do: they are told to try everything again, whatever it was.
+`benchmarks/peers/` (`ours.py`, `retriers.py`, `breakers.py`, `toolkits.py`). What to know of single rows:
+
+- 1, 2, 3, 6, 8, 17: the blocking breaker of fluxgate is documented as not made for threads; only the other was asked.
+- 2, 6: pybreaker makes one call at a time (trap 8), so none of its calls can be late.
+- 3 asks the breaker alone: a time limit inside of it, where one is to be had, ends the probe. Breakers that let every
+  caller probe (trap 1) cannot be wedged.
+- 7 asks more of retries than most people do: they are told to try everything again, whatever it was.
+- 12: the budget of pyresilience is a bucket of a fixed size and not a share of the calls; it was sized for this run.
+- 13: of awaited calls. A blocking one cannot be ended; ours counts those that run on.
+- 17: a limit that counts for each event loop by itself is let pass.
 
 ## What was seen
 

@@ -12,6 +12,7 @@ from bascule.guard import (
     Deadline,
     Fixed,
     Guard,
+    Hedge,
     Retry,
     RetryBudget,
     Timeout,
@@ -81,6 +82,11 @@ def budget(wanted: Wanted) -> Decorator:
     return Retry(wanted.attempts, backoff=Fixed(0.0), budget=RetryBudget(wanted.ratio))
 
 
+def hedge(wanted: Wanted) -> Decorator:
+    """One more attempt after a delay, within its budget."""
+    return Hedge(wanted.hedge_after_s, budget=RetryBudget(wanted.ratio))
+
+
 def listener(wanted: Wanted) -> Decorator:
     """A listener of the stream of facts, around a breaker."""
     tell = wanted.listener or (lambda: None)
@@ -99,6 +105,7 @@ BASCULE = Subject(
         **both("retry after", retry_after),
         **both("budget", budget),
         **both("listener", listener),
+        ("hedge", "async"): hedge,
     },
     workers=workers,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def verdict(trap: Trap, subject: Subject, flavour: Flavour) -> dict[str, str]:
     except NotOfferedError:
         return {"flavour": flavour, "verdict": "not offered", "seen": ""}
     except MissedError as missed:
-        return {"flavour": flavour, "verdict": "misses", "seen": str(missed)}
+        return {"flavour": flavour, "verdict": "misses", "seen": re.sub(r" at 0x[0-9a-f]+", "", str(missed))}
     except VoidError as void:
         return {"flavour": flavour, "verdict": "void", "seen": str(void)}
     return {"flavour": flavour, "verdict": "holds", "seen": seen}
