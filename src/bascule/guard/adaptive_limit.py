@@ -37,7 +37,7 @@ class AdaptiveLimit(Policy[Never]):
         LimitReachedError: As many calls run as the limit admits now.
     """
 
-    algorithm: Algorithm = field(default_factory=Gradient2)
+    algorithm: Algorithm = field(default_factory=Vegas)
     _: KW_ONLY
     queue: int = 0
     wait_s: float = 1.0

@@ -23,7 +23,8 @@ def whole(owner: object, field: str, *, least: int = 0, most: int = 1_000_000) -
 def number(owner: object, field: str, *, least: float = 0.0, most: float = math.inf, above: bool = False) -> None:
     """Hold a field to be a finite number in [least, most], or in (least, most] if `above`."""
     value: Any = getattr(owner, field)
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    good = is_number and -MOST <= value <= MOST  # NaN is neither; an integer may be too large for a float
     if not good or not least <= value <= most or (above and value == least):
         bound = f" and at most {most:g}" if math.isfinite(most) else ""
         raise refuse(owner, field, value, f"a number {'above' if above else 'of at least'} {least:g}{bound}")
@@ -43,6 +44,7 @@ def share(owner: object, field: str, *, optional: bool = False) -> None:
     number(owner, field, most=1.0, above=True)
 
 
+MOST = 1e300
 Kinds = type[BaseException] | tuple[type[BaseException], ...]
 
 

@@ -87,7 +87,7 @@ class RateLimit(Policy[Never]):
         seconds(self, "wait_s", above=False)
         callable_or_none(self, "key")
         whole(self, "most_keys", least=1)
-        number(self, "rate_per_s", above=True)
+        number(self, "rate_per_s", least=1e-9, most=1e6)
         self._refused = 0
         self._rates = PerKey(self._new_rate, self.most_keys)
 
