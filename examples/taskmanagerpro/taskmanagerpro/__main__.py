@@ -7,46 +7,31 @@ import logging
 import os
 import sys
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 import uvloop
 
+from bascule.health import AsyncLeave
 from taskmanagerpro import settings
 from taskmanagerpro.database import Database
-from taskmanagerpro.health import Health
+from taskmanagerpro.health import Probes
 from taskmanagerpro.sessions import Sessions
 from taskmanagerpro.web import application
 
 DRAIN_S = 1.0
-FINISH_S = 5
-
-
-class Replica(uvicorn.Server):
-    """A server that, once told to end, says "not ready" for as long as a proxy needs to notice, and only then stops."""
-
-    def __init__(self, config: uvicorn.Config, health: Health) -> None:
-        super().__init__(config)
-        self._health = health
-        self._loop = asyncio.get_running_loop()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """First signal: drain, then stop. Second: stop now."""
-        if self._health.draining:
-            super().handle_exit(sig, frame)
-            return
-        self._health.draining = True
-        self._loop.call_soon_threadsafe(self._loop.call_later, DRAIN_S, super().handle_exit, sig, frame)
+FINISH_S = 5.0
 
 
 async def serve(told: settings.Settings, session_password: str) -> None:
-    """Serve until a signal."""
-    database = Database(told)
-    health = Health(database)
-    app = application(database, Sessions(told.session_hosts, session_password), health)
+    """Serve until a signal; then say "not ready" for as long as a proxy needs to notice, finish what was begun, end."""
+    database, sessions = Database(told), Sessions(told.session_hosts, session_password)
+    probes = Probes(database)
+    leave = AsyncLeave(probes.health, drain_s=DRAIN_S, finish_s=FINISH_S)
+    leave.closer("sessions", sessions.close)
+    leave.closer("database", database.close)
     host, port = told.listen
     config = uvicorn.Config(
-        app,
+        leave.asgi(application(database, sessions, probes)),
         host=host,
         port=port,
         http="httptools",
@@ -57,9 +42,11 @@ async def serve(told: settings.Settings, session_password: str) -> None:
         date_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=FINISH_S,
     )
-    await Replica(config, health).serve()
+    server = uvicorn.Server(config)
+    leave.uvicorn(server)
+    async with leave:
+        await server.serve()
 
 
 def main() -> int:

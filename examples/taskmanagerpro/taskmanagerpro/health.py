@@ -1,11 +1,14 @@
-"""Four questions that probes ask: live, started, serving (not about to end), ready (its database answers now)."""
+"""Four questions that probes ask: live, started, ready (its database answers now), serving (not about to end).
+
+The first three are bascule's; *live* asks no check at all: that it is answered shows that the event loop comes round.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
+from bascule.health import Check, Health
 from taskmanagerpro.database import Database, DatabaseUnavailableError, UndecidedError
 from taskmanagerpro.tasks import Tasks
 
@@ -16,21 +19,22 @@ RETRY_S = 0.25
 log = logging.getLogger(__name__)
 
 
-class Health:
+class Probes:
     """What the probes ask. A probe costs the database at most one statement per `FRESH_S` seconds."""
 
     def __init__(self, database: Database) -> None:
-        self.started = False
-        self.draining = False
+        self.health = Health()
+        self.health.bus.subscribe(lambda fact: log.info("%s", fact))
         self._database = database
-        self._checking = asyncio.Lock()
-        self._answered = False
-        self._checked_s = float("-inf")
+        self._is_prepared = False
+        # The statement has its own bound, after which its connection is cut; the check's is there to see that it has.
+        self.health.add("database", Check(self._ask, "dependency"), timeout_s=2 * CHECK_S, fresh_s=FRESH_S)
+        self.health.add("schema", Check(lambda: self._is_prepared, "dependency"), probes=("startup",), fresh_s=0)
 
     async def start(self, tasks: Tasks) -> None:
         """Prepare the schema, for as long as it takes: a database that is not there yet is no reason to end."""
         said = ""
-        while not self.started:
+        while not self._is_prepared:
             try:
                 await tasks.prepare()
             except (DatabaseUnavailableError, UndecidedError) as error:
@@ -39,7 +43,7 @@ class Health:
                     log.warning("waiting for the database: %s", said)
                 await asyncio.sleep(RETRY_S)
             else:
-                self.started = True
+                self._is_prepared = True
         log.info("ready to work")
 
     @property
@@ -49,21 +53,7 @@ class Health:
         When the primary is away no replica is ready. A proxy that asked for that would be left without a server: it
         would turn away lists that can still be shown, and notice the end of the outage later than the replicas do.
         """
-        return self.started and not self.draining
+        return self._is_prepared and not self.health.is_leaving
 
-    async def is_ready(self) -> bool:
-        """Whether everything works from here: serving, and the database answered within half a second."""
-        if not self.is_serving:
-            return False
-        async with self._checking:
-            if time.monotonic() - self._checked_s > FRESH_S:
-                self._answered = await self._ask()
-                self._checked_s = time.monotonic()
-        return self._answered
-
-    async def _ask(self) -> bool:
-        try:
-            await self._database.read("SELECT 1", within_s=CHECK_S)
-        except DatabaseUnavailableError:
-            return False
-        return True
+    async def _ask(self) -> None:
+        await self._database.read("SELECT 1", within_s=CHECK_S)

@@ -17,11 +17,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from taskmanagerpro.answers import RETRY_AFTER, NewTask, SignIn, answer, body_of, refusal
 from taskmanagerpro.database import Database, DatabaseUnavailableError, UndecidedError
-from taskmanagerpro.health import Health
+from taskmanagerpro.health import Probes
 from taskmanagerpro.sessions import Sessions, SessionsUnavailableError
 from taskmanagerpro.tasks import KeyReusedError, Tasks, Written
 
@@ -32,13 +32,13 @@ KEY_LENGTH = 200
 class Api:
     """One method per route. Holds the last list that each of the latest users saw, for the time of an outage."""
 
-    def __init__(self, tasks: Tasks, sessions: Sessions, health: Health) -> None:
+    def __init__(self, tasks: Tasks, sessions: Sessions, probes: Probes) -> None:
         self._tasks = tasks
         self._sessions = sessions
-        self._health = health
+        self._probes = probes
         self._lists: OrderedDict[tuple[str, int], tuple[float, list[DictRow]]] = OrderedDict()
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[Route | Mount]:
         """Every path of the interface."""
         return [
             Route("/session", self.sign_in, methods=["POST"]),
@@ -48,10 +48,8 @@ class Api:
             Route("/tasks/{id}", self.delete, methods=["DELETE"]),
             Route("/tasks/{id}/complete", self.complete, methods=["POST"]),
             Route("/audit/tasks", self.audit, methods=["GET"]),
-            Route("/health/live", self.live, methods=["GET"]),
-            Route("/health/startup", self.startup, methods=["GET"]),
             Route("/health/serving", self.serving, methods=["GET"]),
-            Route("/health/ready", self.ready, methods=["GET"]),
+            Mount("/health", self._probes.health.asgi()),
         ]
 
     async def sign_in(self, request: Request) -> Response:
@@ -115,22 +113,10 @@ class Api:
             raise HTTPException(422, "say whose tasks: ?client=NAME")
         return answer({"numbers": await self._tasks.numbers(client)})
 
-    async def live(self, _request: Request) -> Response:
-        """`GET /health/live`: the process runs. Restarting it would help nobody while the database is away."""
-        return answer({"live": True})
-
-    async def startup(self, _request: Request) -> Response:
-        """`GET /health/startup`: the schema has been there once."""
-        return answer({"started": self._health.started}, 200 if self._health.started else 503)
-
     async def serving(self, _request: Request) -> Response:
         """`GET /health/serving`: send requests here; they get the best answer that there is."""
-        return answer({"serving": self._health.is_serving}, 200 if self._health.is_serving else 503)
-
-    async def ready(self, _request: Request) -> Response:
-        """`GET /health/ready`: everything works from here."""
-        ready = await self._health.is_ready()
-        return answer({"ready": ready}, 200 if ready else 503)
+        is_serving = self._probes.is_serving
+        return answer({"serving": is_serving}, 200 if is_serving else 503)
 
     async def _owner(self, request: Request) -> str:
         """The signed-in user.
@@ -175,23 +161,21 @@ async def unavailable(_request: Request, error: Exception) -> Response:
     return answer({"error": str(error).strip(), "undecided": undecided}, 503, headers)
 
 
-def application(database: Database, sessions: Sessions, health: Health) -> Starlette:
+def application(database: Database, sessions: Sessions, probes: Probes) -> Starlette:
     """The whole application. It starts without its database, and says so at `/health`."""
     tasks = Tasks(database)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        starting = asyncio.create_task(health.start(tasks))
+        starting = asyncio.create_task(probes.start(tasks))
         try:
             yield
         finally:
             starting.cancel()
             await asyncio.wait({starting})
-            await database.close()
-            await sessions.close()
 
     return Starlette(
-        routes=Api(tasks, sessions, health).routes(),
+        routes=Api(tasks, sessions, probes).routes(),
         lifespan=lifespan,
         exception_handlers={
             HTTPException: refusal,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from inspect import isawaitable, iscoroutinefunction
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -20,7 +19,10 @@ class UvicornServer(Protocol):
 
     should_exit: bool
     force_exit: bool
-    handle_exit: Callable[[int, FrameType | None], None]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Hear a signal."""
+        ...
 
 
 class AsyncLeave(Leaving):
@@ -78,7 +80,7 @@ class AsyncLeave(Leaving):
             server.force_exit = server.should_exit = True
 
         self._stop, self._at_the_end = stop, end
-        server.handle_exit = self.on_signal
+        server.handle_exit = self.on_signal  # type: ignore[method-assign] # an override that needs no subclass
 
     async def wait_stopping(self) -> None:
         """Return when no new work may be taken: what a body without a server of its own waits for."""

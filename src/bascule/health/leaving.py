@@ -163,21 +163,21 @@ class Leaving(ABC):
     def post(self, heard: Heard) -> None:
         """Let the driver hear of an event; called from any thread, and from signal handlers."""
 
-    def on_signal(self, number: int, _frame: FrameType | None = None) -> None:
+    def on_signal(self, sig: int, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a handler's signature
         """The first signal asks to leave; a second one ends the process at once, whatever it is busy with."""
         self._signals_heard += 1
-        name = signal.Signals(number).name
+        name = signal.Signals(sig).name
         if self._signals_heard == 1:
-            self._number = number
+            self._number = sig
             self.post(Heard("asked", name))
             return
         _, effects = step(self._leave, "second signal", self._now_s(), self.in_flight.count)
         if "die" in effects:
             # From here on the kernel itself ends the process, if a listener should hang.
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(sig, signal.SIG_DFL)
             self._say_last(facts.LeaveForced(at_s=self._now_s(), reason=name, in_flight=self.in_flight.count))
             self.post(Heard("second signal", name))
-            self._force(number)
+            self._force(sig)
 
     def enter(self) -> None:
         """Hear the signals from now on, and when nothing is in flight any more.
