@@ -53,7 +53,7 @@ class Health:
 
     @property
     def is_leaving(self) -> bool:
-        """Whether the process is about to end, and therefore not ready for good."""
+        """Whether the process is about to end, and therefore not ready whatever the checks say."""
         return bool(self._leaving)
 
     def add(
@@ -143,12 +143,16 @@ class Health:
         return self._judge(probe, runs)
 
     def begin_leaving(self, reason: str) -> None:
-        """Be not ready from now on, for good; liveness and startup stay as they are."""
+        """Be not ready from now on, whatever the checks say; liveness and startup stay as they are."""
         with self._lock:
             if self._leaving:
                 return
             self._leaving = f"{LEAVING}: {reason}"
         self._tell("ready", is_ok=False, reason=self._leaving)
+
+    def begin_serving(self) -> None:
+        """Be as ready as the checks say: a leave that is entered begins with it."""
+        self._leaving = ""
 
     def snapshot(self) -> dict[str, Any]:
         """What is known now, without asking any check."""

@@ -47,11 +47,7 @@ class AsyncLeave(Leaving):
     _leader: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        """Hear the signals.
-
-        Raises:
-            InputError: This is not the main thread, where Python hears signals.
-        """
+        """Hear the signals, where Python hears them: in the main thread."""
         import asyncio  # noqa: PLC0415 - who has no event loop does not pay for it
 
         self._loop = asyncio.get_running_loop()
@@ -64,9 +60,13 @@ class AsyncLeave(Leaving):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait until what is in flight is done and everything is closed."""
+        import asyncio  # noqa: PLC0415 - imported by now
+
         try:
             self.post(Heard("ended"))
-            await self._leader
+            # Not awaited itself: who cancels this waiting does not mean to leave the pools open.
+            await asyncio.wait({self._leader})
+            self._leader.result()
         finally:
             self.give_signals_back()
 

@@ -8,6 +8,13 @@ from bascule.kernel.facts import Fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalsNotHeard(Fact):
+    """A leave was entered in a thread that is not the main one: no signal will begin it, only `ask` or its end."""
+
+    thread: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveBegan(Fact):
     """The process began to leave: it is not ready any more, and still answers.
 

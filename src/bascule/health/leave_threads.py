@@ -33,11 +33,7 @@ class Leave(Leaving):
     _leader: threading.Thread
 
     def __enter__(self) -> Self:
-        """Hear the signals.
-
-        Raises:
-            InputError: This is not the main thread, where Python hears signals.
-        """
+        """Hear the signals, where Python hears them: in the main thread."""
         # Its `put` may interrupt itself, as one from a signal handler does.
         self._heard = SimpleQueue()
         self.enter()

@@ -180,18 +180,23 @@ class Leaving(ABC):
             self._force(sig)
 
     def enter(self) -> None:
-        """Hear the signals from now on, and when nothing is in flight any more.
+        """Begin anew: ready as far as the checks say, and hearing the signals, if this is the main thread.
 
-        Raises:
-            InputError: This is not the main thread, where Python hears signals.
+        Elsewhere Python hears none (a test client runs an application's lifespan in another thread): then
+        `SignalsNotHeard` tells of it, and `ask` still works.
         """
-        if self._signals and threading.current_thread() is not threading.main_thread():
-            hint = "enter the context in the main thread, or say signals=() and call ask()"
-            raise refuse("Leave.signals", [each.name for each in self._signals], "be taken in the main thread", hint)
-        self._is_entered = True
+        self._leave = Leave(drain_s=self._leave.drain_s, finish_s=self._leave.finish_s)
+        self.stopping = Waiting()
+        self._signals_heard = self._abandoned = 0
+        self.in_flight.is_leaving = False
         self.in_flight.when_idle(lambda: self.post(Heard("tick")))
-        for each in self._signals:
-            self._before[each] = signal.signal(each, self.on_signal)
+        self.health.begin_serving()
+        self._is_entered = True
+        if threading.current_thread() is threading.main_thread():
+            for each in self._signals:
+                self._before[each] = signal.signal(each, self.on_signal)
+        elif self._signals:
+            self._publish(facts.SignalsNotHeard(at_s=self._now_s(), thread=threading.current_thread().name))
 
     def give_signals_back(self) -> None:
         """Let those handle the signals who did so before."""

@@ -6,13 +6,26 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from bascule.health import AsyncLeave, Health, Leave
-from bascule.health.leave_facts import AcceptingStopped, CloserEnded, InFlightAbandoned, LeaveBegan, LeaveForced, Left
+from bascule.health.leave_facts import (
+    AcceptingStopped,
+    CloserEnded,
+    InFlightAbandoned,
+    LeaveBegan,
+    LeaveForced,
+    Left,
+    SignalsNotHeard,
+)
 from bascule.kernel.errors import InputError
 from bascule.kernel.facts import Bus, Fact
 
@@ -357,18 +370,90 @@ def test_nobody_hears_who_asks_before_the_context() -> None:
         Leave(Health()).ask()
 
 
-def test_signals_are_taken_in_the_main_thread_alone() -> None:
-    errors: list[BaseException] = []
+def test_outside_the_main_thread_no_signal_is_heard_and_that_is_told() -> None:
+    tale = Tale()
+    before = signal.getsignal(signal.SIGTERM)
 
     def enter() -> None:
-        try:
-            with Leave(Health()):
-                pass
-        except InputError as error:
-            errors.append(error)
+        with Leave(tale.health, drain_s=0.0) as leave:
+            assert signal.getsignal(signal.SIGTERM) == before
+            leave.ask("the program")
+            assert leave.stopping.wait(10)
 
-    thread = threading.Thread(target=enter)
+    thread = threading.Thread(target=enter, name="another")
     thread.start()
     thread.join(10)
-    assert "must be taken in the main thread" in str(errors[0])
-    assert "signals=()" in str(errors[0])
+    assert tale.the(SignalsNotHeard).thread == "another"
+    assert tale.the(LeaveBegan).reason == "the program"
+    assert tale.said[-1] == "Left"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_it_may_be_entered_again_as_test_clients_do(*, is_async: bool) -> None:
+    tale = Tale()
+    leave: Leave | AsyncLeave = (AsyncLeave if is_async else Leave)(tale.health, signals=())
+    leave.closer("pool", tale.does("close pool"))
+
+    async def once() -> None:
+        assert isinstance(leave, AsyncLeave)
+        async with leave:
+            assert (await tale.health.ask_async("ready")).is_ok
+            assert leave.phase == "working"
+
+    for _ in range(2):
+        if isinstance(leave, Leave):
+            with leave:
+                assert tale.health.ask("ready").is_ok
+                assert leave.phase == "working"
+        else:
+            asyncio.run(once())
+        assert (leave.phase, tale.health.ask("ready").is_ok) == ("left", False)
+    assert tale.said.count("close pool") == 2
+
+
+def test_who_cancels_the_waiting_at_the_end_leaves_no_pool_open() -> None:
+    tale = Tale()
+
+    async def main() -> None:
+        go, closing, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def close() -> None:
+            closing.set()
+            await go.wait()
+            closed.set()
+
+        async def body() -> None:
+            async with AsyncLeave(tale.health, signals=()) as leave:
+                leave.closer("pool", close, within_s=20)
+
+        running = asyncio.create_task(body())
+        await closing.wait()
+        running.cancel()
+        await asyncio.wait({running})
+        assert running.cancelled()
+        go.set()
+        await asyncio.wait_for(closed.wait(), 10)
+
+    asyncio.run(main())
+
+
+def test_a_lifespan_runs_where_test_clients_run_it() -> None:
+    """In a thread that is not the main one, with an event loop each time."""
+    tale = Tale()
+    leave = AsyncLeave(tale.health)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with leave:
+            yield
+
+    app = Starlette(routes=[Mount("/health", tale.health.asgi())], lifespan=lifespan)
+
+    async def client() -> int:
+        transport = httpx.ASGITransport(app=leave.asgi(app))
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as asking:
+            return (await asking.get("http://test/health/ready")).status_code
+
+    with ThreadPoolExecutor(1) as another:
+        assert [another.submit(asyncio.run, client()).result(20) for _ in range(2)] == [200, 200]
+    assert tale.said.count("Left") == 2
