@@ -21,12 +21,14 @@ from psycopg import AsyncConnection, errors
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 
+from bascule.guard import Bulkhead, BulkheadFullError, Fixed, Retry
 from taskmanagerpro.nearest import Nearest
 from taskmanagerpro.settings import Address, Settings
 
 CONNECT_S = 0.5
 STATEMENT_S = 0.8
 CONNECTIONS = 8
+WAITING = 1000
 LIFETIME_S = 30.0
 REST_S = 0.1
 
@@ -83,7 +85,9 @@ class Database:
         self._settings = settings
         self._nearest = Nearest(settings.database_hosts, rest_s=REST_S)
         self._idle: list[Pooled] = []
-        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._slots = Bulkhead(CONNECTIONS, queue=WAITING, wait_s=STATEMENT_S)
+        # A broken connection says nothing about the next one; more than one such is the failover itself.
+        self._run_again = Retry(2, backoff=Fixed(0.0), on=UndecidedError)(self._run)
 
     async def read(self, statement: str, values: Sequence[Any] = (), *, within_s: float = STATEMENT_S) -> list[DictRow]:
         """The rows of a statement that changes nothing; a connection that broke under it is replaced, once.
@@ -91,14 +95,10 @@ class Database:
         Raises:
             DatabaseUnavailableError: No answer within `within_s` seconds.
         """
-        deadline_s = time.monotonic() + within_s
         try:
-            return await self._run(statement, values, deadline_s)
-        except UndecidedError:
-            try:
-                return await self._run(statement, values, deadline_s)
-            except UndecidedError as error:
-                raise DatabaseUnavailableError(str(error)) from error
+            return await self._run_again(statement, values, time.monotonic() + within_s)
+        except UndecidedError as error:
+            raise DatabaseUnavailableError(str(error)) from error
 
     async def write(
         self, statement: str, values: Sequence[Any] = (), *, within_s: float = STATEMENT_S
@@ -141,22 +141,18 @@ class Database:
     async def _borrowed(self, deadline_s: float) -> AsyncIterator[Pooled]:
         """A live connection, put back unless anything at all went wrong with it."""
         try:
-            async with asyncio.timeout(deadline_s - time.monotonic()):
-                await self._slots.acquire()
-        except TimeoutError as error:
+            async with self._slots.block():
+                pooled = await self._take_idle() or await self._connect(deadline_s)
+                try:
+                    yield pooled
+                except BaseException:
+                    # What broke this one (a failover, as a rule) has broken the others as well.
+                    await pooled.connection.close()
+                    await self.close()
+                    raise
+                self._idle.append(pooled)
+        except BulkheadFullError as error:
             raise DatabaseUnavailableError("every connection is in use") from error
-        try:
-            pooled = await self._take_idle() or await self._connect(deadline_s)
-            try:
-                yield pooled
-            except BaseException:
-                # What broke this one (a failover, as a rule) has broken the others as well.
-                await pooled.connection.close()
-                await self.close()
-                raise
-            self._idle.append(pooled)
-        finally:
-            self._slots.release()
 
     async def _take_idle(self) -> Pooled | None:
         """The idle connection used last, if one is whole. Old ones are closed: they may lead to a former primary."""

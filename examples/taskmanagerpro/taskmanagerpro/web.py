@@ -6,37 +6,37 @@ A client may repeat any request. 503 means: not done, or not known to be done (`
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from psycopg.rows import DictRow
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from bascule.guard import CallRefusedError, Stale
 from taskmanagerpro.answers import RETRY_AFTER, NewTask, SignIn, answer, body_of, refusal
 from taskmanagerpro.database import Database, DatabaseUnavailableError, UndecidedError
+from taskmanagerpro.guards import Guards
 from taskmanagerpro.health import Probes
 from taskmanagerpro.sessions import Sessions, SessionsUnavailableError
 from taskmanagerpro.tasks import KeyReusedError, Tasks, Written
 
-STALE_LISTS = 1000
 KEY_LENGTH = 200
 
 
 class Api:
-    """One method per route. Holds the last list that each of the latest users saw, for the time of an outage."""
+    """One method per route."""
 
     def __init__(self, tasks: Tasks, sessions: Sessions, probes: Probes) -> None:
         self._tasks = tasks
         self._sessions = sessions
         self._probes = probes
-        self._lists: OrderedDict[tuple[str, int], tuple[float, list[DictRow]]] = OrderedDict()
+        guards = Guards()
+        self._newest = guards.lists(tasks.newest)
+        self._find = guards.tasks(tasks.find)
 
     def routes(self) -> list[Route | Mount]:
         """Every path of the interface."""
@@ -83,7 +83,7 @@ class Api:
     async def find(self, request: Request) -> Response:
         """`GET /tasks/{id}`: one task."""
         owner = await self._owner(request)
-        task = await self._tasks.find(owner, task_of(request))
+        task = await self._find(owner, task_of(request))
         if task is None:
             raise HTTPException(404, "no such task")
         return answer(task)
@@ -91,20 +91,10 @@ class Api:
     async def newest(self, request: Request) -> Response:
         """`GET /tasks?limit=`: the newest tasks; during an outage those seen last, marked as stale."""
         owner = await self._owner(request)
-        limit = limit_of(request)
-        try:
-            tasks = await self._tasks.newest(owner, limit)
-        except DatabaseUnavailableError:
-            if (owner, limit) not in self._lists:
-                raise
-            seen_s, tasks = self._lists[owner, limit]
-            age_s = int(time.monotonic() - seen_s)
-            return answer({"tasks": tasks}, headers={"X-Stale": "true", "Age": str(age_s)})
-        self._lists[owner, limit] = (time.monotonic(), tasks)
-        self._lists.move_to_end((owner, limit))
-        if len(self._lists) > STALE_LISTS:
-            self._lists.popitem(last=False)
-        return answer({"tasks": tasks})
+        seen = await self._newest(owner, limit_of(request))
+        if isinstance(seen, Stale):
+            return answer({"tasks": seen.value}, headers={"X-Stale": "true", "Age": str(int(seen.age_s))})
+        return answer({"tasks": seen})
 
     async def audit(self, request: Request) -> Response:
         """`GET /audit/tasks?client=`: every number that this client stored, as the primary knows it."""
@@ -182,5 +172,6 @@ def application(database: Database, sessions: Sessions, probes: Probes) -> Starl
             DatabaseUnavailableError: unavailable,
             UndecidedError: unavailable,
             SessionsUnavailableError: unavailable,
+            CallRefusedError: unavailable,
         },
     )
