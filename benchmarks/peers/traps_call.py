@@ -303,14 +303,24 @@ def breaker_in(lab: Lab, places: Places) -> str:
 def bulkhead_in(lab: Lab, places: Places) -> str:
     """Calls wait for each other across places, and the limit is what it was when all have ended."""
     dependency = Dependency()
-    call = lab.guard("bulkhead", dependency, Wanted(limit=1, queue_wait_s=2.0))
+    call = lab.guard("bulkhead", dependency, Wanted(limit=1, queue_wait_s=5.0))
+    apart = visited(places[0], places[1:], call, dependency)
+    holds_one(places[1], call, dependency)
+    visited(places[0], [place for place in places for _ in range(3)], call, dependency)
+    holds_one(places[0], call, dependency)
+    return "bulkhead, whose limit counts for each loop by itself" if apart else "bulkhead"
+
+
+def visited(home: Loop | Threads, visitors: Places, call: Call, dependency: Dependency) -> bool:
+    """Hold the slot in one place while calls come from others; whether any of those got in beside it."""
     hold = Hold()
     dependency.steps.append(hold)
-    first = places[0].start(call)
+    first = home.start(call)
     need(hold.came(), "bulkhead: the first call was refused")
-    others = [place.start(call) for place in places for _ in range(3)]
+    before = dependency.entered
+    others = [place.start(call) for place in visitors]
     until(lambda: all(other.done() for other in others), 0.1)
-    apart = dependency.entered > 1
+    apart = dependency.entered > before
     hold.release()
     for future in (first, *others):
         try:
@@ -318,16 +328,22 @@ def bulkhead_in(lab: Lab, places: Places) -> str:
         except MissedError as hung:
             raise MissedError("bulkhead: a caller hangs for ever") from hung
         need(error is None, f"bulkhead: {error!r}")
+    return apart
+
+
+def holds_one(place: Loop | Threads, call: Call, dependency: Dependency) -> None:
+    """See that a slot is free, and that it is the only one."""
     hold = Hold()
     dependency.steps.append(hold)
-    places[0].start(call)
+    first = place.start(call)
     need(hold.came(), "bulkhead: no slot was free after all calls had ended")
     before = dependency.entered
-    places[0].start(call)
-    shared = until(lambda: dependency.entered > before, 0.05)
+    second = place.start(call)
+    shared = until(lambda: dependency.entered > before, 0.1)
     hold.release()
+    outcome(first)
+    outcome(second)
     need(not shared, "bulkhead: after use from two places two calls share one slot")
-    return "bulkhead, whose limit counts for each loop by itself" if apart else "bulkhead"
 
 
 class ListenerError(Exception):
