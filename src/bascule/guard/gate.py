@@ -66,11 +66,15 @@ class Gate(Stepped):
 
     def join(self, waiter: Waiter, most: int) -> bool:
         """Queue up behind fewer than `most` others, else False. Who joins is granted a slot, or must `quit`."""
-        with self._granting:
-            if len(self.waiters) >= most and not self._is_free():
-                return False
-            self.waiters.append(waiter)
-            self.admit_waiters()  # a slot may have come free between the look and the queueing
+        try:
+            with self._granting:
+                if len(self.waiters) >= most and not self._is_free():
+                    return False
+                self.waiters.append(waiter)
+                self.admit_waiters()  # a slot may have come free between the look and the queueing
+        except BaseException:  # Ctrl-C, in the main thread
+            self.quit(waiter)
+            raise
         return True
 
     def quit(self, waiter: Waiter) -> None:

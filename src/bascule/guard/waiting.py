@@ -10,7 +10,7 @@ from bascule.guard.atomic import Stepped, atomic
 if TYPE_CHECKING:
     import asyncio
 
-WAITING, GRANTED, ABANDONED = 0, 1, 2
+WAITING, GRANTED, ABANDONED, RETURNED = range(4)
 
 
 class Waiter(Stepped):
@@ -28,19 +28,33 @@ class Waiter(Stepped):
         return self._state == WAITING
 
     @atomic
-    def _settle(self, state: int) -> bool:
+    def _granted(self) -> bool:
         if self._state != WAITING:
             return False
-        self._state = state
+        self._state = GRANTED
+        return True
+
+    @atomic
+    def _unheard(self) -> bool:
+        """Take back a turn that nobody can be told of; False when it was handed back in that very moment."""
+        if self._state == RETURNED:
+            return False
+        self._state = ABANDONED
         return True
 
     def grant(self) -> bool:
         """Say that it is this one's turn; False when it has gone away."""
-        return self._settle(GRANTED) and self._wake()
+        return self._granted() and (self._wake() or not self._unheard())
 
+    @atomic
     def abandon(self) -> bool:
         """Give the place up; False when the turn was granted already, and must be handed back."""
-        return self._settle(ABANDONED)
+        if self._state == GRANTED:
+            self._state = RETURNED
+            return False
+        if self._state == WAITING:
+            self._state = ABANDONED
+        return True
 
     def _wake(self) -> bool:
         raise TypeError(f"{type(self).__name__} does not say how it is woken")

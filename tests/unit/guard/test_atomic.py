@@ -36,7 +36,7 @@ def test_a_step_calls_nothing_and_does_not_loop(method: Callable[..., Any]) -> N
 
 def test_the_steps_are_found() -> None:
     names = {method.__qualname__ for method in atomic.STEPS}
-    assert {"Gate.enter", "LastOutcomes.succeeded", "RetryBudget.withdraw", "Waiter._settle"} <= names
+    assert {"Gate.enter", "LastOutcomes.succeeded", "RetryBudget.withdraw", "Waiter.abandon"} <= names
 
 
 def test_a_call_a_loop_and_a_with_block_would_be_noticed() -> None:
