@@ -252,14 +252,83 @@ def test_an_application_that_hangs_is_cancelled_and_answered_for() -> None:
     assert bulkhead.gate().in_flight == 0
 
 
-def test_a_request_that_runs_out_of_time_in_the_queue_is_a_504() -> None:
+def test_the_caller_is_answered_before_the_application_has_ended() -> None:
+    async def scenario() -> None:
+        bulkhead = Bulkhead(1)
+        release, caught = asyncio.Event(), asyncio.Event()
+
+        async def stubborn(_scope: Scope, _receive: Receive, send: Send) -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                caught.set()
+                await release.wait()
+            await respond(send, b"too late")
+
+        sent = Sent()
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(TOLD.encode(), b"5")]}
+        app = GuardMiddleware(stubborn, bulkhead)
+        serving = asyncio.create_task(app(scope, lambda: asyncio.sleep(0, {}), sent.send))
+        await caught.wait()
+        done, _ = await asyncio.wait([serving], timeout=0.01)
+        assert (sent.status, len(sent.messages)) == (504, 2)
+        assert bulkhead.gate().in_flight == 1  # it still works
+        assert not done
+        release.set()
+        await serving
+        assert (len(sent.messages), serving.cancelling(), bulkhead.gate().in_flight) == (2, 0, 0)
+
+    run(scenario)
+
+
+def test_an_error_on_the_way_out_passes_after_the_answer() -> None:
+    sent = Sent()
+
+    async def clumsy(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("while it was cancelled")
+
+    async def scenario() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(TOLD.encode(), b"5")]}
+        with pytest.raises(ValueError, match="while it was cancelled"):
+            await GuardMiddleware(clumsy)(scope, lambda: asyncio.sleep(0, {}), sent.send)
+
+    run(scenario)
+    assert (sent.status, len(sent.messages)) == (504, 2)
+
+
+def test_a_cancellation_from_outside_is_not_taken_for_the_deadlines() -> None:
+    async def scenario() -> None:
+        caught = asyncio.Event()
+
+        async def slow_to_go(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                caught.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(ask(GuardMiddleware(slow_to_go), **{TOLD: "5"}))
+        await caught.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(scenario)
+
+
+def test_a_request_that_runs_out_of_time_in_the_queue_is_answered_once() -> None:
     async def scenario() -> None:
         held = Held()
         bulkhead = Bulkhead(1, queue=5, wait_s=60.0)
         app = GuardMiddleware(held, bulkhead)
         first = asyncio.create_task(ask(app))
         await held.entered.acquire()
-        assert (await ask(app, **{TOLD: "20"})).status in {503, 504}
+        sent = await ask(app, **{TOLD: "20"})
+        assert sent.status in {503, 504}
+        assert len(sent.messages) == 2
         assert bulkhead.snapshot()["waiting"] == 0
         held.release.set()
         assert (await first).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
@@ -18,7 +19,6 @@ from bascule.guard.hedge import Hedge
 from bascule.guard.policy import Home, Policy
 from bascule.guard.retry import Retry
 from bascule.guard.timeout import AdaptiveTimeout, Timeout
-from bascule.guard.timer_wheel import Timer, arm
 from bascule.kernel.errors import InputError
 
 Scope = MutableMapping[str, Any]
@@ -44,14 +44,14 @@ class GuardMiddleware:
 
     What the guard refuses is answered with 503, `Retry-After` (whole seconds, at least 1) and a few words of JSON; the
     application never sees it. A deadline that the caller tells (`x-envoy-expected-rq-timeout-ms`, `grpc-timeout`) holds
-    for everything that the application does, its own guarded calls included; when it passes before the response has
-    begun, the application is cancelled and the caller gets 504. Afterwards it is cancelled too, and
-    `DeadlineExceededError` is raised for the server to break the connection: half a response must not look whole.
-    Other errors of the application pass as they are, also a refusal by a guard of its own. Work that goes on after the
-    response is complete has no deadline any more, but keeps its slot.
+    for everything that the application does, its own guarded calls included. When it passes before the response has
+    begun, the caller gets 504 at once and the application is cancelled; what it still sends goes nowhere. Afterwards it
+    is cancelled too, and `DeadlineExceededError` is raised for the server to break the connection: half a response must
+    not look whole. Other errors of the application pass as they are, also a refusal by a guard of its own. Work that
+    goes on after the response is complete has no deadline any more, but keeps its slot.
 
-    Websockets and the lifespan pass unguarded. Plain functions that a framework runs in threads are not interrupted by
-    a deadline; only their answer is given up.
+    Websockets and the lifespan pass unguarded. Nothing interrupts plain functions that a framework runs in threads;
+    their callers get 504 all the same.
 
     Args:
         app: The application.
@@ -129,9 +129,11 @@ class _Serving:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._timer: Timer | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._answering: asyncio.Task[None] | None = None
         self._has_begun = False
         self._has_started = False
+        self._is_cut = False
 
     async def run(self, budget_s: float | None) -> None:
         """Serve it within its time."""
@@ -143,22 +145,40 @@ class _Serving:
         if ends_s <= now_s:
             await self._answer_late()
             return
+        task = asyncio.current_task()
+        assert task is not None, "an ASGI server calls applications from a task"  # noqa: S101 - a server that breaks this is no ASGI server
         token = ENDS_S.set(ends_s)
-        timer = self._timer = arm(ends_s - now_s)
+        self._alarm = asyncio.get_running_loop().call_later(ends_s - now_s, self._cut, task)
+        cancelled_before = task.cancelling()
         try:
             await self._guarded()
         except BaseException as error:
-            was_cut = timer.ended(error)
-            is_late = was_cut or (isinstance(error, DeadlineExceededError) and remaining_s() == 0.0)
-            if not is_late:
-                raise
-            if self._has_started:
-                raise self._deadline_passed() from error
-            await self._answer_late()
+            self._alarm.cancel()
+            was_cancelled = isinstance(error, asyncio.CancelledError)
+            if (task.uncancel() > cancelled_before) if self._is_cut else was_cancelled:
+                raise  # somebody else cancelled it
+            await self._failed(error, is_late=was_cancelled)
         else:
-            timer.disarm()
+            self._alarm.cancel()
+            if self._is_cut:  # the application caught the cancellation and came to an end of its own
+                task.uncancel()
+            if self._answering is not None:
+                await self._answering
         finally:
             ENDS_S.reset(token)
+
+    async def _failed(self, error: BaseException, *, is_late: bool) -> None:
+        """Answer with 504 if the application failed because the time is up; raise what else there is to raise."""
+        if isinstance(error, DeadlineExceededError):
+            is_late = self._is_cut or remaining_s() == 0.0
+        if self._answering is not None:
+            await self._answering
+        elif is_late and not self._has_started:
+            await self._answer_late()
+        elif is_late:
+            raise self._deadline_passed() from error
+        if not is_late:
+            raise error
 
     async def _guarded(self) -> None:
         guard = self._middleware.guard_for(self._scope)
@@ -177,12 +197,20 @@ class _Serving:
         await self._middleware.app(scope, self._receive, self._pass)
 
     async def _pass(self, message: Message) -> None:
+        if self._answering is not None:
+            return
         self._has_started = True
         await self._send(message)
-        if self._timer is not None and message["type"] in LAST and not message.get("more_body", False):
-            if not self._timer.has_expired:
-                self._timer.disarm()
+        if self._alarm is not None and message["type"] in LAST and not message.get("more_body", False):
+            self._alarm.cancel()
             ENDS_S.set(math.inf)
+
+    def _cut(self, task: asyncio.Task[object]) -> None:
+        """The time is up. The caller is answered first: an application may take long to be cancelled."""
+        self._is_cut = True
+        if not self._has_started:
+            self._answering = asyncio.ensure_future(self._answer_late())
+        task.cancel()
 
     def _deadline_passed(self) -> DeadlineExceededError:
         home = self._middleware.home
@@ -194,6 +222,10 @@ class _Serving:
         await self._answer(504, {"error": "the time for this request is used up"})
 
     async def _refuse(self, retry_after_s: float | None) -> None:
+        if self._answering is not None:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
         wait_s = max(1, math.ceil(min(retry_after_s or 1.0, MOST_RETRY_AFTER_S)))
         words = {"error": "too many requests at the moment", "retry_after_s": wait_s}
         await self._answer(self._middleware.status, words, (b"retry-after", str(wait_s).encode()))
