@@ -1,15 +1,15 @@
 """How does one call survive? Policies that guard it, each alone or several as one guard."""
 
-from bascule.guard.adaptive_limit import AdaptiveLimit
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from bascule.guard.backoff import Exponential, Fixed
 from bascule.guard.bulkhead import Bulkhead
 from bascule.guard.cache import Cache
 from bascule.guard.circuit_breaker.outcomes import Consecutive, CountWindow, TimeWindow
 from bascule.guard.circuit_breaker.policy import CircuitBreaker
 from bascule.guard.circuit_breaker.states import State
-from bascule.guard.configuration import Guards
 from bascule.guard.deadline import Deadline, remaining_s
-from bascule.guard.degrade import Degrade, Level, ServiceLevels, circuit_is_open
 from bascule.guard.errors import (
     BulkheadFullError,
     CallRefusedError,
@@ -24,7 +24,6 @@ from bascule.guard.errors import (
 from bascule.guard.fallback import Fallback, Stale
 from bascule.guard.guard import Guard
 from bascule.guard.hedge import Hedge
-from bascule.guard.limits import Aimd, Gradient2, Vegas
 from bascule.guard.policy import Policy
 from bascule.guard.rate_limit import RateLimit
 from bascule.guard.retry import Retry
@@ -33,6 +32,28 @@ from bascule.guard.shapes import NotGuardableError
 from bascule.guard.stream import FACTS, Stream
 from bascule.guard.timeout import AdaptiveTimeout, Timeout
 from bascule.guard.world import World
+
+if TYPE_CHECKING:
+    from bascule.guard.adaptive_limit import AdaptiveLimit
+    from bascule.guard.configuration import Guards
+    from bascule.guard.degrade import Degrade, Level, ServiceLevels, circuit_is_open
+    from bascule.guard.limits import Aimd, Gradient2, Vegas
+
+LATER = {
+    "AdaptiveLimit": "adaptive_limit", "Aimd": "limits", "Gradient2": "limits", "Vegas": "limits",
+    "Degrade": "degrade", "Level": "degrade", "ServiceLevels": "degrade", "circuit_is_open": "degrade",
+    "Guards": "configuration",
+}  # fmt: skip
+"""What few need, and the module that brings it when it is first asked for: a third of the whole import."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever it is that is called so
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
 
 __all__ = [
     "FACTS", "AdaptiveLimit", "AdaptiveTimeout", "Aimd", "Bulkhead", "BulkheadFullError", "Cache",

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Never
+from typing import ClassVar
 
-from bascule.guard.bulkhead import GATED
 from bascule.guard.checks import Kinds, error_kinds, refuse, seconds, whole
-from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import CallRefusedError, CallTimeoutError, DeadlineExceededError, LimitReachedError
 from bascule.guard.facts import LimitChanged
 from bascule.guard.gate import Gate
+from bascule.guard.gated import Gated
 from bascule.guard.limits import Aimd, Gradient2, Vegas
 from bascule.guard.loom import Lines, Loom
-from bascule.guard.policy import Policy
-from bascule.guard.waiting import TaskWaiter, ThreadWaiter
 
 Algorithm = Aimd | Vegas | Gradient2
 
 
 @dataclass(eq=False)
-class AdaptiveLimit(Policy[Never]):
+class AdaptiveLimit(Gated):
     """As a bulkhead, with a limit that follows what the dependency can take.
 
     Calls that end well teach their latency. Calls that ran out of time, and errors under `overload`, teach that it
@@ -43,6 +40,8 @@ class AdaptiveLimit(Policy[Never]):
     wait_s: float = 1.0
     overload: Kinds | Callable[[Exception], bool] = (CallTimeoutError, DeadlineExceededError, TimeoutError)
 
+    refused_with: ClassVar[type[CallRefusedError]] = LimitReachedError
+
     def __post_init__(self) -> None:
         if not isinstance(self.algorithm, Algorithm):
             raise refuse(self, "algorithm", self.algorithm, "Aimd(...), Vegas(...) or Gradient2(...)")
@@ -51,7 +50,6 @@ class AdaptiveLimit(Policy[Never]):
         error_kinds(self, "overload")
         self._gate = Gate(self.algorithm.initial)
         self._estimator = self.algorithm.estimator(self._uniform)
-        self._refused = 0
 
     def _uniform(self, low: float, high: float) -> float:
         return self.home.world.uniform(low, high)
@@ -60,26 +58,6 @@ class AdaptiveLimit(Policy[Never]):
     def limit(self) -> int:
         """Calls at a time, as learned so far."""
         return self._gate.limit
-
-    def _queue_thread(self, gate: Gate) -> ThreadWaiter:
-        waiter = ThreadWaiter()
-        if not gate.join(waiter, self.queue):
-            raise self.full()
-        return waiter
-
-    def _queue_task(self, gate: Gate) -> TaskWaiter:
-        waiter = TaskWaiter()
-        if not gate.join(waiter, self.queue):
-            raise self.full()
-        return waiter
-
-    def _limit_s(self) -> float:
-        return min(self.wait_s, time_left_s(self.home.world.now_s()))
-
-    def full(self) -> CallRefusedError:
-        """Tell that a call is refused; gives the error to be raised."""
-        self._refused += 1
-        return self.refusal(LimitReachedError(self.home.name))
 
     def learn(self, latency_s: float, *, dropped: bool = False) -> None:
         """Take in how long a call took, or that it was dropped."""
@@ -115,14 +93,7 @@ class AdaptiveLimit(Policy[Never]):
             raised=self._raised,
             learn=self.learn,
         )
-        return loom.text(
-            GATED,
-            learning,
-            gate=self._gate,
-            queue=self._queue_task if loom.is_async else self._queue_thread,
-            limit_s=self._limit_s,
-            refuse=self.full,
-        )
+        return self.weave_gate(loom, learning, gate=self._gate)
 
     def reconfigured(self) -> None:
         """Go on from the limit that was learned, within the new bounds."""

@@ -4,39 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, Never
+from typing import ClassVar
 
 from bascule.guard.checks import callable_or_none, refuse, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import BulkheadFullError, CallRefusedError, DeadlineExceededError
 from bascule.guard.gate import Gate
+from bascule.guard.gated import Gated
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.per_key import PerKey
-from bascule.guard.policy import Policy
 from bascule.guard.shapes import Shape
-from bascule.guard.waiting import TaskWaiter, ThreadWaiter
 from bascule.guard.workers import IN_WORKER, OutOfTimeError, Workers
-
-GATED = """
-if not $gate.enter():
-    $waiter = $queue($gate)
-    try:
-        $granted = ${await}$waiter.wait($limit_s())
-    except BaseException:
-        $gate.quit($waiter)
-        raise
-    if not $granted:
-        $gate.quit($waiter)
-        raise $refuse()
-try:
-    $inner
-finally:
-    $gate.leave()
-"""
 
 
 @dataclass(eq=False)
-class Bulkhead(Policy[Never]):
+class Bulkhead(Gated):
     """At most `limit` calls run at a time; up to `queue` more wait for their turn, first come first served.
 
     Threads and tasks of several event loops may share one bulkhead and its queue.
@@ -61,6 +43,7 @@ class Bulkhead(Policy[Never]):
     key: Callable[..., Hashable] | None = None
     most_keys: int = 1000
 
+    refused_with: ClassVar[type[CallRefusedError]] = BulkheadFullError
     woven_options: ClassVar[frozenset[str]] = frozenset({"key", "threads"})
 
     def __post_init__(self) -> None:
@@ -72,51 +55,24 @@ class Bulkhead(Policy[Never]):
         if self.threads and self.key is not None:
             raise refuse(self, "threads", self.threads, "False where slots have keys")
         self._gates = PerKey(lambda _key: Gate(self.limit), self.most_keys)
-        self._refused = 0
         self._workers: Workers | None = None
 
     def gate(self, key: Hashable = "") -> Gate:
         """The slots of a key; without one, the only slots of a bulkhead without keys."""
         return self._gates.of(key)
 
-    def _queue_thread(self, gate: Gate) -> ThreadWaiter:
-        waiter = ThreadWaiter()
-        if not gate.join(waiter, self.queue):
-            raise self.full()
-        return waiter
-
-    def _queue_task(self, gate: Gate) -> TaskWaiter:
-        waiter = TaskWaiter()
-        if not gate.join(waiter, self.queue):
-            raise self.full()
-        return waiter
-
     def _key_of(self, *args: object, **kwargs: object) -> Hashable:
         return self.key(*args, **kwargs) if self.key is not None else ""
-
-    def _limit_s(self) -> float:
-        return min(self.wait_s, time_left_s(self.home.world.now_s()))
-
-    def full(self) -> CallRefusedError:
-        """Tell that a call is refused; gives the error to be raised."""
-        self._refused += 1
-        return self.refusal(BulkheadFullError(self.home.name))
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
         """A slot before, and back after."""
         keyed = "$gate = $of($key(*args, **kwargs))\n" if self.key is not None else ""
-        values: dict[str, object] = {
-            "queue": self._queue_task if loom.is_async else self._queue_thread,
-            "limit_s": self._limit_s,
-            "refuse": self.full,
-        }
+        gate: dict[str, object] = {"gate": self.gate()}
         if self.key is not None:
-            values |= {"of": self._gates.of, "key": self._key_of}
-        else:
-            values["gate"] = self.gate()
+            gate = {"of": self._gates.of, "key": self._key_of}
         if self.threads and loom.shape is Shape.FUNCTION:
             inner = loom.text(IN_WORKER, inner, run=self._run)
-        return loom.text(keyed + GATED.strip(), inner, **values)
+        return self.weave_gate(loom, inner, before=keyed, **gate)
 
     def _run(self, attempt: Callable[[], object]) -> object:
         if self._workers is None:

@@ -17,11 +17,11 @@ show it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import linecache
 import string
 import textwrap
-import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -150,11 +150,7 @@ class Loom:
             "    return guarded",
             "",
         ])  # fmt: skip
-        filename = f"<bascule guard {name} {self.shape.name.lower()} {next(_serial)}>"
-        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        namespace: dict[str, Any] = {}
-        exec(compile(source, filename, "exec"), namespace)  # noqa: S102 - the text is our own, no input is in it
-        weave: types.FunctionType = namespace["weave"]
+        weave = _woven(source, f"<bascule guard {name}, {self.shape.value}>")
         bound = tuple(self._bound.values())
 
         def make(call: AnyCallable) -> AnyCallable:
@@ -162,6 +158,17 @@ class Loom:
             return made
 
         return make
+
+
+@functools.cache
+def _woven(source: str, about: str) -> AnyCallable:
+    """The factory that a text stands for. Guards with the same policies have the same text, and share its code."""
+    filename = f"{about[:-1]}, {next(_serial)}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {}
+    exec(compile(source, filename, "exec"), namespace)  # noqa: S102 - the text is our own, no input is in it
+    weave: AnyCallable = namespace["weave"]
+    return weave
 
 
 def names_of(policies: Iterable[object]) -> str:
