@@ -1,4 +1,4 @@
-"""The traps of resilience libraries that are not about a circuit alone: those stand in `test_circuit_breaker.py`.
+"""The traps of resilience libraries that are not about a circuit alone: those stand in `test_circuit_breaker_traps.py`.
 
 `benchmarks/guard_traps.py` puts the same questions to other libraries; docs/guard-traps.md is its answer.
 """
