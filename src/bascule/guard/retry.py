@@ -63,11 +63,11 @@ class Retry(Policy[Never]):
             raise refuse(self, "budget", self.budget, "a RetryBudget or None")
         self._retried = 0
         self._given_up = 0
-        self._names_refusals = _names_refusals(self.on)
+        self._refusals = _refusals_in(self.on)
 
     def reconfigured(self) -> None:
         """Look again which errors are meant."""
-        self._names_refusals = _names_refusals(self.on)
+        self._refusals = _refusals_in(self.on)
 
     def after_error(self, attempt: int, last_wait_s: float, error: Exception) -> float:
         """Seconds to wait before the next attempt, or `GIVE_UP` when there is none."""
@@ -83,7 +83,7 @@ class Retry(Policy[Never]):
         on = self.on
         if not isinstance(on, type | tuple):
             return bool(on(error))
-        return isinstance(error, on) and (self._names_refusals or not isinstance(error, CallRefusedError))
+        return isinstance(error, self._refusals if isinstance(error, CallRefusedError) else on)
 
     def _next(self, attempt: int, last_wait_s: float, error: Exception | None) -> float:
         if attempt >= self.attempts:
@@ -227,9 +227,9 @@ class Attempt:
         return self._attempts.ended(error)
 
 
-def _names_refusals(on: object) -> bool:
+def _refusals_in(on: object) -> tuple[type[CallRefusedError], ...]:
     kinds = on if isinstance(on, tuple) else (on,)
-    return any(isinstance(kind, type) and issubclass(kind, CallRefusedError) for kind in kinds)
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, CallRefusedError))
 
 
 def _words(error: Exception | None) -> str:

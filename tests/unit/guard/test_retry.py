@@ -171,6 +171,13 @@ def test_a_refused_call_is_tried_again_where_it_is_named(on: Any) -> None:
     assert guard(now(attempts=3, on=on)).call(flaky) == "answer"
 
 
+def test_naming_one_refusal_does_not_name_the_others() -> None:
+    flaky = Flaky(CircuitOpenError("other", None), BulkheadFullError("other", None))
+    with pytest.raises(BulkheadFullError):
+        guard(now(attempts=5, on=(Exception, CircuitOpenError))).call(flaky)
+    assert flaky.calls == 2
+
+
 def test_which_refusals_are_named_may_change_while_calls_run() -> None:
     retry = now(attempts=3)
     call = guard(retry)(Flaky(CircuitOpenError("a", None), CircuitOpenError("a", None)))
