@@ -7,6 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTHONS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bascule
 UV := $(shell command -v uv 2>/dev/null)
 
 ifeq ($(UV),)
@@ -16,7 +17,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help drill drill-all test test-pythons lint format lock clean deps
+.PHONY: help drill drill-all test test-pythons pythons lint format lock clean deps
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -43,8 +44,17 @@ drill-all: $(VENV)/run.stamp  ## Every experiment, one after the other
 test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included
 	$(BIN)/python -m pytest
 
-test-pythons: $(VENV)/dev.stamp  ## The library's tests under every other Python that is found (BASCULE_PYTHONS=path:path)
+test-pythons: export BASCULE_PYTHONS ?= $(PYTHONS)/python3.13/bin/python3.13:$(PYTHONS)/python3.13t/bin/python3.13t
+test-pythons:  ## The library's tests under every other Python that is found (BASCULE_PYTHONS=path:path, or by `make pythons`)
 	tests/pythons.sh
+
+pythons: $(PYTHONS)/python3.13/bin/python3.13 $(PYTHONS)/python3.13t/bin/python3.13t  ## Build CPython 3.13, with and without the GIL
+
+$(PYTHONS)/python3.13/bin/python3.13:
+	tests/build-python.sh $(PYTHONS)/python3.13
+
+$(PYTHONS)/python3.13t/bin/python3.13t:
+	tests/build-python.sh --disable-gil $(PYTHONS)/python3.13t
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy, import contract
 	$(BIN)/ruff check .
@@ -56,9 +66,11 @@ format: $(VENV)/dev.stamp  ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-deps:  ## Optional Debian packages: a browser for the report's tests (needs root)
+deps:  ## Optional Debian packages: a browser for the report's tests, and what `make pythons` builds with (needs root)
 	apt-get update
 	apt-get install --yes --no-install-recommends chromium
+	apt-get install --yes --no-install-recommends build-essential debian-archive-keyring pkg-config xz-utils libbz2-dev \
+		libffi-dev liblzma-dev libncurses-dev libreadline-dev libsqlite3-dev libssl-dev uuid-dev zlib1g-dev
 
 lock:  ## Pin the newest versions that pyproject.toml admits (needs uv)
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all --group build pyproject.toml -o requirements/run.txt

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import ClassVar, Never
+from typing import Any, ClassVar, Never
 
 from bascule.guard.checks import seconds
 from bascule.guard.errors import DeadlineExceededError
@@ -130,9 +130,9 @@ class Deadline(Policy[Never]):
             reset=ENDS_S.reset,
         )
 
-    def weave_call(self, loom: Loom, inner: Lines) -> Lines:
-        """Cancel the call itself when the time is up, if it runs in an event loop."""
-        if not loom.is_async:
+    def weave_call(self, loom: Loom, inner: Lines, chain: tuple[Policy[Any], ...]) -> Lines:
+        """Cancel the call itself when the time is up, if it runs in an event loop and no time limit does so anyway."""
+        if not loom.is_async or chain[-1].ends_calls:
             return inner
         from bascule.guard.timer_wheel import arm  # noqa: PLC0415 - brings asyncio, which plain functions need not load
 

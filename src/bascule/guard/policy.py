@@ -145,7 +145,7 @@ class Guarding(Generic[V_co]):
         loom = Loom(shape, block=block)
         lines = loom.innermost()
         for policy in chain:
-            lines = policy.weave_call(loom, lines)
+            lines = policy.weave_call(loom, lines, chain)
         for policy in reversed(chain):
             lines = policy.weave(loom, lines)
         return loom.compile(lines, names_of(chain))
@@ -161,6 +161,7 @@ class Policy(Guarding[V_co]):
     refused_shapes: ClassVar[Mapping[Shape, str]] = {}
     refused_block: ClassVar[str] = ""
     woven_options: ClassVar[frozenset[str]] = frozenset()
+    ends_calls: ClassVar[bool] = False
     _home: Home | None = None
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
@@ -175,9 +176,8 @@ class Policy(Guarding[V_co]):
         """How long this policy lets a call run, in seconds; None if it does not say."""
         return None
 
-    def weave_call(self, loom: Loom, inner: Lines) -> Lines:
-        """The text of this policy right around the call itself, inside of every other policy; none as a rule."""
-        del loom
+    def weave_call(self, loom: Loom, inner: Lines, chain: tuple[Policy[Any], ...]) -> Lines:
+        """The text of this policy right around the call itself, inside of every other of the chain; none as a rule."""
         return inner
 
     def chain(self) -> tuple[Policy[Any], ...]:

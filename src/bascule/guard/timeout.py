@@ -28,6 +28,7 @@ class _Limited(Policy[Never]):
     refused_shapes = _REFUSED
     refused_block: ClassVar[str] = ""
     limit_text: ClassVar[str] = "$policy.limit()"
+    ends_calls: ClassVar[bool] = True
     workers: int
 
     def limit(self) -> float:
@@ -199,9 +200,18 @@ class AdaptiveTimeout(_Limited):
         known_s = self._recent.percentile(self.percentile / 100)
         return self.most_s if known_s is None else max(self.least_s, min(self.most_s, known_s * self.factor))
 
+    def _learn(self, latency_s: float) -> None:
+        self._recent.add(latency_s)
+
     def timed_out(self, limit_s: float) -> None:
         """Count it as a call that took its limit."""
         self._recent.add(limit_s)
+
+    def reconfigured(self) -> None:
+        """Learn anew where another number of latencies is remembered."""
+        super().reconfigured()
+        if self._recent.size != self.window:
+            self._recent = RecentLatencies(self.window)
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
         """Learn from each call that ends well."""
@@ -209,11 +219,11 @@ class AdaptiveTimeout(_Limited):
             """
             $began_s = $now_s()
             $inner
-            $add($now_s() - $began_s)
+            $learn($now_s() - $began_s)
             """,
             inner,
             now_s=self.home.world.now_s,
-            add=self._recent.add,
+            learn=self._learn,
         )
         return super().weave(loom, learning)
 
