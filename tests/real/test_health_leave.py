@@ -161,7 +161,12 @@ class Service:
     def _spawn(self, argv: list[str]) -> None:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(argv, cwd=self._directory, env={**os.environ}, stdout=log, stderr=log)
-        wait_for(lambda: self.status("ready") == 200, "it is ready: " + self.log)
+        wait_for(self._is_ready, "it is ready")
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        return self.status("ready") == 200
 
     @property
     def log(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 MOST_CHARACTERS = 200
-_MOST_READ = 4096
+_MOST_READ = 1000  # and each repetition below is bounded: an error's text may be an attacker's
 _HIDDEN = "***"
-_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@]*@")
+_IN_ADDRESS = re.compile(r"(?<=://)\S{0,500}@")
 _NAMED = re.compile(
-    r"""(?ix) \b ( [\w.-]* (?: password | passwd | pwd | secret | token | api[_-]?key | access[_-]?key | credential s? )
-    [\w.-]* ["']? \s* (?: = | : ) \s* ) (?: "[^"]*" | '[^']*' | [^\s,;&"']+ )"""
+    r"""(?ix) ( (?: password | passwd | pwd | secret | token | api[_-]?key | access[_-]?key | credentials? )
+    [\w.-]{0,32} ["']? \s? (?: = | : ) \s? ) (?: "[^"]*"? | '[^']*'? | [^\s,;&"']+ )"""
 )
 _HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)\S+(?:\s+\S+)?|\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}")
 
@@ -30,4 +30,8 @@ def sayable(text: str) -> str:
 
 def told(error: BaseException) -> str:
     """An error as a probe tells it: its kind, and what it says."""
-    return sayable(f"{type(error).__name__}: {error}" if str(error).strip() else type(error).__name__)
+    try:
+        text = str(error).strip()
+    except Exception:  # noqa: BLE001 - an error that cannot say what it is must still be told
+        text = "(it cannot be shown)"
+    return sayable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
