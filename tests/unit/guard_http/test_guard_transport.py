@@ -360,6 +360,53 @@ def test_of_an_async_race_all_but_the_winners_response_are_closed() -> None:
     assert sum(body.is_read for body in server.bodies) == 1
 
 
+def test_a_call_that_is_cancelled_while_it_closes_the_losers_closes_the_winner_too() -> None:
+    closing = asyncio.Event()
+
+    class SlowToClose(Body):
+        async def aclose(self) -> None:
+            self.closed += 1
+            closing.set()
+            await asyncio.Event().wait()
+
+    class Racing(Server):
+        together = asyncio.Barrier(3)
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.requests.append(request)
+            self.bodies.append(SlowToClose(b""))
+            response = httpx.Response(200, stream=self.bodies[-1])
+            await self.together.wait()
+            return response
+
+    server = Racing()
+
+    async def scenario() -> None:
+        transport = AsyncGuardedTransport(Hedge(0.0, most=2), server)
+        call = asyncio.create_task(transport.handle_async_request(httpx.Request("GET", URL)))
+        while [body.closed for body in server.bodies] != [1, 1, 1]:
+            await closing.wait()
+            closing.clear()
+            call.cancel()
+        call.cancel()
+        await asyncio.wait([call])
+        assert call.cancelled()
+
+    asyncio.run(scenario())
+
+
+def test_failures_in_a_race_hold_no_connection_while_others_are_made(fetch: Fetch) -> None:
+    held: list[int] = []
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        held.append(sum(not body.closed for body in server.bodies))
+        return server.respond(503)
+
+    server = Server(answer)
+    assert fetch(server, Guard(retry(3), Hedge(60.0))).content == b"body 3"
+    assert held == [0, 0, 0]
+
+
 def test_of_a_race_that_all_lose_the_given_response_is_still_open(fetch: Fetch) -> None:
     server = Server(503)
     response = fetch(server, Guard(retry(2), Hedge(0.0)))
