@@ -107,10 +107,8 @@ class Retry(Policy[Never]):
     def _give_up(self, attempt: int, reason: str, error: Exception | None) -> float:
         self._given_up += 1
         self.home.tell(RetriesGivenUp, attempts=attempt, reason=reason, error=_words(error))
-        if (
-            error is not None and len(getattr(error, "__notes__", ())) < MOST_NOTES
-        ):  # one error may be raised many times
-            error.add_note(f"bascule: given up after {attempt} of {self.attempts} attempts ({reason})")
+        if error is not None:
+            _note(error, f"bascule: given up after {attempt} of {self.attempts} attempts ({reason})")
         return GIVE_UP
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
@@ -230,6 +228,15 @@ class Attempt:
 def _refusals_in(on: object) -> tuple[type[CallRefusedError], ...]:
     kinds = on if isinstance(on, tuple) else (on,)
     return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, CallRefusedError))
+
+
+def _note(error: Exception, text: str) -> None:
+    """Add a note, unless there are several: one error may be raised many times."""
+    try:
+        if len(getattr(error, "__notes__", ())) < MOST_NOTES:
+            error.add_note(text)
+    except Exception:  # noqa: BLE001 - a frozen error, for one, takes no note, and must be raised all the same
+        return
 
 
 def _words(error: Exception | None) -> str:

@@ -342,6 +342,17 @@ class AngryError(Exception):
         raise RuntimeError(name)
 
 
+@pytest.mark.parametrize("kind", [SlottedError, FrozenError, MuteError, AngryError])
+def test_an_error_that_takes_no_note_is_raised_all_the_same(kind: type[Exception]) -> None:
+    last = kind()
+    raised: BaseException | None = None
+    try:
+        guard(now(attempts=2)).call(Flaky(kind(), last))
+    except Exception as error:  # noqa: BLE001 - a report of such an error would fail in turn
+        raised = error
+    assert raised is last, type(raised)
+
+
 # Budget
 
 
