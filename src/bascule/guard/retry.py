@@ -116,7 +116,7 @@ class Retry(Policy[Never]):
         count = "if $retry.budget.is_short:\n    $retry.budget.deposit()\n" if self.budget is not None else ""
         once = "        if started:\n            raise\n" if loom.shape.is_stream else ""
         check = (
-            "        if not $unwanted(result):\n            break\n"
+            f"        if {'started or ' if loom.shape.is_stream else ''}not $unwanted(result):\n            break\n"
             "        $wait_s = $after_result($attempt, $wait_s)\n        if $wait_s < 0.0:\n            break\n"
             if self.on_result is not None
             else "        break\n"

@@ -95,6 +95,31 @@ def test_an_async_generator_is_tried_again_before_its_first_item_only() -> None:
     assert flaky.calls == 3
 
 
+def test_a_stream_that_gave_items_is_not_repeated_for_its_result() -> None:
+    begun = 0
+
+    @guard(now(attempts=3, on_result=lambda result: result is None))
+    def items() -> Iterator[int]:
+        nonlocal begun
+        begun += 1
+        yield 1
+        yield 2
+
+    @guard(now(attempts=3, on_result=lambda result: result is None))
+    async def items_async() -> AsyncIterator[int]:
+        nonlocal begun
+        begun += 1
+        yield 1
+        yield 2
+
+    async def main() -> None:
+        assert [item async for item in items_async()] == [1, 2]
+
+    assert list(items()) == [1, 2]
+    asyncio.run(main())
+    assert begun == 2
+
+
 def test_a_stream_without_items_may_be_repeated_for_its_result() -> None:
     begun = 0
 
