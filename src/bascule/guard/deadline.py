@@ -115,6 +115,10 @@ class Deadline(Policy[Never]):
         self.home.tell(DeadlinePassed)
         return DeadlineExceededError(self.home.name)
 
+    def _check(self) -> None:
+        if ENDS_S.get() <= self.home.world.now_s():  # a wait or a queue inside took longer than it should
+            raise self.passed()
+
     def weave(self, loom: Loom, inner: Lines) -> Lines:
         """Set the deadline for everything inside."""
         return loom.text(
@@ -131,9 +135,11 @@ class Deadline(Policy[Never]):
         )
 
     def weave_call(self, loom: Loom, inner: Lines, chain: tuple[Policy[Any], ...]) -> Lines:
-        """Cancel the call itself when the time is up, if it runs in an event loop and no time limit does so anyway."""
-        if not loom.is_async or chain[-1].ends_calls:
+        """Begin no call when the time is up, and cancel one in an event loop, unless a time limit does so anyway."""
+        if chain[-1].ends_calls:
             return inner
+        if not loom.is_async:
+            return loom.text("$check()\n$inner", inner, check=self._check)
         from bascule.guard.timer_wheel import arm  # noqa: PLC0415 - brings asyncio, which plain functions need not load
 
         home = self.home

@@ -304,6 +304,20 @@ def test_the_wait_of_a_retry_after_is_held_to_the_deadline_too() -> None:
     assert waits.waited_s == []
 
 
+def test_no_attempt_begins_when_the_wait_before_it_took_longer_than_it_should() -> None:
+    waits = Waits()
+
+    def oversleep(seconds: float) -> None:
+        waits.clock.advance(seconds + 1.0)
+
+    late = replace(waits.world, sleep=oversleep)
+    flaky = Flaky(ConnectionError())
+    retry = Retry(2, backoff=Fixed(0.9), budget=None)
+    with pytest.raises(DeadlineExceededError):
+        Guard(Deadline(1.0), retry, world=late, facts=Stream()).call(flaky)
+    assert flaky.calls == 1
+
+
 # Notes
 
 
