@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
+
+from bascule.kernel.errors import InputError
 
 
 class Forgettable(Protocol):
@@ -32,8 +35,16 @@ class PerKey(Generic[StateT]):
         self._lock = threading.RLock()
 
     def of(self, key: Hashable) -> StateT:
-        """The state of a key."""
-        state = self._states.get(key)
+        """The state of a key.
+
+        Raises:
+            InputError: It cannot be hashed.
+        """
+        try:
+            state = self._states.get(key)
+        except TypeError as error:
+            hint = "let key= make something that can be hashed, such as a string or a tuple"
+            raise InputError(f"a {type(key).__name__} cannot be a key: {error}", hint=hint) from error
         return state if state is not None else self._add(key)
 
     def all(self) -> list[StateT]:
@@ -56,7 +67,7 @@ class PerKey(Generic[StateT]):
 
     def _forget_one(self) -> bool:
         """Make room; looks at a few of the oldest only, so that a flood of keys costs little."""
-        for key in list(self._states)[:8]:
+        for key in list(islice(self._states, 8)):
             state = self._states.pop(key)
             if state.is_idle:
                 return True
