@@ -20,6 +20,12 @@ def whole(owner: object, field: str, *, least: int = 0, most: int = 1_000_000) -
         raise refuse(owner, field, value, f"a whole number from {least} to {most}")
 
 
+def flag(owner: object, field: str) -> None:
+    """Hold a field to be True or False: what a file calls "no" would be as good as True."""
+    if not isinstance(getattr(owner, field), bool):
+        raise refuse(owner, field, getattr(owner, field), "True or False")
+
+
 def number(owner: object, field: str, *, least: float = 0.0, most: float = math.inf, above: bool = False) -> None:
     """Hold a field to be a finite number in [least, most], or in (least, most] if `above`."""
     value: Any = getattr(owner, field)

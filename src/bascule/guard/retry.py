@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Never, Self
 
 from bascule.guard.backoff import Backoff, Exponential
-from bascule.guard.checks import Kinds, callable_or_none, error_kinds, refuse, seconds, whole
+from bascule.guard.checks import Kinds, callable_or_none, error_kinds, flag, refuse, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import CallRefusedError
 from bascule.guard.facts import AttemptFailed, RetriesGivenUp
@@ -56,6 +56,7 @@ class Retry(Policy[Never]):
         whole(self, "attempts", least=1)
         error_kinds(self, "on")
         callable_or_none(self, "on_result")
+        flag(self, "first_immediate")
         seconds(self, "retry_after_cap_s", above=False, optional=True)
         if not isinstance(self.backoff, Backoff):
             raise refuse(self, "backoff", self.backoff, "a backoff such as Fixed(1.0) or Exponential(0.1)")
