@@ -6,9 +6,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from bascule.guard.checks import callable_or_none, refuse, seconds, whole
+from bascule.guard.checks import callable_or_none, flag, refuse, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import BulkheadFullError, CallRefusedError, DeadlineExceededError
+from bascule.guard.facts import DeadlinePassed
 from bascule.guard.gate import Gate
 from bascule.guard.gated import Gated
 from bascule.guard.loom import Lines, Loom
@@ -33,6 +34,8 @@ class Bulkhead(Gated):
 
     Raises, when called:
         BulkheadFullError: Every slot is taken, and no place in the queue was free or the wait was in vain.
+        DeadlineExceededError, WorkersBusyError: With `threads`, the deadline passed and the call was left behind, or
+            every worker thread is held by such calls.
     """
 
     limit: int
@@ -50,6 +53,7 @@ class Bulkhead(Gated):
         whole(self, "limit", least=1)
         whole(self, "queue")
         seconds(self, "wait_s", above=False)
+        flag(self, "threads")
         callable_or_none(self, "key")
         whole(self, "most_keys", least=1)
         if self.threads and self.key is not None:
@@ -76,11 +80,12 @@ class Bulkhead(Gated):
 
     def _run(self, attempt: Callable[[], object]) -> object:
         if self._workers is None:
-            self._workers = Workers(self.limit, self.home)
+            self._workers = Workers(self.limit, self.home, "Bulkhead")
         now_s = self.home.world.now_s()
         try:
             return self._workers.run(attempt, time_left_s(now_s))
         except OutOfTimeError:
+            self.home.tell(DeadlinePassed)
             raise DeadlineExceededError(self.home.name) from None
 
     def reconfigured(self) -> None:

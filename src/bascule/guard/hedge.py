@@ -127,7 +127,7 @@ class Hedge(Policy[Never]):
         if self.budget.is_short:
             self.budget.deposit()
         if self._pool is None:
-            self._pool = Workers(self.workers, self.home)
+            self._pool = Workers(self.workers, self.home, "Hedge")
         world = self.home.world
         began_s = world.now_s()
         delay_s = self.delay_s()

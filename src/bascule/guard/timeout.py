@@ -70,7 +70,7 @@ class _Limited(Policy[Never]):
     def _run(self, attempt: Callable[[], object]) -> object:
         pool = self._pool
         if pool is None:
-            pool = self._pool = Workers(self.workers, self.home)
+            pool = self._pool = Workers(self.workers, self.home, type(self).__name__)
         try:
             return pool.run(attempt, self._left_s())
         except OutOfTimeError:

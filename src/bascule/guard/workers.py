@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bascule.guard.atomic import Stepped, atomic
 from bascule.guard.errors import WorkersBusyError
+from bascule.guard.facts import CallRefused
 
 if TYPE_CHECKING:
     from bascule.guard.policy import Home
@@ -60,17 +61,18 @@ class Job(Stepped):
 
 
 class Workers:
-    """At most `most` daemon threads, started when needed, gone after five idle seconds.
+    """At most `most` daemon threads of a policy, started when needed, gone after five idle seconds.
 
     Attributes:
         most: The bound.
         abandoned: Threads that are held by calls nobody waits for any more: a gauge.
     """
 
-    def __init__(self, most: int, home: Home) -> None:
+    def __init__(self, most: int, home: Home, policy: str) -> None:
         self.most = most
         self.abandoned = 0
         self._home = home
+        self._policy = policy
         self._reset()
 
     def _reset(self) -> None:
@@ -92,7 +94,11 @@ class Workers:
             OutOfTimeError: It did not return in time.
             WorkersBusyError: No thread is free, or none came free in time.
         """
-        job = self.begin(work, lambda job: job.finished.release())
+        try:
+            job = self.begin(work, lambda job: job.finished.release())
+        except WorkersBusyError:
+            self._tell_refused()
+            raise
         try:
             is_finished = job.finished.acquire(timeout=max(0.0, min(limit_s, threading.TIMEOUT_MAX)))
         except BaseException:
@@ -101,6 +107,7 @@ class Workers:
         if not is_finished:
             state = self.abandon(job)
             if state == QUEUED:
+                self._tell_refused()
                 raise WorkersBusyError(self._home.name)
             if state == RUNNING:
                 raise OutOfTimeError
@@ -131,6 +138,9 @@ class Workers:
                 self._unclaimed -= 1
             self._jobs.put(job)
         return job
+
+    def _tell_refused(self) -> None:
+        self._home.tell(CallRefused, policy=self._policy)
 
     def abandon(self, job: Job) -> int:
         """Wait no more for a job: it is not begun, or left behind. Gives the state in which it was."""
