@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from time import monotonic
 from typing import Any
 
 from bascule.guard.cache import Cache
-from bascule.guard.deadline import ENDS_S, Deadline, from_headers, remaining_s
+from bascule.guard.deadline import ENDS_S, HEADER, Deadline, from_headers, remaining_s
 from bascule.guard.errors import CallRefusedError, DeadlineExceededError
 from bascule.guard.facts import DeadlinePassed
 from bascule.guard.fallback import Fallback
@@ -35,6 +35,7 @@ REFUSED: dict[type[Policy[Any]], str] = {
 }  # fmt: skip
 """Policies that cannot stand around an application, and why."""
 
+TELL_TIME = {name.encode(): name for name in (HEADER, "grpc-timeout")}
 LAST = {"http.response.body", "http.response.pathsend"}
 MOST_RETRY_AFTER_S = 86_400
 
@@ -107,8 +108,8 @@ class GuardMiddleware:
             await self.app(scope, receive, send)
 
     def _budget_s(self, scope: Scope) -> float | None:
-        told = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        budget_s = from_headers(told)
+        told = {TELL_TIME[name]: value.decode("latin-1") for name, value in scope["headers"] if name in TELL_TIME}
+        budget_s = from_headers(told) if told else None
         if budget_s is None:
             budget_s = self._default_s
         return None if budget_s is None else min(budget_s, self._most_s)
@@ -230,7 +231,7 @@ class _Serving:
         words = {"error": "too many requests at the moment", "retry_after_s": wait_s}
         await self._answer(self._middleware.status, words, (b"retry-after", str(wait_s).encode()))
 
-    async def _answer(self, status: int, words: dict[str, object], *more: tuple[bytes, bytes]) -> None:
+    async def _answer(self, status: int, words: Mapping[str, object], *more: tuple[bytes, bytes]) -> None:
         body = json.dumps(words).encode()
         headers = [
             (b"content-type", b"application/json"),
