@@ -120,18 +120,26 @@ class Deadline(Policy[Never]):
             raise self.passed()
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
-        """Set the deadline for everything inside."""
+        """Set the deadline for everything inside.
+
+        A coroutine that is thrown away is closed in whatever context that happens, and a block may be left in another
+        one than it was entered in. The deadline was never set there, and nothing is to be reset.
+        """
         return loom.text(
             """
             $token = $begin()
             try:
                 $inner
             finally:
-                $reset($token)
+                try:
+                    $reset($token)
+                except $foreign:
+                    pass
             """,
             inner,
             begin=self.begin,
             reset=ENDS_S.reset,
+            foreign=ValueError,
         )
 
     def weave_call(self, loom: Loom, inner: Lines, chain: tuple[Policy[Any], ...]) -> Lines:

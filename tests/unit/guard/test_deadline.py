@@ -305,6 +305,28 @@ def test_a_coroutine_that_swallows_the_end_gives_its_result() -> None:
     asyncio.run(main())
 
 
+def test_a_coroutine_that_is_thrown_away_in_another_context_says_nothing() -> None:
+    @Deadline(3600.0)
+    async def call() -> None:
+        await forever()
+
+    async def main() -> None:
+        coroutine = call()
+        inside = asyncio.Event()
+
+        async def drive() -> None:
+            coroutine.send(None)
+            inside.set()
+
+        await asyncio.create_task(drive(), context=contextvars.copy_context())
+        await inside.wait()
+        coroutine.close()  # the deadline was set in the context of the task, and cannot be reset from here
+        assert ends_s() == math.inf
+
+    asyncio.run(main())
+    gc.collect()
+
+
 # What is left, in the process and between processes
 
 
