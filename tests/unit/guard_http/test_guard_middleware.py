@@ -410,6 +410,23 @@ def test_a_cancelled_request_stays_cancelled_and_frees_its_slot() -> None:
     assert bulkhead.gate().in_flight == 0
 
 
+def test_a_request_that_is_thrown_away_ends_quietly_and_frees_its_slot() -> None:
+    bulkhead = Bulkhead(1)
+
+    async def scenario() -> Any:
+        async def begin() -> Any:
+            serving = ask(GuardMiddleware(hang, bulkhead), **{TOLD: "60000"})
+            serving.send(None)
+            return serving
+
+        (serving,) = await asyncio.gather(begin())  # in a task of its own, and so in another context
+        assert bulkhead.gate().in_flight == 1
+        serving.close()
+
+    run(scenario)
+    assert bulkhead.gate().in_flight == 0
+
+
 def test_websockets_and_the_lifespan_pass() -> None:
     seen: list[str] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
@@ -153,6 +154,9 @@ class _Serving:
         cancelled_before = task.cancelling()
         try:
             await self._guarded()
+        except GeneratorExit:  # thrown away, maybe in another context: nothing may be awaited, nor reset
+            self._alarm.cancel()
+            raise
         except BaseException as error:
             self._alarm.cancel()
             was_cancelled = isinstance(error, asyncio.CancelledError)
@@ -166,7 +170,8 @@ class _Serving:
             if self._answering is not None:
                 await self._answering
         finally:
-            ENDS_S.reset(token)
+            with contextlib.suppress(ValueError):  # in another context the deadline was never set
+                ENDS_S.reset(token)
 
     async def _failed(self, error: BaseException, *, is_late: bool) -> None:
         """Answer with 504 if the application failed because the time is up; raise what else there is to raise."""
