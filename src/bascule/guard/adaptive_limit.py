@@ -59,36 +59,38 @@ class AdaptiveLimit(Gated):
         """Calls at a time, as learned so far."""
         return self._gate.limit
 
-    def learn(self, latency_s: float, *, dropped: bool = False) -> None:
-        """Take in how long a call took, or that it was dropped."""
+    def learn(self, latency_s: float, in_flight: int, *, dropped: bool = False) -> None:
+        """Take in how long a call took, or that it was dropped; `in_flight` ran when it began, itself included."""
         gate = self._gate
-        limit = self._estimator.update(latency_s, gate.in_flight, dropped)
+        limit = self._estimator.update(latency_s, in_flight, dropped)
         if limit == gate.limit:
             return
         gate.limit = limit
         self.home.tell(LimitChanged, limit=limit)
         gate.admit_waiters()
 
-    def _raised(self, error: BaseException, latency_s: float) -> None:
+    def _raised(self, error: BaseException, latency_s: float, in_flight: int) -> None:
         overload = self.overload
         if not isinstance(error, Exception) or isinstance(error, CallRefusedError):
             return
         if isinstance(error, overload) if isinstance(overload, type | tuple) else overload(error):
-            self.learn(latency_s, dropped=True)
+            self.learn(latency_s, in_flight, dropped=True)
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
         """A slot before, a lesson after."""
         learning = loom.text(
             """
+            $in_flight = $gate.in_flight
             $began_s = $now_s()
             try:
                 $inner
             except BaseException as $error:
-                $raised($error, $now_s() - $began_s)
+                $raised($error, $now_s() - $began_s, $in_flight)
                 raise
-            $learn($now_s() - $began_s)
+            $learn($now_s() - $began_s, $in_flight)
             """,
             inner,
+            gate=self._gate,
             now_s=self.home.world.now_s,
             raised=self._raised,
             learn=self.learn,
