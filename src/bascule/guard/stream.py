@@ -7,8 +7,11 @@ listens nothing is even made.
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -20,6 +23,8 @@ from bascule.kernel.facts import Bus, Fact, Listener
 class Stream:
     """Carries facts from guarded calls to listeners, on a thread of its own.
 
+    A forked child delivers what is told in the child; what was told before is delivered by the parent alone.
+
     Args:
         size: The most facts that wait for slow listeners, at least 1.
 
@@ -29,21 +34,27 @@ class Stream:
     """
 
     def __init__(self, size: int = 10_000) -> None:
-        if size < 1:
-            raise InputError(f"Stream.size: {size} must be at least 1")
+        given: object = size
+        if isinstance(given, bool) or not isinstance(given, int) or size < 1:
+            raise InputError(f"Stream.size: {size!r} must be a whole number of at least 1")
         self.is_heard = False
         self.dropped = 0
         self._bus = Bus()
         self._listeners = 0
-        self._queue: deque[Fact | threading.Event] = deque()
         self._size = size
+        self.begin()
+        _streams.add(self)
+
+    def begin(self) -> None:
+        """Begin with nothing on its way, as in a forked child; listeners stay."""
+        self._queue: deque[Fact | threading.Event] = deque()
         self._lock = threading.RLock()  # re-entrant: a finalizer may tell a fact while one is told
         self._work = threading.Semaphore(0)
         self._thread: threading.Thread | None = None
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Let `listener` hear every fact from now on; returns the call that ends it."""
-        unsubscribe = self._bus.subscribe(listener)
+        unsubscribe = self._bus.subscribe(_harmless(listener))
         with self._lock:
             self._listeners += 1
             self.is_heard = True
@@ -63,26 +74,45 @@ class Stream:
 
     def tell(self, fact: Fact) -> None:
         """Put a fact on its way; returns at once, whatever listeners do."""
-        self._put(fact)
+        queue = self._queue
+        queue.append(fact)
+        if len(queue) > self._size:
+            self._drop()
+        self._wake()
 
     def flush(self, within_s: float = 5.0) -> bool:
-        """Wait until what was told so far was delivered; False when that takes longer than `within_s` seconds."""
-        if self._thread is None:
+        """Wait until what was told so far was delivered; False when that takes longer than `within_s` seconds.
+
+        A listener cannot wait for its own end: there it is False at once.
+        """
+        if not self._queue and self._thread is None:
             return True
+        if threading.current_thread() is self._thread:
+            return False
         passed = threading.Event()
-        self._put(passed)
+        self._queue.append(passed)
+        self._wake()
         return passed.wait(within_s)
 
-    def _put(self, item: Fact | threading.Event) -> None:
-        queue = self._queue
-        queue.append(item)
-        if len(queue) > self._size:
-            with self._lock:
+    def _drop(self) -> None:
+        """Throw the oldest facts away until there is room; who waits in `flush` goes on waiting."""
+        queue, flushes = self._queue, list[threading.Event]()
+        with self._lock:
+            try:
                 while len(queue) > self._size:
-                    queue.popleft()
-                    self.dropped += 1
+                    item = queue.popleft()
+                    if isinstance(item, Fact):
+                        self.dropped += 1
+                    else:
+                        flushes.append(item)
+            except IndexError:
+                pass  # the listeners were quicker
+            queue.extendleft(reversed(flushes))
+            self._work.release(len(flushes) + 1)  # a turn may have found nothing meanwhile
+
+    def _wake(self) -> None:
         thread = self._thread
-        if thread is None or not thread.is_alive():  # not yet started, or left behind by a fork
+        if thread is None or not thread.is_alive():
             self._start()
         self._work.release()
 
@@ -92,7 +122,10 @@ class Stream:
                 return
             self._work = threading.Semaphore(len(self._queue))
             self._thread = threading.Thread(target=self._deliver, name="bascule-facts", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                return  # too many threads, or the program is ending: facts wait for the next attempt
 
     def _deliver(self) -> None:
         reported = 0
@@ -110,6 +143,32 @@ class Stream:
             else:
                 item.set()
 
+
+def _harmless(listener: Listener) -> Listener:
+    """The listener, whose `sys.exit()` is an error as any other: it is the delivering thread that would end."""
+
+    @functools.wraps(listener, updated=())
+    def hear(fact: Fact) -> None:
+        try:
+            listener(fact)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise RuntimeError(f"it raised {type(error).__name__}") from error
+
+    hear.__qualname__ = getattr(listener, "__qualname__", type(listener).__qualname__)
+    return hear
+
+
+def _forked() -> None:
+    """In a forked child: the threads stayed behind, and a lock that one of them held would stay locked."""
+    for stream in tuple(_streams):
+        stream.begin()
+
+
+_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 FACTS = Stream()
 """The stream of every guard that is given no other."""
