@@ -42,7 +42,7 @@ class Cache(Policy[Never]):
 
     An error is given to everybody who waited for it, and not kept. When the one who fetches is cancelled, another of
     them takes over. Results are shared as they are: do not change them. Without `key`, the arguments must be
-    hashable; those of a method include its object.
+    hashable; those of a method include its object. Functions that share a cache never get each other's results.
 
     Attributes:
         ttl_s: Seconds for which a result is good; 0 to share only calls that are under way.
@@ -71,9 +71,9 @@ class Cache(Policy[Never]):
         self._misses = 0
         self._shared = 0
 
-    def look(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, Hashable, Flight]:
+    def look(self, call: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, Hashable, Flight]:
         """What to do for a call: fetch the result (LEAD), wait for it (FOLLOW), or take it (HIT)."""
-        key = key_of(self, self.key, args, kwargs)
+        key = key_of(self, self.key, call, args, kwargs)
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None and not flight.is_over:
@@ -151,7 +151,7 @@ class Cache(Policy[Never]):
         return loom.text(
             """
             while True:
-                $role, $key, $flight = $look(args, kwargs)
+                $role, $key, $flight = $look(call, args, kwargs)
                 if $role == 2:
                     result = $flight.result
                     break

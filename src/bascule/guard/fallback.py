@@ -17,6 +17,28 @@ from bascule.guard.shapes import NotGuardableError, Shape, shape_of
 
 _STREAM = "what it gave so far cannot be taken back; guard the call that opens it"
 
+INSTEAD = """
+try:
+    $inner
+except Exception as $error:
+    if not $is_wanted($error):
+        raise
+    result = $wait $instead($error, args, kwargs)
+"""
+STALE = """
+$key = $key_of(call, args, kwargs)
+try:
+    $inner
+except Exception as $error:
+    if not $is_wanted($error):
+        raise
+    result = $stale($error, $key)
+    if result is $missing:
+        raise
+else:
+    $keep(result, $key)
+"""
+
 
 class _Missing:
     """Stands for an option that was not given, since None is a value too."""
@@ -115,18 +137,19 @@ class Fallback(Policy[V_co]):
         self._tell(error)
         return cast("Callable[..., object]", self.provider)(*args, **kwargs)
 
-    def _stale(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        key = key_of(self, self.key, args, kwargs)
+    def _key_of(self, call: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+        return key_of(self, self.key, call, args, kwargs)
+
+    def _stale(self, error: Exception, key: Hashable) -> object:
         with self._lock:
             at_s, value = self._kept.get(key, (0.0, MISSING))
         age_s = self.home.world.now_s() - at_s
         if value is MISSING or age_s > cast("float", self.stale_s):
-            raise error
+            return MISSING
         self._tell(error, age_s)
         return value if self.mark is None else self.mark(value, age_s)
 
-    def _keep(self, result: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        key = key_of(self, self.key, args, kwargs)
+    def _keep(self, result: object, key: Hashable) -> None:
         with self._lock:
             self._kept[key] = (self.home.world.now_s(), result)
             self._kept.move_to_end(key)
@@ -135,9 +158,12 @@ class Fallback(Policy[V_co]):
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
         """Something else where an error comes out."""
-        choices: dict[str, Callable[..., object]] = {
-            "value": self._value, "function": self._made, "provider": self._provided, "stale": self._stale,
-        }  # fmt: skip
+        if self.kind == "stale":
+            return loom.text(
+                STALE, inner, key_of=self._key_of, is_wanted=self._is_wanted, stale=self._stale, missing=MISSING,
+                keep=self._keep,
+            )  # fmt: skip
+        choices = {"value": self._value, "function": self._made, "provider": self._provided}
         other = self.function if self.function is not None else self.provider
         is_awaited = other is not None and shape_of(other).is_async
         if is_awaited and not loom.is_async:
@@ -145,15 +171,8 @@ class Fallback(Policy[V_co]):
                 f"Fallback.{self.kind} is a coroutine function, and cannot stand in for a plain one",
                 hint="give a plain function",
             )
-        text = (
-            f"try:\n    $inner\nexcept Exception as $error:\n    if not $is_wanted($error):\n        raise\n"
-            f"    result = {'await ' if is_awaited else ''}$instead($error, args, kwargs)\n"
-        )
-        values: dict[str, object] = {"is_wanted": self._is_wanted, "instead": choices[self.kind]}
-        if self.kind == "stale":
-            text += "else:\n    $keep(result, args, kwargs)\n"
-            values["keep"] = self._keep
-        return loom.text(text, inner, **values)
+        text = INSTEAD.replace("$wait ", "await " if is_awaited else "")
+        return loom.text(text, inner, is_wanted=self._is_wanted, instead=choices[self.kind])
 
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows."""

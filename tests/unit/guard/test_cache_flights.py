@@ -1,0 +1,248 @@
+"""What a cache promises to those who ask for one result at the same time: one call, shared, and no more than that."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from bascule.guard import Cache, Deadline, DeadlineExceededError, Guard, NotGuardableError, Stream, World
+from bascule.kernel.clock import FakeClock
+from bascule.kernel.dice import LoadedDice
+
+SOON_S = 0.02
+FACTS = Stream()
+
+
+class Source:
+    """Where results come from; it counts, and waits for a gate where it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+        self.error: BaseException | None = None
+        self.inside = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def fetch(self, *args: object) -> str:
+        self.calls.append(args[0] if args else None)
+        call = len(self.calls)
+        self.inside.set()
+        assert self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
+        return f"{args[0] if args else 'answer'} {call}"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(100.0)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+def guarded(cache: Cache, clock: FakeClock, call: Callable[..., Any]) -> Callable[..., Any]:
+    world = cache._home.world if cache._home is not None else World.fake(clock, LoadedDice([]))
+    return Guard(cache, world=world, facts=FACTS)(call)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come to pass"
+        time.sleep(0.001)
+
+
+class Caller(threading.Thread):
+    """A thread that calls once and keeps what came of it."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self.call = call
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.result = self.call()
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            self.error = error
+
+    def end(self) -> Any:
+        self.join(10)
+        assert not self.is_alive()
+        return self.error or self.result
+
+
+async def turns() -> None:
+    """Let every task of the loop come to where it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+# One call for all
+
+
+def test_threads_that_ask_for_the_same_share_one_call(clock: FakeClock, source: Source) -> None:
+    cache = Cache(0.0)
+    call = guarded(cache, clock, source.fetch)
+    source.gate.clear()
+    callers = [Caller(lambda: call("a")) for _ in range(8)]
+    until(lambda: cache.snapshot()["shared"] == 7)
+    source.gate.set()
+    assert [caller.end() for caller in callers] == ["a 1"] * 8
+    assert cache.snapshot()["kept"] == 0
+    assert call("a") == "a 2"
+
+
+def test_tasks_of_several_loops_share_one_call(clock: FakeClock) -> None:
+    cache = Cache(10.0)
+    calls: list[int] = []
+    gate = threading.Event()
+    loops = threading.Barrier(3)
+
+    async def fetch() -> int:
+        calls.append(1)
+        await asyncio.to_thread(gate.wait, 10)
+        return 7
+
+    call = guarded(cache, clock, fetch)
+    results: list[int] = []
+
+    async def many() -> None:
+        results.extend(await asyncio.gather(*[call() for _ in range(4)]))
+
+    def run() -> None:
+        loops.wait()
+        asyncio.run(many())
+
+    callers = [Caller(run) for _ in range(3)]
+    until(lambda: cache.snapshot()["shared"] == 11)
+    gate.set()
+    for caller in callers:
+        assert caller.end() is None
+    assert results == [7] * 12
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("kind", [ValueError, TimeoutError, NotGuardableError])
+def test_an_error_is_given_to_all_who_waited_and_not_kept(
+    clock: FakeClock, source: Source, kind: type[Exception]
+) -> None:
+    cache = Cache(10.0)
+    call = guarded(cache, clock, source.fetch)
+    source.error = error = kind("no")
+    source.gate.clear()
+    callers = [Caller(call) for _ in range(4)]
+    until(lambda: cache.snapshot()["shared"] == 3)
+    source.gate.set()
+    assert [caller.end() for caller in callers] == [error] * 4
+    source.error = None
+    assert call() == "answer 2"
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_when_the_one_who_fetches_is_ended_another_one_takes_over(
+    clock: FakeClock, source: Source, ending: type[BaseException]
+) -> None:
+    cache = Cache(10.0)
+
+    def fetch() -> str:
+        try:
+            return source.fetch()
+        finally:
+            source.error = None
+
+    call = guarded(cache, clock, fetch)
+    source.error = ending()
+    source.gate.clear()
+    callers = [Caller(call) for _ in range(4)]
+    until(lambda: cache.snapshot()["shared"] == 3)
+    source.gate.set()
+    ends = [caller.end() for caller in callers]
+    assert sum(isinstance(end, ending) for end in ends) == 1
+    assert ends.count("answer 2") == 3
+    assert len(source.calls) == 2
+
+
+def test_when_the_task_that_fetches_is_cancelled_another_one_takes_over(clock: FakeClock) -> None:
+    async def main() -> None:
+        cache = Cache(10.0)
+        calls = 0
+        gate = asyncio.Event()
+
+        async def fetch() -> int:
+            nonlocal calls
+            calls += 1
+            mine = calls
+            await gate.wait()
+            return mine
+
+        call = guarded(cache, clock, fetch)
+        tasks = [asyncio.create_task(call()) for _ in range(3)]
+        await turns()
+        tasks[0].cancel()
+        await turns()
+        assert calls == 2
+        gate.set()
+        assert await asyncio.gather(*tasks[1:]) == [2, 2]
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+
+    asyncio.run(main())
+
+
+def test_a_deadline_inside_of_the_cache_is_the_same_for_all_and_so_is_its_error() -> None:
+    async def main() -> None:
+        cache = Cache(10.0)
+        calls = 0
+
+        async def fetch() -> None:
+            nonlocal calls
+            calls += 1
+            await asyncio.Event().wait()
+
+        call = Guard(cache, Deadline(SOON_S))(fetch)
+        results = await asyncio.gather(*[call() for _ in range(4)], return_exceptions=True)
+        assert [type(result) for result in results] == [DeadlineExceededError] * 4
+        assert calls == 1
+
+    asyncio.run(main())
+
+
+def test_followers_of_a_loop_that_was_closed_are_no_trouble(clock: FakeClock) -> None:
+    cache = Cache(10.0)
+    gate = threading.Event()
+    inside = threading.Event()
+
+    async def fetch() -> int:
+        inside.set()
+        await asyncio.to_thread(gate.wait, 10)
+        return 7
+
+    call = guarded(cache, clock, fetch)
+    leader = Caller(lambda: asyncio.run(call()))
+    assert inside.wait(10)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(call())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert cache.snapshot()["shared"] == 1
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+    loop.close()
+    gate.set()
+    assert leader.end() == 7
