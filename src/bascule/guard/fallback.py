@@ -165,13 +165,14 @@ class Fallback(Policy[V_co]):
             )  # fmt: skip
         choices = {"value": self._value, "function": self._made, "provider": self._provided}
         other = self.function if self.function is not None else self.provider
-        is_awaited = other is not None and shape_of(other).is_async
-        if is_awaited and not loom.is_async:
+        shape = Shape.FUNCTION if other is None or isinstance(other, type) else shape_of(other)
+        if shape.is_stream or (shape.is_async and not loom.is_async):
+            article = "an" if shape is Shape.ASYNC_GENERATOR else "a"
             raise NotGuardableError(
-                f"Fallback.{self.kind} is a coroutine function, and cannot stand in for a plain one",
+                f"Fallback.{self.kind} is {article} {shape.value}, and cannot stand in for a {loom.shape.value}",
                 hint="give a plain function",
             )
-        text = INSTEAD.replace("$wait ", "await " if is_awaited else "")
+        text = INSTEAD.replace("$wait ", "await " if shape.is_async else "")
         return loom.text(text, inner, is_wanted=self._is_wanted, instead=choices[self.kind])
 
     def snapshot(self) -> dict[str, object]:

@@ -110,6 +110,30 @@ def test_a_coroutine_cannot_stand_in_for_a_plain_function(broken: Source, source
         fallback(provider=source.ask_async)(broken.ask)
 
 
+def test_a_stream_cannot_stand_in_for_a_result(broken: Source) -> None:
+    def items(_error: Exception) -> Iterator[int]:
+        yield 1
+
+    async def items_async() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(NotGuardableError, match=r"Fallback\.function is a generator function"):
+        fallback(function=items)(broken.ask)
+    with pytest.raises(NotGuardableError, match=r"Fallback\.provider is an async generator function"):
+        fallback(provider=items_async)(broken.ask_async)
+
+
+def test_a_class_may_make_the_answer(broken: Source) -> None:
+    class Problem:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+    problem = Fallback(function=Problem)(broken.ask)()
+    assert isinstance(problem, Problem)
+    assert problem.error is broken.error
+    assert Fallback(provider=dict)(broken.ask)(a=1) == {"a": 1}
+
+
 def test_an_error_of_the_other_way_is_raised_with_the_first_one(broken: Source) -> None:
     second = Source(ValueError("no better"))
     with pytest.raises(ValueError, match="no better") as caught:
