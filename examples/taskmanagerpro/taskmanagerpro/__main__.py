@@ -11,7 +11,10 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from bascule.guard import FACTS, Bulkhead
+from bascule.guard.http import GuardMiddleware
 from bascule.health import AsyncLeave
+from bascule.telemetry.log import LogFacts
 from taskmanagerpro import settings
 from taskmanagerpro.database import Database
 from taskmanagerpro.health import Probes
@@ -20,6 +23,8 @@ from taskmanagerpro.web import application
 
 DRAIN_S = 1.0
 FINISH_S = 5.0
+AT_A_TIME = 500
+"""Requests beyond so many wait for nothing but each other, and are told at once to come back."""
 
 
 async def serve(told: settings.Settings, session_password: str) -> None:
@@ -29,9 +34,11 @@ async def serve(told: settings.Settings, session_password: str) -> None:
     leave = AsyncLeave(probes.health, drain_s=DRAIN_S, finish_s=FINISH_S)
     leave.closer("sessions", sessions.close)
     leave.closer("database", database.close)
+    app = GuardMiddleware(application(database, sessions, probes), Bulkhead(AT_A_TIME))
+    FACTS.subscribe(LogFacts())
     host, port = told.listen
     config = uvicorn.Config(
-        leave.asgi(application(database, sessions, probes)),
+        leave.asgi(app),
         host=host,
         port=port,
         http="httptools",
