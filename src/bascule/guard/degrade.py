@@ -42,20 +42,30 @@ class Level:
     leave_after_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.name or not self.name.isprintable():
-            raise refuse(self, "name", self.name, "printable and not empty")
+        name: object = self.name
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise refuse(self, "name", name, "printable and not empty")
         without: object = self.without
         if not isinstance(without, tuple) or not without or not all(isinstance(one, str) for one in without):
             raise refuse(self, "without", without, "a tuple of one or more names")
-        callable_or_none(self, "enter")
+        if not callable(self.enter):
+            raise refuse(self, "enter", self.enter, "a function")
         callable_or_none(self, "leave")
         seconds(self, "enter_after_s", above=False)
         seconds(self, "leave_after_s", above=False)
 
 
 def circuit_is_open(breaker: CircuitBreaker, key: Hashable = "") -> Condition:
-    """The condition that a circuit refuses calls: it is open or isolated. Half-open it is still being tried."""
-    return lambda: breaker.circuit(key).state in {State.OPEN, State.ISOLATED}
+    """The condition that a circuit refuses every call: it is isolated, or open and not yet due for a probe.
+
+    Once a probe is due it no longer holds: the calls that a level gives up may be the only ones that could be probes.
+    """
+
+    def refuses() -> bool:
+        now = breaker.circuit(key).snapshot()
+        return now.state == State.ISOLATED.value or bool(now.retry_after_s)
+
+    return refuses
 
 
 class _Standing:
@@ -71,8 +81,8 @@ class _Standing:
 class ServiceLevels:
     """The levels of a service, from mild to severe. At a level, everything that milder levels give up is given up too.
 
-    Conditions are looked at when somebody asks, at most every `every_s` seconds; they must be quick. One that raises
-    changes nothing, and is told as a fact.
+    Conditions are looked at when somebody asks, at most every `every_s` seconds, by the one who asks; they should be
+    quick. Nobody else waits for them. One that raises changes nothing, and is told as a fact.
 
     Args:
         levels: From mild to severe, with names of their own.
@@ -95,6 +105,9 @@ class ServiceLevels:
         world: World = REAL,
         facts: Stream = FACTS,
     ) -> None:
+        for level in levels:
+            if not isinstance(level, Level):
+                raise InputError(f"ServiceLevels: {level!r} is no Level")
         names = [full, *(level.name for level in levels)]
         features = [feature for level in levels for feature in level.without]
         for kind, given in (("level", names), ("feature", features)):
@@ -112,6 +125,7 @@ class ServiceLevels:
         self._standings = [_Standing() for _ in levels]
         self._lock = threading.RLock()
         self._next_s = float("-inf")
+        self._is_looking = False
         self._depth = 0
         self._forced: int | None = None
 
@@ -133,12 +147,21 @@ class ServiceLevels:
     def depth(self) -> int:
         """How many levels are given up: 0 for the full service."""
         now_s = self._home.world.now_s()
-        if now_s >= self._next_s:
-            with self._lock:
-                if now_s >= self._next_s:
-                    self._next_s = now_s + self.every_s
-                    self._look(now_s)
+        if now_s >= self._next_s and self._may_look(now_s):
+            try:
+                self._look(now_s)
+            finally:
+                self._is_looking = False
         return self._depth
+
+    def _may_look(self, now_s: float) -> bool:
+        """Whether it is the caller who looks at the conditions. One does at a time, and no lock is held meanwhile."""
+        with self._lock:
+            if self._is_looking or now_s < self._next_s:
+                return False
+            self._next_s = now_s + self.every_s
+            self._is_looking = True
+            return True
 
     def force(self, name: str) -> None:
         """Run at this level, or at the full one, until `resume`.
@@ -163,7 +186,8 @@ class ServiceLevels:
         for level, standing in zip(self.levels, self._standings, strict=True):
             self._judge(level, standing, now_s)
         entered = [depth for depth, standing in enumerate(self._standings, 1) if standing.is_entered]
-        self._move_to(max(entered, default=0) if self._forced is None else self._forced)
+        with self._lock:
+            self._move_to(max(entered, default=0) if self._forced is None else self._forced)
 
     def _judge(self, level: Level, standing: _Standing, now_s: float) -> None:
         try:
