@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import KW_ONLY, dataclass
+from itertools import islice
 from typing import Any, ClassVar, Never
 
 from bascule.guard.checks import callable_or_none, seconds, whole
@@ -67,6 +68,7 @@ class Cache(Policy[Never]):
         whole(self, "most", least=1)
         self._flights: OrderedDict[Hashable, Flight] = OrderedDict()
         self._lock = threading.RLock()
+        self._under_way = 0
         self._hits = 0
         self._misses = 0
         self._shared = 0
@@ -84,6 +86,7 @@ class Cache(Policy[Never]):
                 self._hits += 1
                 return HIT, key, flight
             self._misses += 1
+            self._under_way += 1
             flight = self._flights[key] = Flight()
             self._flights.move_to_end(key)
             return LEAD, key, flight
@@ -91,18 +94,19 @@ class Cache(Policy[Never]):
     def land(self, key: Hashable, flight: Flight, result: object) -> None:
         """Give the result to all who wait, and keep it."""
         with self._lock:
+            self._under_way -= 1
             flight.result = result
             flight.until_s = self.home.world.now_s() + self.ttl_s
             if self.ttl_s == 0:
                 self._flights.pop(key, None)
-            self._trim()
             self._over(flight)
+            self._trim()
 
     def crash(self, key: Hashable, flight: Flight, error: BaseException) -> None:
         """Give the error to all who wait; if the call was only cancelled, let them fetch the result themselves."""
         with self._lock:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            self._under_way -= 1
+            del self._flights[key]
             flight.error = error if isinstance(error, Exception) else None
             flight.until_s = -1.0
             self._over(flight)
@@ -113,11 +117,11 @@ class Cache(Policy[Never]):
             flight.waiters.popleft().grant()
 
     def _trim(self) -> None:
-        while len(self._flights) > self.most:
-            oldest = next(iter(self._flights))
-            if not self._flights[oldest].is_over:
-                return  # it is under way, and goes when it is over
-            del self._flights[oldest]
+        excess = len(self._flights) - self._under_way - self.most
+        if excess > 0:
+            over = (key for key, flight in self._flights.items() if flight.is_over)
+            for key in list(islice(over, excess)):
+                del self._flights[key]
 
     def follow_thread(self, flight: Flight) -> ThreadWaiter:
         """A thread's place among those who wait."""
@@ -188,8 +192,14 @@ class Cache(Policy[Never]):
             for key in [key for key, flight in self._flights.items() if flight.is_over]:
                 del self._flights[key]
 
+    def reconfigured(self) -> None:
+        """Keep no more results than it may from now on."""
+        with self._lock:
+            self._trim()
+
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows. `shared`: calls that waited for another one's result."""
         return {
-            "kept": len(self._flights), "hits": self._hits, "misses": self._misses, "shared": self._shared,
+            "kept": len(self._flights) - self._under_way,
+            "hits": self._hits, "misses": self._misses, "shared": self._shared,
         }  # fmt: skip

@@ -178,6 +178,51 @@ def test_those_not_used_for_longest_go(clock: FakeClock, source: Source) -> None
     assert call("b") == "b 4"
 
 
+def test_calls_under_way_push_no_result_out_and_the_bound_holds_after_them(clock: FakeClock) -> None:
+    async def main() -> None:
+        cache = Cache(10.0, most=2)
+        gates = {key: asyncio.Event() for key in "abcdef"}
+
+        async def fetch(key: str) -> str:
+            await gates[key].wait()
+            return key
+
+        call = guarded(cache, clock, fetch)
+        tasks = {key: asyncio.create_task(call(key)) for key in gates}
+        await turns()
+        for key in "fedcba":  # the one that began first comes last, and must not keep the others from being trimmed
+            gates[key].set()
+            await tasks[key]
+            assert int(str(cache.snapshot()["kept"])) <= 2
+        assert cache.snapshot() == {"kept": 2, "hits": 0, "misses": 6, "shared": 0}
+
+    asyncio.run(main())
+
+
+def test_a_call_that_hangs_does_not_let_the_cache_grow(clock: FakeClock) -> None:
+    async def main() -> None:
+        cache = Cache(10.0, most=3)
+
+        async def fetch(key: int) -> int:
+            if key == 0:
+                await asyncio.Event().wait()
+            return key
+
+        call = guarded(cache, clock, fetch)
+        hanging = asyncio.create_task(call(0))
+        await turns()
+        for key in range(1, 50):
+            await call(key)
+        assert cache.snapshot()["kept"] == 3
+        assert await call(49) == 49
+        assert cache.snapshot()["hits"] == 1
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+
+    asyncio.run(main())
+
+
 def test_it_can_be_told_to_forget(clock: FakeClock, source: Source) -> None:
     cache = Cache(10.0)
     call = guarded(cache, clock, source.fetch)
@@ -266,3 +311,17 @@ def test_an_error_of_the_users_own_key_is_raised_and_blocks_nobody(clock: FakeCl
 def test_an_impossible_option_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Cache(**options)
+
+
+def test_options_may_change_and_results_stay(clock: FakeClock, source: Source) -> None:
+    cache = Cache(10.0)
+    call = guarded(cache, clock, source.fetch)
+    call("a")
+    call("b")
+    cache.reconfigure(ttl_s=1.0, most=1)
+    assert call("b") == "b 2"
+    assert cache.snapshot()["kept"] == 1
+    cache.reconfigure(most=5)
+    call("c")
+    clock.advance(1.0)
+    assert call("c") == "c 4"

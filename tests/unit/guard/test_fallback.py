@@ -6,7 +6,7 @@ import asyncio
 import functools
 import gc
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -219,9 +219,8 @@ def test_none_may_be_stale_too(clock: FakeClock) -> None:
     def ask() -> Any:
         return answers.pop()
 
-    call = guard(Fallback(stale_s=10.0), clock)(ask)
-    assert call() is None
-    assert call() is None
+    call: Callable[[], Any] = guard(fallback(stale_s=10.0), clock)(ask)
+    assert [call(), call()] == [None, None]
 
 
 def test_those_not_used_for_longest_go(clock: FakeClock, source: Source) -> None:
@@ -239,7 +238,7 @@ def test_those_not_used_for_longest_go(clock: FakeClock, source: Source) -> None
 
 def test_two_functions_of_one_fallback_never_get_each_others_results(clock: FakeClock, source: Source) -> None:
     both = guard(Fallback(stale_s=10.0), clock)
-    name, price = both(source.ask), both(lambda number: Source(ValueError("no price")).ask(number))
+    name, price = both(source.ask), both(Source(ValueError("no price")).ask)
     assert name(1) == "1 1"
     with pytest.raises(ValueError, match="no price"):
         price(1)
