@@ -94,19 +94,21 @@ class Cache(Policy[Never]):
     def land(self, key: Hashable, flight: Flight, result: object) -> None:
         """Give the result to all who wait, and keep it."""
         with self._lock:
-            self._under_way -= 1
             flight.result = result
             flight.until_s = self.home.world.now_s() + self.ttl_s
-            if self.ttl_s == 0:
-                self._flights.pop(key, None)
+            if self._flights.get(key) is flight:  # the cache may have been cleared meanwhile
+                self._under_way -= 1
+                if self.ttl_s == 0:
+                    del self._flights[key]
             self._over(flight)
             self._trim()
 
     def crash(self, key: Hashable, flight: Flight, error: BaseException) -> None:
         """Give the error to all who wait; if the call was only cancelled, let them fetch the result themselves."""
         with self._lock:
-            self._under_way -= 1
-            del self._flights[key]
+            if self._flights.get(key) is flight:
+                self._under_way -= 1
+                del self._flights[key]
             flight.error = error if isinstance(error, Exception) else None
             flight.until_s = -1.0
             self._over(flight)
@@ -187,10 +189,10 @@ class Cache(Policy[Never]):
         )
 
     def clear(self) -> None:
-        """Forget every result; calls that are under way go on."""
+        """Forget every result. Those of calls under way are given to who waits for them already, and not kept."""
         with self._lock:
-            for key in [key for key, flight in self._flights.items() if flight.is_over]:
-                del self._flights[key]
+            self._flights.clear()
+            self._under_way = 0
 
     def reconfigured(self) -> None:
         """Keep no more results than it may from now on."""

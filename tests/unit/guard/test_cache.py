@@ -232,6 +232,23 @@ def test_it_can_be_told_to_forget(clock: FakeClock, source: Source) -> None:
     assert call("a") == "a 2"
 
 
+def test_what_was_being_fetched_when_it_was_told_to_forget_is_not_kept(clock: FakeClock, source: Source) -> None:
+    cache = Cache(10.0)
+    call = guarded(cache, clock, source.fetch)
+    source.gate.clear()
+    before = Caller(lambda: call("a"))
+    assert source.inside.wait(10)
+    follower = Caller(lambda: call("a"))
+    until(lambda: cache.snapshot()["shared"] == 1)
+    cache.clear()  # what was true before is not any more
+    after = Caller(lambda: call("a"))
+    until(lambda: len(source.calls) == 2)
+    source.gate.set()
+    assert before.end() == follower.end() != after.end()
+    assert call("a") == after.end()
+    assert cache.snapshot()["kept"] == 1
+
+
 # Shapes and arguments
 
 
