@@ -143,6 +143,13 @@ class Cache(Policy[Never]):
             if flight.is_over:
                 self._over(flight)
 
+    def unfollow(self, flight: Flight, waiter: Waiter) -> None:
+        """Wait no more."""
+        waiter.abandon()
+        with self._lock:
+            if waiter in flight.waiters:
+                flight.waiters.remove(waiter)
+
     def left_s(self) -> float:
         """Seconds that a follower waits at most."""
         return min(A_YEAR_S, time_left_s(self.home.world.now_s()))
@@ -170,8 +177,13 @@ class Cache(Policy[Never]):
                     $land($key, $flight, result)
                     break
                 $waiter = $follow($flight)
-                if not ${await}$waiter.wait($left_s()):
-                    $waiter.abandon()
+                try:
+                    $is_over = ${await}$waiter.wait($left_s())
+                except BaseException:
+                    $unfollow($flight, $waiter)
+                    raise
+                if not $is_over:
+                    $unfollow($flight, $waiter)
                     raise $late()
                 if $flight.error is not None:
                     raise $flight.error
@@ -184,6 +196,7 @@ class Cache(Policy[Never]):
             crash=self.crash,
             land=self.land,
             follow=self.follow_task if loom.is_async else self.follow_thread,
+            unfollow=self.unfollow,
             left_s=self.left_s,
             late=self.late,
         )

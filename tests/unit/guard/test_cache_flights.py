@@ -203,6 +203,69 @@ def test_when_the_task_that_fetches_is_cancelled_another_one_takes_over(clock: F
     asyncio.run(main())
 
 
+def test_one_who_waits_may_be_cancelled_and_disturbs_nobody(clock: FakeClock) -> None:
+    async def main() -> None:
+        cache = Cache(10.0)
+        gate = asyncio.Event()
+
+        async def fetch() -> int:
+            await gate.wait()
+            return 7
+
+        call = guarded(cache, clock, fetch)
+        leader = asyncio.create_task(call())
+        await turns()
+        followers = [asyncio.create_task(call()) for _ in range(5)]
+        await turns()
+        (flight,) = cache._flights.values()
+        assert len(flight.waiters) == 5
+        for follower in followers[:4]:
+            follower.cancel()
+        await asyncio.gather(*followers[:4], return_exceptions=True)
+        assert len(flight.waiters) == 1, "who has gone away must not be remembered as long as the call hangs"
+        gate.set()
+        assert await followers[4] == 7
+        assert await leader == 7
+
+    asyncio.run(main())
+
+
+def test_one_who_waits_goes_when_its_deadline_passes_and_is_not_remembered() -> None:
+    async def main() -> None:
+        cache = Cache(10.0)
+        gate = asyncio.Event()
+
+        async def fetch() -> int:
+            await gate.wait()
+            return 7
+
+        call = cache(fetch)
+        leader = asyncio.create_task(call())
+        await turns()
+        with pytest.raises(DeadlineExceededError):
+            await Guard(Deadline(SOON_S))(call)()
+        (flight,) = cache._flights.values()
+        assert not flight.waiters
+        gate.set()
+        assert await leader == 7
+
+    asyncio.run(main())
+
+
+def test_a_thread_that_waits_goes_when_its_deadline_passes(source: Source) -> None:
+    cache = Cache(10.0)
+    call = cache(source.fetch)
+    source.gate.clear()
+    leader = Caller(call)
+    assert source.inside.wait(10)
+    with pytest.raises(DeadlineExceededError):
+        Deadline(SOON_S)(call)()
+    (flight,) = cache._flights.values()
+    assert not flight.waiters
+    source.gate.set()
+    assert leader.end() == "answer 1"
+
+
 def test_a_deadline_inside_of_the_cache_is_the_same_for_all_and_so_is_its_error() -> None:
     async def main() -> None:
         cache = Cache(10.0)
