@@ -33,7 +33,7 @@ class Flight:
         self.waiters: deque[Waiter] = deque()
         self.is_over = False
         self.result: object = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.until_s = 0.0
 
 
@@ -41,8 +41,8 @@ class Flight:
 class Cache(Policy[Never]):
     """A result is kept for `ttl_s`; those who ask for it while it is being fetched share that one call.
 
-    An error is given to everybody who waited for it, and not kept. When the one who fetches is cancelled, another of
-    them takes over. Results are shared as they are: do not change them. Without `key`, the arguments must be
+    An error is given to everybody who waited for it, and not kept. When the one who fetches is cancelled, or its own
+    deadline passes (one around the cache), another of them takes over. Results are shared as they are: do not change them. Without `key`, the arguments must be
     hashable; those of a method include its object. Functions that share a cache never get each other's results.
 
     Attributes:
@@ -104,12 +104,15 @@ class Cache(Policy[Never]):
             self._trim()
 
     def crash(self, key: Hashable, flight: Flight, error: BaseException) -> None:
-        """Give the error to all who wait; if the call was only cancelled, let them fetch the result themselves."""
+        """Give the error to all who wait, or let them fetch the result themselves if it was only this caller's end."""
+        is_own_end = not isinstance(error, Exception) or (
+            isinstance(error, DeadlineExceededError) and time_left_s(self.home.world.now_s()) <= 0
+        )
         with self._lock:
             if self._flights.get(key) is flight:
                 self._under_way -= 1
                 del self._flights[key]
-            flight.error = error if isinstance(error, Exception) else None
+            flight.error = None if is_own_end else error
             flight.until_s = -1.0
             self._over(flight)
 

@@ -266,6 +266,30 @@ def test_a_thread_that_waits_goes_when_its_deadline_passes(source: Source) -> No
     assert leader.end() == "answer 1"
 
 
+def test_a_leader_that_runs_out_of_its_own_time_does_not_fail_those_who_have_more(
+    clock: FakeClock, source: Source
+) -> None:
+    world = World.fake(clock, LoadedDice([]))
+    cache = Cache(10.0)
+    behind = Guard(Deadline(5.0), world=world, facts=FACTS)(source.fetch)
+
+    def fetch() -> str:
+        source.inside.set()
+        assert source.gate.wait(10)
+        clock.advance(2.0)
+        return str(behind())
+
+    call = Guard(cache, world=world, facts=FACTS)(fetch)
+    source.gate.clear()
+    leader = Caller(Guard(Deadline(1.0), world=world, facts=FACTS)(call))
+    assert source.inside.wait(10)
+    followers = [Caller(Guard(Deadline(60.0), world=world, facts=FACTS)(call)), Caller(call)]
+    until(lambda: cache.snapshot()["shared"] == 2)
+    source.gate.set()
+    assert isinstance(leader.end(), DeadlineExceededError)
+    assert [follower.end() for follower in followers] == ["answer 1"] * 2
+
+
 def test_a_deadline_inside_of_the_cache_is_the_same_for_all_and_so_is_its_error() -> None:
     async def main() -> None:
         cache = Cache(10.0)
