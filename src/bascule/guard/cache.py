@@ -163,7 +163,10 @@ class Cache(Policy[Never]):
         return DeadlineExceededError(self.home.name)
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
-        """A look before, and the result for all after."""
+        """A look before, and the result for all after.
+
+        Whoever raises lets go of the flight: the error's traceback holds the frame, and the flight holds the error.
+        """
         return loom.text(
             """
             while True:
@@ -176,6 +179,7 @@ class Cache(Policy[Never]):
                         $inner
                     except BaseException as $error:
                         $crash($key, $flight, $error)
+                        $flight = None
                         raise
                     $land($key, $flight, result)
                     break
@@ -189,7 +193,10 @@ class Cache(Policy[Never]):
                     $unfollow($flight, $waiter)
                     raise $late()
                 if $flight.error is not None:
-                    raise $flight.error
+                    try:
+                        raise $flight.error
+                    finally:
+                        $flight = None
                 if $flight.until_s >= 0.0:
                     result = $flight.result
                     break

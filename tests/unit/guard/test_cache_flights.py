@@ -333,3 +333,40 @@ def test_followers_of_a_loop_that_was_closed_are_no_trouble(clock: FakeClock) ->
     loop.close()
     gate.set()
     assert leader.end() == 7
+
+
+@pytest.mark.parametrize("followers", [0, 1])
+def test_an_error_is_gone_once_it_is_dealt_with(clock: FakeClock, source: Source, followers: int) -> None:
+    class OwnError(Exception):
+        pass
+
+    cache = Cache(10.0)
+    gone: list[weakref.ref[BaseException]] = []
+
+    def fetch() -> None:
+        source.fetch()
+        error = OwnError()
+        gone.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    call = guarded(cache, clock, fetch)
+
+    def fail() -> None:
+        with suppress(OwnError):
+            call()
+
+    gc.collect()
+    gc.disable()
+    try:
+        source.gate.clear()
+        callers = [Caller(fail) for _ in range(1 + followers)]
+        until(lambda: cache.snapshot()["shared"] == followers and bool(source.calls))
+        source.gate.set()
+        for caller in callers:
+            caller.end()
+        assert [one() for one in gone] == [None]
+    finally:
+        gc.enable()
