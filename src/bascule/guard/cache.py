@@ -42,8 +42,9 @@ class Cache(Policy[Never]):
     """A result is kept for `ttl_s`; those who ask for it while it is being fetched share that one call.
 
     An error is given to everybody who waited for it, and not kept. When the one who fetches is cancelled, or its own
-    deadline passes (one around the cache), another of them takes over. Results are shared as they are: do not change them. Without `key`, the arguments must be
-    hashable; those of a method include its object. Functions that share a cache never get each other's results.
+    deadline passes (one around the cache), another of them takes over. Results are shared as they are: do not change
+    them. Without `key`, the arguments must be hashable; those of a method include its object. Functions that share a
+    cache never get each other's results.
 
     Attributes:
         ttl_s: Seconds for which a result is good; 0 to share only calls that are under way.
