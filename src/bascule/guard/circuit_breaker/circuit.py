@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bascule.guard.circuit_breaker.outcomes import JUDGE, TURN, LiveOutcomes, Outcomes, Rates
-from bascule.guard.circuit_breaker.states import TRANSITIONS, Event, State
+from bascule.guard.circuit_breaker.states import BY_OPERATOR, TRANSITIONS, Event, State
 from bascule.guard.errors import CircuitOpenError
 from bascule.guard.facts import CallRefused, CircuitClosed, CircuitHalfOpened, CircuitOpened
 
@@ -67,6 +67,7 @@ class CircuitSnapshot:
         rates: How the calls went that it remembers; of a closed circuit alone.
         refused: Calls refused so far.
         retry_after_s: When the next probe is admitted, in seconds from now; None when that is not known.
+        is_forced: Whether an operator of this process has put it into this state.
     """
 
     state: str
@@ -74,6 +75,7 @@ class CircuitSnapshot:
     rates: Rates | None
     refused: int
     retry_after_s: float | None
+    is_forced: bool = False
 
 
 class Circuit:
@@ -87,7 +89,7 @@ class Circuit:
 
     __slots__ = (
         "_breaker", "_home", "_lock", "_now_s", "_openings", "_trial", "_until_s",
-        "generation", "key", "outcomes", "refused", "state",
+        "generation", "is_forced", "key", "outcomes", "refused", "state",
     )  # fmt: skip
 
     def __init__(self, breaker: CircuitBreaker, key: str = "") -> None:
@@ -101,6 +103,7 @@ class Circuit:
         self.key = key
         self.generation = 0
         self.refused = 0
+        self.is_forced = False
         self.state = State.CLOSED
         self.outcomes: LiveOutcomes | None = breaker.fresh_outcomes()
 
@@ -215,14 +218,23 @@ class Circuit:
 
         Args:
             state: What the other one decided.
-            generation: Its number; only a larger one is followed.
+            generation: Its number; a larger one is followed, and the same one where its state has the larger rank.
             open_for_s: How long it stays open.
         """
         with self._lock:
-            if generation <= self.generation:
+            if (generation, state.rank) <= (self.generation, self.state.rank):
                 return False
             now_s = self._now_s()
             self._enter(state, now_s, "shared", open_for_s)
+            self.generation = generation
+            self.is_forced = False
+            return True
+
+    def renumber(self, known: int, generation: int) -> bool:
+        """Count the state that was numbered `known` as a later one; False when it has changed since."""
+        with self._lock:
+            if self.generation != known or generation < known:
+                return False
             self.generation = generation
             return True
 
@@ -233,6 +245,7 @@ class Circuit:
         if event is Event.PROVED or event is Event.FORCED_CLOSED:
             self._openings = 0
         self.generation += 1
+        self.is_forced = event in BY_OPERATOR
         open_s = self._breaker.open_for_s(self._openings) if state is State.OPEN else math.inf
         if state is State.OPEN:
             self._openings += 1
@@ -254,6 +267,15 @@ class Circuit:
         else:
             self._until_s = now_s + open_s
             self._home.tell(CircuitOpened, key=self.key, reason=reason, open_s=open_s)
+
+    def trial_s(self) -> float:
+        """For how much longer its probes may take, in seconds; 0 when it is not half-open."""
+        with self._lock:
+            return 0.0 if self._trial is None else max(0.0, self._trial.until_s - self._now_s())
+
+    def longest_open_s(self) -> float:
+        """For how long it stays open at most, in seconds."""
+        return self._breaker.open_most_s
 
     def remember(self, slow_s: float, *, anew: bool) -> None:
         """Take over what is slow from now on, and begin anew where another kind of memory is asked for."""
@@ -279,7 +301,9 @@ class Circuit:
             rates = self.outcomes.rates(now_s) if self.outcomes is not None else None
             waits = self.state is State.OPEN
             retry_after_s = max(0.0, self._until_s - now_s) if waits else None
-            return CircuitSnapshot(self.state.value, self.generation, rates, self.refused, retry_after_s)
+            return CircuitSnapshot(
+                self.state.value, self.generation, rates, self.refused, retry_after_s, self.is_forced
+            )
 
 
 _REASONS = {

@@ -17,6 +17,14 @@ class State(Enum):
     ISOLATED = "isolated"
     """They are refused, until an operator says otherwise."""
 
+    @property
+    def rank(self) -> int:
+        """Which of two states counts that two processes reached at the same generation: the larger one's."""
+        return _RANKS[self]
+
+
+_RANKS = {State.HALF_OPEN: 0, State.CLOSED: 1, State.OPEN: 2, State.ISOLATED: 3}
+
 
 class Event(Enum):
     """What moves a circuit."""
@@ -42,3 +50,6 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     **{(state, Event.ISOLATED): State.ISOLATED for state in State},
 }
 """What is not here does not happen: a late success, for one, closes nothing."""
+
+BY_OPERATOR = frozenset({Event.FORCED_OPEN, Event.FORCED_CLOSED, Event.ISOLATED})
+"""What somebody said, and no rate and no probe decided."""
