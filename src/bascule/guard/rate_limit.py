@@ -36,8 +36,11 @@ class KeyedRate:
 
     @property
     def is_idle(self) -> bool:
-        """Whether every permit is there, so that a new one would say the same."""
-        return self.rate.available(self.limit.home.world.now_s()) >= self.limit.most_at_once
+        """Whether a new one would say the same."""
+        rate, now_s = self.rate, self.limit.home.world.now_s()
+        if isinstance(rate, TokenBucket):
+            return rate.is_rested(now_s)
+        return rate.available(now_s) >= self.limit.most_at_once
 
 
 @dataclass(eq=False)
@@ -87,6 +90,8 @@ class RateLimit(Policy[Never]):
         seconds(self, "wait_s", above=False)
         callable_or_none(self, "key")
         whole(self, "most_keys", least=1)
+        if self.shared is not None and not callable(getattr(self.shared, "rate", None)):
+            raise refuse(self, "shared", self.shared, "a store of shared rates, or None")
         number(self, "rate_per_s", least=1e-9, most=1e6)
         self._refused = 0
         self._rates = PerKey(self._new_rate, self.most_keys)
@@ -111,8 +116,8 @@ class RateLimit(Policy[Never]):
         rate = self.new_local_rate() if self.shared is None else self.shared.rate(self, str(key))
         return KeyedRate(self, rate)
 
-    def take(self, key: Hashable = "") -> tuple[float, Rate]:
-        """Seconds to wait before the call may be made, and the rate that it was taken from.
+    def take(self, key: Hashable = "") -> tuple[float, float, Rate]:
+        """Seconds to wait before the call may be made, when that will be, and the rate that it was taken from.
 
         Raises:
             RateLimitedError: That would be too long; nothing was taken.
@@ -125,7 +130,7 @@ class RateLimit(Policy[Never]):
         if wait_s > within_s:
             self._refused += 1
             raise self.refusal(RateLimitedError(self.home.name, wait_s))
-        return wait_s, rate
+        return wait_s, now_s + wait_s, rate
 
     def give_back(self, rate: Rate, due_s: float) -> None:
         """Hand back a permit whose wait was broken off."""
@@ -138,9 +143,8 @@ class RateLimit(Policy[Never]):
         """A permit before, and the wait for it."""
         key = "$key(*args, **kwargs)" if self.key is not None else ""
         text = """
-        $wait_s, $rate = $take($KEY)
+        $wait_s, $due_s, $rate = $take($KEY)
         if $wait_s:
-            $due_s = $now_s() + $wait_s
             try:
                 ${await}$sleep($wait_s)
             except BaseException:
@@ -151,7 +155,6 @@ class RateLimit(Policy[Never]):
         world = self.home.world
         values: dict[str, object] = {
             "take": self.take,
-            "now_s": world.now_s,
             "give_back": self.give_back,
             "sleep": world.sleep_async if loom.is_async else world.sleep,
         }
@@ -169,7 +172,18 @@ class RateLimit(Policy[Never]):
             elif isinstance(keyed.rate, SlidingWindow) and self.algorithm == "sliding_window":
                 keyed.rate.reconfigure(self.limit, self.per_s)
             elif self.shared is None:
-                keyed.rate = self.new_local_rate()
+                keyed.rate = self._follow(keyed.rate, now_s)
+
+    def _follow(self, old: Rate, now_s: float) -> Rate:
+        """A rate of the other algorithm, from which as many permits are taken."""
+        fresh, taken = self.new_local_rate(), 0
+        if isinstance(old, SlidingWindow):
+            taken = old.limit - old.available(now_s)
+        elif isinstance(old, TokenBucket) and not old.is_rested(now_s):
+            taken = old.burst - old.available(now_s)
+        if taken > 0:
+            fresh.reserve(now_s, min(taken, self.most_at_once))
+        return fresh
 
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows; `available` is the sum over all keys."""

@@ -174,6 +174,13 @@ class TokenBucket(Stepped):
             full_at = max(full_at, now + self._cold)
         return max(0, math.floor((now + self._credit - full_at + _SLACK_S) / self._interval))
 
+    def is_rested(self, now_s: float, /) -> bool:
+        """Whether a new bucket would say the same from now on: it is full, and cold if it has a warm-up."""
+        if not self.warm_up_s:
+            return self.available(now_s) >= self.burst
+        now_s = max(now_s, self._seen_s)
+        return now_s - self._busy_s >= self.warm_up_s and self._full_at - self._own(now_s) <= self._cold
+
     def reconfigure(self, now_s: float, rate_per_s: float, burst: int, warm_up_s: float = 0.0) -> None:
         """Change the options; permits that were taken stay taken. A new warm-up counts as over.
 
