@@ -112,11 +112,12 @@ class Workers:
             if state == RUNNING:
                 raise OutOfTimeError
             job.finished.acquire()  # it ended in the last moment
-        if job.error is not None:
+        error, job.error = job.error, None  # or the error's traceback would hold the job that holds the error
+        if error is not None:
             try:
-                raise job.error
+                raise error
             finally:
-                del job  # or the error's traceback would hold the job that holds the error
+                del error
         return job.result
 
     def begin(self, work: Callable[[], object], tell: Callable[[Job], object]) -> Job:

@@ -250,6 +250,36 @@ def test_a_higher_bound_lets_more_run(pool: Workers) -> None:
     assert [caller.end() for caller in callers] == [True] * 4
 
 
+def test_an_error_is_gone_once_it_is_dealt_with(pool: Workers) -> None:
+    class OwnError(Exception):
+        pass
+
+    gone: list[weakref.ref[BaseException]] = []
+
+    def fail() -> None:
+        error = OwnError()
+        gone.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    def run() -> None:
+        try:
+            pool.run(fail, 10.0)
+        except OwnError:
+            return
+
+    gc.collect()
+    gc.disable()
+    try:
+        run()
+        pool.run(lambda: None, 10.0)  # the thread has let go of the job before
+        until(lambda: gone[0]() is None)
+    finally:
+        gc.enable()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system knows no fork")
 def test_a_forked_process_has_threads_of_its_own(pool: Workers, hold: Hold) -> None:
     with pytest.raises(OutOfTimeError):
