@@ -77,7 +77,7 @@ class Workers:
 
     def _reset(self) -> None:
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant: a finalizer may make a call while one is begun
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._threads = 0
         self._unclaimed = 0

@@ -250,6 +250,21 @@ def test_a_higher_bound_lets_more_run(pool: Workers) -> None:
     assert [caller.end() for caller in callers] == [True] * 4
 
 
+def test_a_finalizer_may_call_through_the_same_threads(pool: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    results: list[object] = []
+
+    def start_with_a_finalizer(thread: threading.Thread) -> None:
+        if thread.name.startswith("bascule-worker") and not results:
+            results.append(None)
+            results.append(pool.run(lambda: "finalized", 10.0))  # what garbage collection may do anywhere
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_with_a_finalizer)
+    assert Caller(lambda: pool.run(lambda: "called", 10.0)).end() == "called"
+    assert results[1] == "finalized"
+
+
 def test_an_error_is_gone_once_it_is_dealt_with(pool: Workers) -> None:
     class OwnError(Exception):
         pass
