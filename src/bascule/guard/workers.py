@@ -124,7 +124,7 @@ class Workers:
         """Let `work()` run in a worker thread with the caller's context variables; its end is told by `tell(job)`.
 
         Raises:
-            WorkersBusyError: Every thread is held by an abandoned call.
+            WorkersBusyError: Every thread is held by an abandoned call, or the system has no thread left.
         """
         if self._process != os.getpid():  # forked: the threads stayed behind
             self._reset()
@@ -133,12 +133,19 @@ class Workers:
             if self.abandoned >= self.most:
                 raise WorkersBusyError(self._home.name)
             if self._unclaimed <= 0 and self._threads < self.most:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"bascule-worker {self._home.name}", daemon=True).start()
+                self._start()
             else:
                 self._unclaimed -= 1
             self._jobs.put(job)
         return job
+
+    def _start(self) -> None:
+        self._threads += 1
+        try:
+            threading.Thread(target=self._work, name=f"bascule-worker {self._home.name}", daemon=True).start()
+        except RuntimeError as error:  # the system has no more
+            self._threads -= 1
+            raise WorkersBusyError(self._home.name) from error
 
     def _tell_refused(self) -> None:
         self._home.tell(CallRefused, policy=self._policy)

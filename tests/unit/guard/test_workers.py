@@ -250,6 +250,22 @@ def test_a_higher_bound_lets_more_run(pool: Workers) -> None:
     assert [caller.end() for caller in callers] == [True] * 4
 
 
+def test_a_thread_that_cannot_be_started_is_a_refusal_and_takes_no_place(
+    pool: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def fail(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", fail)
+        for _ in range(5):
+            with pytest.raises(WorkersBusyError) as caught:
+                pool.run(lambda: 7, 10.0)
+            assert isinstance(caught.value.__cause__, RuntimeError)
+    assert pool.run(lambda: 7, 10.0) == 7
+
+
 def test_a_finalizer_may_call_through_the_same_threads(pool: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
     results: list[object] = []
