@@ -166,11 +166,23 @@ class Workers:
                 if self._retire():
                     return
                 continue
+            if self._threads > self.most and self._is_surplus(job):
+                return
             if job.move(RUNNING) == QUEUED:
                 self._run(job)
             with self._lock:
                 self._unclaimed += 1
             del job
+
+    def _is_surplus(self, job: Job) -> bool:
+        """Whether the bound became lower and this thread goes; another one does the job."""
+        with self._lock:
+            if self._threads <= self.most:
+                return False
+            self._threads -= 1
+            self._unclaimed -= 1
+            self._jobs.put(job)
+            return True
 
     def _retire(self) -> bool:
         with self._lock:

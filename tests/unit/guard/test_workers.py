@@ -243,6 +243,22 @@ def test_idle_threads_go_and_come_back(pool: Workers, monkeypatch: pytest.Monkey
     assert pool._unclaimed == 0
 
 
+def test_a_lower_bound_holds_for_threads_that_are_there_already(pool: Workers) -> None:
+    both = threading.Barrier(2)
+    for caller in [Caller(lambda: pool.run(lambda: both.wait(10) >= 0, 10.0)) for _ in range(2)]:
+        assert caller.end() is True
+    pool.most = 1
+    holds = [Hold(), Hold()]
+    callers = [Caller(lambda hold=hold: pool.run(hold, 10.0)) for hold in holds]  # type: ignore[misc]  # a lambda's default
+    until(lambda: any(hold.inside.is_set() for hold in holds))
+    until(lambda: pool._unclaimed < 0 or all(hold.inside.is_set() for hold in holds))
+    assert [hold.inside.is_set() for hold in holds].count(True) == 1
+    for hold in holds:
+        hold.go.set()
+    assert [caller.end() for caller in callers] == ["held", "held"]
+    until(lambda: pool._threads <= 1)
+
+
 def test_a_higher_bound_lets_more_run(pool: Workers) -> None:
     pool.most = 4
     four = threading.Barrier(4)
