@@ -110,6 +110,10 @@ class CallTimeoutError(BasculeError, TimeoutError):
         self.limit_s = limit_s
         super().__init__(f"guard {guard!r}: no answer within {limit_s:.3g} s")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is made again in another process, which would otherwise be given its text alone."""
+        return type(self), (self.guard, self.limit_s), self.__dict__
+
 
 class DeadlineExceededError(BasculeError, TimeoutError):
     """The time for the whole operation, retries and waits included, is used up.
@@ -121,3 +125,7 @@ class DeadlineExceededError(BasculeError, TimeoutError):
     def __init__(self, guard: str) -> None:
         self.guard = guard
         super().__init__(f"guard {guard!r}: the deadline has passed")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is made again in another process."""
+        return type(self), (self.guard,), self.__dict__
