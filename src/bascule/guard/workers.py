@@ -60,6 +60,10 @@ class Job(Stepped):
         return old
 
 
+def _nothing(*_: object) -> None:
+    """What is left of work that nobody waits for."""
+
+
 class Workers:
     """At most `most` daemon threads of a policy, started when needed, gone after five idle seconds.
 
@@ -156,6 +160,9 @@ class Workers:
             state = job.move(ABANDONED)
             if state == RUNNING:
                 self.abandoned += 1
+        if state == QUEUED:  # its place in the queue stays until a thread comes to it, and need hold nothing else
+            job.work = job.tell = _nothing
+            job.context = contextvars.Context()
         return state
 
     def _work(self) -> None:

@@ -191,6 +191,28 @@ def test_who_gets_no_thread_in_time_is_refused_and_its_work_is_never_done(home: 
     assert done == []
 
 
+def test_who_waits_in_vain_leaves_nothing_behind(home: Home, hold: Hold) -> None:
+    class Argument:
+        pass
+
+    pool = Workers(1, home, "Timeout")
+    caller = Caller(lambda: pool.run(hold, 20.0))
+    assert hold.inside.wait(10)
+    argument = Argument()
+    gone = weakref.ref(argument)
+
+    def use(given: object) -> Callable[[], object]:
+        return lambda: given
+
+    with pytest.raises(WorkersBusyError) as caught:
+        pool.run(use(argument), 0.0)
+    del argument, caught
+    gc.collect()
+    assert gone() is None, "the thread that is held keeps what it will never do"
+    hold.go.set()
+    caller.end()
+
+
 def test_a_call_that_ends_in_the_last_moment_counts(pool: Workers) -> None:
     job = pool.begin(lambda: 7, lambda job: job.finished.release())
     assert job.finished.acquire(timeout=10)
