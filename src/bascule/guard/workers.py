@@ -134,22 +134,30 @@ class Workers:
             self._reset()
         job = Job(work, tell)
         with self._lock:
-            if self.abandoned >= self.most:
-                raise WorkersBusyError(self._home.name)
-            if self._unclaimed <= 0 and self._threads < self.most:
-                self._start()
-            else:
-                self._unclaimed -= 1
-            self._jobs.put(job)
+            is_full = self.abandoned >= self.most
+            is_short = self._unclaimed <= 0 and self._threads < self.most
+            if not is_full:
+                self._threads += is_short
+                self._unclaimed -= not is_short
+                self._jobs.put(job)
+        if is_full:
+            raise WorkersBusyError(self._home.name)
+        if is_short:
+            self._start(job)
         return job
 
-    def _start(self) -> None:
-        self._threads += 1
+    def _start(self, job: Job) -> None:
+        """Start a thread. Not under the lock: whatever a finalizer calls meanwhile may need a thread too."""
         try:
             threading.Thread(target=self._work, name=f"bascule-worker {self._home.name}", daemon=True).start()
         except RuntimeError as error:  # the system has no more
-            self._threads -= 1
-            raise WorkersBusyError(self._home.name) from error
+            with self._lock:
+                self._threads -= 1
+                self._unclaimed -= 1
+                is_lost = self._threads == 0
+            if is_lost:  # or else another thread comes to it
+                self.abandon(job)
+                raise WorkersBusyError(self._home.name) from error
 
     def _tell_refused(self) -> None:
         self._home.tell(CallRefused, policy=self._policy)
