@@ -15,7 +15,7 @@ from bascule.guard.gated import Gated
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.per_key import PerKey
 from bascule.guard.shapes import Shape
-from bascule.guard.workers import IN_WORKER, OutOfTimeError, Workers
+from bascule.guard.workers import IN_WORKER, OutOfTimeError, Workers, pool_of
 
 
 @dataclass(eq=False)
@@ -59,7 +59,7 @@ class Bulkhead(Gated):
         if self.threads and self.key is not None:
             raise refuse(self, "threads", self.threads, "False where slots have keys")
         self._gates = PerKey(lambda _key: Gate(self.limit), self.most_keys)
-        self._workers: Workers | None = None
+        self.pool: Workers | None = None
 
     def gate(self, key: Hashable = "") -> Gate:
         """The slots of a key; without one, the only slots of a bulkhead without keys."""
@@ -79,11 +79,9 @@ class Bulkhead(Gated):
         return self.weave_gate(loom, inner, before=keyed, **gate)
 
     def _run(self, attempt: Callable[[], object]) -> object:
-        if self._workers is None:
-            self._workers = Workers(self.limit, self.home, "Bulkhead")
         now_s = self.home.world.now_s()
         try:
-            return self._workers.run(attempt, time_left_s(now_s))
+            return (self.pool or pool_of(self, self.limit)).run(attempt, time_left_s(now_s))
         except OutOfTimeError:
             self.home.tell(DeadlinePassed)
             raise DeadlineExceededError(self.home.name) from None
@@ -94,8 +92,8 @@ class Bulkhead(Gated):
         for gate in self._gates.all():
             gate.limit = self.limit
             gate.admit_waiters()
-        if self._workers is not None:
-            self._workers.most = self.limit
+        if self.pool is not None:
+            self.pool.most = self.limit
 
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows: the sum over all keys."""
@@ -106,4 +104,4 @@ class Bulkhead(Gated):
             "waiting": sum(len(gate.waiters) for gate in gates),
             "refused": self._refused,
         }
-        return shown if self._workers is None else {**shown, "abandoned": self._workers.abandoned}
+        return shown if self.pool is None else {**shown, "abandoned": self.pool.abandoned}

@@ -16,7 +16,7 @@ from bascule.guard.percentile import RecentLatencies
 from bascule.guard.policy import Policy
 from bascule.guard.retry_budget import RetryBudget
 from bascule.guard.shapes import Shape
-from bascule.guard.workers import Job, Workers
+from bascule.guard.workers import Job, Workers, pool_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,7 +68,7 @@ class Hedge(Policy[Never]):
         self._recent = RecentLatencies(500)
         self._started = 0
         self._won = 0
-        self._pool: Workers | None = None
+        self.pool: Workers | None = None
 
     def delay_s(self) -> float | None:
         """Seconds without an answer after which another attempt begins; None while that is not known."""
@@ -126,13 +126,12 @@ class Hedge(Policy[Never]):
         """The same in worker threads."""
         if self.budget.is_short:
             self.budget.deposit()
-        if self._pool is None:
-            self._pool = Workers(self.workers, self.home, "Hedge")
+        pool = self.pool or pool_of(self, self.workers)
         world = self.home.world
         began_s = world.now_s()
         delay_s = self.delay_s()
         answers: SimpleQueue[tuple[int, Job]] = SimpleQueue()
-        jobs = {1: self._pool.begin(attempt, lambda job: answers.put((1, job)))}
+        jobs = {1: pool.begin(attempt, lambda job: answers.put((1, job)))}
         started = 1
         failed: BaseException | None = None
         try:
@@ -158,7 +157,7 @@ class Hedge(Policy[Never]):
                 failed = failed or job.error
         finally:
             for job in jobs.values():
-                self._pool.abandon(job)
+                pool.abandon(job)
         assert failed is not None, "a race without an answer has an error"  # noqa: S101 - states what the loop ensures
         raise failed
 
@@ -169,9 +168,9 @@ class Hedge(Policy[Never]):
         attempt: Callable[[], object],
         answers: SimpleQueue[tuple[int, Job]],
     ) -> None:
-        assert self._pool is not None, "the first attempt made the pool"  # noqa: S101 - states what the caller ensures
+        assert self.pool is not None, "the first attempt made the pool"  # noqa: S101 - states what the caller ensures
         try:
-            jobs[number_of] = self._pool.begin(attempt, lambda job: answers.put((number_of, job)))
+            jobs[number_of] = self.pool.begin(attempt, lambda job: answers.put((number_of, job)))
         except WorkersBusyError:
             return  # the attempts that run already go on without another one
 
@@ -190,12 +189,12 @@ class Hedge(Policy[Never]):
 
     def reconfigured(self) -> None:
         """Let more or fewer worker threads run from now on."""
-        if self._pool is not None:
-            self._pool.most = self.workers
+        if self.pool is not None:
+            self.pool.most = self.workers
 
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows."""
-        abandoned = 0 if self._pool is None else self._pool.abandoned
+        abandoned = 0 if self.pool is None else self.pool.abandoned
         return {
             "after_s": self.delay_s(), "started": self._started, "won": self._won, "abandoned": abandoned,
             "budget": self.budget.snapshot(),

@@ -15,7 +15,7 @@ from bascule.guard.loom import Lines, Loom
 from bascule.guard.percentile import RecentLatencies
 from bascule.guard.policy import Policy
 from bascule.guard.shapes import Shape
-from bascule.guard.workers import IN_WORKER, OutOfTimeError, Workers
+from bascule.guard.workers import IN_WORKER, OutOfTimeError, Workers, pool_of
 
 _STREAM = "its consumer decides how long a stream takes; guard the call that opens it"
 _REFUSED = {Shape.GENERATOR: _STREAM, Shape.ASYNC_GENERATOR: _STREAM}
@@ -68,15 +68,13 @@ class _Limited(Policy[Never]):
         return CallTimeoutError(self.home.name, limit_s)
 
     def _run(self, attempt: Callable[[], object]) -> object:
-        pool = self._pool
-        if pool is None:
-            pool = self._pool = Workers(self.workers, self.home, type(self).__name__)
+        pool = self.pool or pool_of(self, self.workers)
         try:
             return pool.run(attempt, self._left_s())
         except OutOfTimeError:
             raise self._expired(abandoned=True) from None
 
-    _pool: Workers | None = None
+    pool: Workers | None = None
     _timeouts: int = 0
 
     def refuse_shape(self, shape: Shape, *, block: bool) -> None:
@@ -105,12 +103,12 @@ class _Limited(Policy[Never]):
 
     def reconfigured(self) -> None:
         """Let more or fewer worker threads run from now on."""
-        if self._pool is not None:
-            self._pool.most = self.workers
+        if self.pool is not None:
+            self.pool.most = self.workers
 
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows. `abandoned`: worker threads held by calls that ran out of their time."""
-        abandoned = 0 if self._pool is None else self._pool.abandoned
+        abandoned = 0 if self.pool is None else self.pool.abandoned
         return {"limit_s": self.limit(), "timeouts": self._timeouts, "abandoned": abandoned}
 
 

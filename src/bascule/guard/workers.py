@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bascule.guard.atomic import Stepped, atomic
 from bascule.guard.errors import WorkersBusyError
@@ -216,3 +216,25 @@ class Workers:
             if job.move(DONE) == ABANDONED:
                 self.abandoned -= 1
         job.tell(job)
+
+
+class HasWorkers(Protocol):
+    """A policy with worker threads, which are made when they are first needed."""
+
+    pool: Workers | None
+
+    @property
+    def home(self) -> Home:
+        """Where it lives."""
+        ...
+
+
+_making = threading.RLock()
+
+
+def pool_of(policy: HasWorkers, most: int) -> Workers:
+    """The worker threads of a policy; whoever asks first at the same time gets the same ones."""
+    with _making:
+        if policy.pool is None:
+            policy.pool = Workers(most, policy.home, type(policy).__name__)
+        return policy.pool

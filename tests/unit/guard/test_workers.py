@@ -319,6 +319,25 @@ def test_a_finalizer_may_call_through_the_same_threads(pool: Workers, monkeypatc
     assert results[1] == "finalized"
 
 
+def test_first_calls_at_the_same_time_share_one_set_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeout = Timeout(10.0, workers=1)
+    made: list[Workers] = []
+    second: list[Caller] = []
+    make = Workers.__init__
+
+    def make_slowly(self: Workers, *values: Any) -> None:
+        made.append(self)
+        if len(made) == 1:  # another one calls before this one is ready
+            second.append(Caller(lambda: timeout.call(lambda: 7)))
+            second[0].join(0.05)
+        make(self, *values)
+
+    monkeypatch.setattr(Workers, "__init__", make_slowly)
+    assert timeout.call(lambda: 7) == 7
+    assert second[0].end() == 7
+    assert len(made) == 1
+
+
 def test_an_error_is_gone_once_it_is_dealt_with(pool: Workers) -> None:
     class OwnError(Exception):
         pass
