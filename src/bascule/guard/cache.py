@@ -13,7 +13,7 @@ from bascule.guard.checks import callable_or_none, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import DeadlineExceededError
 from bascule.guard.facts import DeadlinePassed
-from bascule.guard.keys import key_of
+from bascule.guard.keys import key_of, with_callable
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy
 from bascule.guard.shapes import Shape
@@ -76,7 +76,7 @@ class Cache(Policy[Never]):
 
     def look(self, call: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, Hashable, Flight]:
         """What to do for a call: fetch the result (LEAD), wait for it (FOLLOW), or take it (HIT)."""
-        key = key_of(self, self.key, call, args, kwargs)
+        key = with_callable(call, key_of(self, self.key, args, kwargs))
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None and not flight.is_over:

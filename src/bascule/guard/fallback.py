@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from bascule.guard.checks import Kinds, callable_or_none, error_kinds, refuse, seconds, whole
 from bascule.guard.facts import FallbackUsed
-from bascule.guard.keys import key_of
+from bascule.guard.keys import key_of, with_callable
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy, V_co
 from bascule.guard.shapes import NotGuardableError, Shape, shape_of
@@ -138,7 +138,7 @@ class Fallback(Policy[V_co]):
         return cast("Callable[..., object]", self.provider)(*args, **kwargs)
 
     def _key_of(self, call: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-        return key_of(self, self.key, call, args, kwargs)
+        return with_callable(call, key_of(self, self.key, args, kwargs))
 
     def _stale(self, error: Exception, key: Hashable) -> object:
         with self._lock:

@@ -26,13 +26,9 @@ class _Same:
 
 
 def key_of(
-    owner: object,
-    make: Callable[..., Hashable] | None,
-    call: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    owner: object, make: Callable[..., Hashable] | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Hashable:
-    """What is called, and the key that `make` gives for the arguments, or the arguments themselves.
+    """The key that `make` gives for a call, or its arguments themselves.
 
     Raises:
         InputError: The key cannot be hashed.
@@ -46,8 +42,13 @@ def key_of(
             f"{name}: the arguments of this call make no key: {error}",
             hint=f"give {name} a key= that makes one of them",
         ) from error
+    return key
+
+
+def with_callable(call: object, key: Hashable) -> Hashable:
+    """The key of a result: the same arguments of another function have another one."""
     try:
         hash(call)
     except TypeError:
-        call = _Same(call)
+        return _Same(call), key
     return call, key
