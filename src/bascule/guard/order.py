@@ -42,6 +42,11 @@ REFUSED: dict[tuple[str, str], str] = {
     ): "answers from the cache would count as successes of the dependency; put the Cache outside",
     ("Bulkhead", "Cache"): "answers from the cache would take slots; put the Cache outside of the Bulkhead",
     (
+        "AdaptiveLimit",
+        "Cache",
+    ): "answers from the cache would take slots, and teach the limit that the dependency is quick; put the Cache "
+    "outside of the AdaptiveLimit",
+    (
         "CircuitBreaker",
         "Degrade",
     ): "a feature that is switched off says nothing about the dependency; put the Degrade outside",
