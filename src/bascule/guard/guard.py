@@ -29,15 +29,22 @@ class Guard(Guarding[V_co]):
     ) -> None:
         if not policies:
             raise InputError("a guard needs a policy", hint="for example Guard(Retry(3), Timeout(1.0))")
-        if not name or len(name) > 100 or not name.isprintable():
+        given: object = name
+        if not isinstance(given, str) or not 0 < len(given) <= 100 or not given.isprintable():
             raise InputError(f"Guard.name: {name!r} must be 1 to 100 printable characters")
         for policy in policies:
             if not isinstance(policy, Policy):
                 raise InputError(f"{policy!r} is no policy", hint="give Retry(...), Timeout(...) and so on, made")
+            if sum(other is policy for other in policies) > 1:
+                raise InputError(
+                    f"the same {type(policy).__name__} stands in this guard twice", hint="make two of them"
+                )
         order.check([policy.order_name() for policy in policies], [policy.longest_s() for policy in policies])
         self.name = name
         self.policies = policies
         self.home = Home(name, world, facts)
+        for policy in policies:
+            policy.check_home(self.home)
         for policy in policies:
             policy.move_in(self.home)
 

@@ -191,19 +191,22 @@ class Policy(Guarding[V_co]):
             self._home = Home(type(self).__name__, is_named=False)
         return self._home
 
-    def move_in(self, home: Home) -> None:
-        """Live in a guard's home, unless this policy lives elsewhere already.
+    def check_home(self, home: Home) -> None:
+        """Hold a guard's home to be one that this policy can live in.
 
         Raises:
             InputError: It lives in another world, or tells its facts elsewhere.
         """
-        if self._home is None:
-            self._home = home
-        elif self._home.world is not home.world or self._home.facts is not home.facts:
+        if self._home is not None and (self._home.world is not home.world or self._home.facts is not home.facts):
             raise InputError(
                 f"{type(self).__name__} was used in {self._home.name!r} with another world or stream of facts",
                 hint="make a policy of its own for each",
             )
+
+    def move_in(self, home: Home) -> None:
+        """Live in a guard's home, unless this policy lives elsewhere already."""
+        if self._home is None:
+            self._home = home
         elif not self._home.is_named:
             self._home.name, self._home.is_named = home.name, True
 
