@@ -37,12 +37,17 @@ class Timer:
             self.has_expired = False
 
     def ended(self, error: BaseException) -> bool:
-        """Whether `error` is the cancellation by which this limit, and nobody else, ended the call."""
+        """Whether `error` is the cancellation by which this limit, and nobody else, ended the call. Asked once.
+
+        It lets go of the task: the error's traceback holds this timer, and the task may come to hold the error.
+        """
+        task = self.task
+        del self.task
         if not self.has_expired:
             self.disarm()
             return False
         self.has_expired = False
-        return self.task.uncancel() <= self.cancelling and isinstance(error, asyncio.CancelledError)
+        return task.uncancel() <= self.cancelling and isinstance(error, asyncio.CancelledError)
 
     def expire(self) -> None:
         """The time is up: cancel the call."""

@@ -163,3 +163,63 @@ def test_each_loop_has_a_wheel_of_its_own_and_closed_loops_are_forgotten() -> No
     assert len({id(one) for one in seen}) == 6
     asyncio.run(main())
     assert sum(loop.is_closed() for loop in timer_wheel._wheels) <= 1
+
+
+def test_an_error_is_gone_once_its_task_is() -> None:
+    class OwnError(Exception):
+        pass
+
+    gone: list[weakref.ref[BaseException]] = []
+
+    @Timeout(3600.0)
+    async def fail() -> None:
+        error = OwnError()
+        gone.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    async def main() -> None:
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+        assert isinstance(task.exception(), OwnError)
+
+    with asyncio.Runner() as runner:
+        runner.run(asyncio.sleep(0))
+        gc.collect()
+        gc.disable()
+        try:
+            runner.run(main())
+            runner.run(asyncio.sleep(0))
+            assert gone[0]() is None
+        finally:
+            gc.enable()
+
+
+def test_a_call_that_ran_out_of_time_is_gone_once_its_task_is() -> None:
+    class Argument:
+        pass
+
+    gone: list[weakref.ref[Argument]] = []
+
+    @Timeout(SOON_S)
+    async def hang(argument: Argument) -> None:
+        gone.append(weakref.ref(argument))
+        await forever()
+
+    async def main() -> None:
+        task = asyncio.create_task(hang(Argument()))
+        await asyncio.wait([task])
+        assert isinstance(task.exception(), CallTimeoutError)
+
+    with asyncio.Runner() as runner:
+        runner.run(asyncio.sleep(0))
+        gc.collect()
+        gc.disable()
+        try:
+            runner.run(main())
+            runner.run(asyncio.sleep(0))
+            assert gone[0]() is None
+        finally:
+            gc.enable()
