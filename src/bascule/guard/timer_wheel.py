@@ -14,6 +14,7 @@ from time import monotonic
 
 TICK_S = 0.005
 TICKS_PER_S = 200
+CLEAR_AT = 1000
 
 
 class Timer:
@@ -65,15 +66,26 @@ class TimerWheel:
         self._ticks: list[int] = []
         self._next: asyncio.TimerHandle | None = None
         self._next_tick = 0
+        self._most = CLEAR_AT
 
     def open(self, tick: int) -> dict[Timer, None]:
         """A new tick."""
+        if len(self._ticks) > self._most:
+            self._clear()
         bucket: dict[Timer, None] = {}
         self.buckets[tick] = bucket
         heapq.heappush(self._ticks, tick)
         if self._next is None or tick < self._next_tick:
             self._schedule(tick)
         return bucket
+
+    def _clear(self) -> None:
+        """Forget ticks in which nothing is due any more: where limits are long, most calls have ended by far."""
+        for tick in self._ticks:
+            if not self.buckets[tick]:
+                del self.buckets[tick]
+        self._ticks[:] = sorted(self.buckets)
+        self._most = max(CLEAR_AT, 2 * len(self._ticks))  # so that it costs each tick the same, however many there are
 
     def _schedule(self, tick: int) -> None:
         if self._next is not None:

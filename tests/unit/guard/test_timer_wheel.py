@@ -128,6 +128,19 @@ def test_a_limit_that_was_disarmed_ends_nothing() -> None:
     asyncio.run(main())
 
 
+def test_long_limits_of_many_short_calls_take_no_more_room_than_a_few() -> None:
+    async def main() -> None:
+        hanging = arm(1.0)  # so that nothing is cleared away in passing
+        for number in range(50_000):
+            arm(10.0 + number / TICKS_PER_S).disarm()
+        assert len(wheel().buckets) < 5_000
+        assert len(wheel()._ticks) == len(wheel().buckets)
+        assert armed() == 1
+        hanging.disarm()
+
+    asyncio.run(main())
+
+
 def test_armed_limits_outlive_the_clearing_away_of_others() -> None:
     async def main() -> None:
         ended: list[int] = []
