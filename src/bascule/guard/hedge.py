@@ -211,13 +211,22 @@ def _begin(attempt: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
 
 
 async def _end(tasks: dict[asyncio.Task[Any], int]) -> None:
-    """Cancel what still runs, and wait until it has ended."""
+    """Cancel what still runs, and wait until it has ended, however often whoever waits is cancelled meanwhile."""
     import asyncio  # noqa: PLC0415 - as above
 
-    for task in tasks:
+    running = set(tasks)
+    is_cancelled = False
+    for task in running:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+    while running:
+        try:
+            _, running = await asyncio.wait(running)
+        except asyncio.CancelledError:
+            is_cancelled = True  # it is passed on to those that are slow to end, and raised when they have
+            for task in running:
+                task.cancel()
     for task in tasks:
         if not task.cancelled():
             task.exception()  # looked at, so that nobody is told that it was not
+    if is_cancelled:
+        raise asyncio.CancelledError

@@ -216,6 +216,70 @@ def test_a_cancellation_from_outside_ends_every_attempt_first() -> None:
     run(main)
 
 
+def test_a_second_cancellation_does_not_leave_attempts_behind() -> None:
+    async def main() -> None:
+        both, cleaning, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        ended: list[int] = []
+        begun = 0
+
+        async def call() -> None:
+            nonlocal begun
+            begun += 1
+            if begun == 2:
+                both.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cleaning.set()
+                try:
+                    await go_on.wait()
+                finally:
+                    ended.append(1)
+
+        task = asyncio.create_task(Hedge(0.0, budget=generous())(call)())
+        await both.wait()
+        task.cancel()
+        await cleaning.wait()
+        task.cancel()  # whoever cancels is impatient
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(ended) == 2
+
+    run(main)
+
+
+def test_a_cancellation_while_losers_end_is_not_lost() -> None:
+    async def main() -> None:
+        cleaning = asyncio.Event()
+        go_on = asyncio.Event()
+        ended: list[int] = []
+        begun = 0
+
+        async def call() -> int:
+            nonlocal begun
+            begun += 1
+            if begun == 2:
+                return 7
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cleaning.set()
+                try:
+                    await go_on.wait()
+                finally:
+                    ended.append(1)
+            return 0
+
+        task = asyncio.create_task(Hedge(0.0, budget=generous())(call)())
+        await cleaning.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [1]
+
+    run(main)
+
+
 def test_a_deadline_ends_every_attempt() -> None:
     async def main() -> None:
         attempts = Attempts()
