@@ -110,7 +110,7 @@ class Hedge(Policy[Never]):
                     if error is None:
                         self._answered(number_of, began_s)
                         return task.result()
-                    failed = failed or error
+                    failed = error if failed is None else failed
                 if not done and delay_s is not None:
                     if self._may_hedge(started, delay_s):
                         started += 1
@@ -154,7 +154,7 @@ class Hedge(Policy[Never]):
                 if job.error is None:
                     self._answered(number_of, began_s)
                     return job.result
-                failed = failed or job.error
+                failed = job.error if failed is None else failed
         finally:
             for job in jobs.values():
                 pool.abandon(job)
@@ -214,10 +214,10 @@ async def _end(tasks: dict[asyncio.Task[Any], int]) -> None:
     """Cancel what still runs, and wait until it has ended, however often whoever waits is cancelled meanwhile."""
     import asyncio  # noqa: PLC0415 - as above
 
+    for task in tasks:
+        task.cancel()
     running = set(tasks)
     is_cancelled = False
-    for task in running:
-        task.cancel()
     while running:
         try:
             _, running = await asyncio.wait(running)

@@ -149,6 +149,23 @@ class EmptyError(Exception):
         return False
 
 
+@pytest.mark.parametrize("kind", [ConnectionError, TimeoutError, EmptyError])
+def test_when_all_fail_the_error_of_the_first_that_failed_is_raised(kind: type[Exception]) -> None:
+    async def main() -> None:
+        attempts = Attempts()
+        task = asyncio.create_task(Hedge(0.0, most=2, budget=generous())(attempts)())
+        await attempts.number(3)
+        errors = [kind(number) for number in range(3)]
+        for number in (1, 0, 2):
+            attempts.ends[number].set_exception(errors[number])
+            await turns()
+        with pytest.raises(kind) as caught:
+            await task
+        assert caught.value is errors[1]
+
+    run(main)
+
+
 def test_an_attempt_that_fails_before_the_wait_is_over_is_not_hedged() -> None:
     async def fail() -> None:
         raise ConnectionError
