@@ -99,19 +99,18 @@ class Hedge(Policy[Never]):
         delay_s = self.delay_s()
         tasks: dict[asyncio.Task[Any], int] = {_begin(attempt): 1}
         started = 1
-        failed: BaseException | None = None
+        failed: list[BaseException] = []
         try:
             while tasks:
                 wait_s = delay_s if started <= self.most else None
                 done, _ = await asyncio.wait(tasks, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=tasks.__getitem__):
-                    number_of = tasks.pop(task)
-                    error = task.exception() if not task.cancelled() else asyncio.CancelledError()
-                    if error is None:
-                        self._answered(number_of, began_s)
-                        return task.result()
-                    failed = error if failed is None else failed
-                if not done and delay_s is not None:
+                is_late = not done
+                winner = _winner(done, tasks, failed)
+                del done
+                if winner is not None:
+                    self._answered(winner[0], began_s)
+                    return winner[1]
+                if is_late and delay_s is not None:
                     if self._may_hedge(started, delay_s):
                         started += 1
                         tasks[_begin(attempt)] = started
@@ -119,8 +118,7 @@ class Hedge(Policy[Never]):
                         delay_s = None
         finally:
             await _end(tasks)
-        assert failed is not None, "a race without an answer has an error"  # noqa: S101 - states what the loop ensures
-        raise failed
+        raise failed.pop()  # nothing here may hold it, or it would hold itself by way of its traceback
 
     def race_threads(self, attempt: Callable[[], object]) -> object:
         """The same in worker threads."""
@@ -133,7 +131,7 @@ class Hedge(Policy[Never]):
         answers: SimpleQueue[tuple[int, Job]] = SimpleQueue()
         jobs = {1: pool.begin(attempt, lambda job: answers.put((1, job)))}
         started = 1
-        failed: BaseException | None = None
+        failed: list[BaseException] = []
         try:
             while jobs:
                 left_s = time_left_s(world.now_s())
@@ -143,7 +141,7 @@ class Hedge(Policy[Never]):
                 except Empty:
                     if time_left_s(world.now_s()) <= 0:
                         self.home.tell(DeadlinePassed)
-                        raise DeadlineExceededError(self.home.name) from failed
+                        raise DeadlineExceededError(self.home.name) from (failed[0] if failed else None)
                     if delay_s is None or not self._may_hedge(started, delay_s):
                         delay_s = None
                     else:
@@ -154,12 +152,12 @@ class Hedge(Policy[Never]):
                 if job.error is None:
                     self._answered(number_of, began_s)
                     return job.result
-                failed = job.error if failed is None else failed
+                _fail(failed, job.error)
+                job.error = None
         finally:
             for job in jobs.values():
                 pool.abandon(job)
-        assert failed is not None, "a race without an answer has an error"  # noqa: S101 - states what the loop ensures
-        raise failed
+        raise failed.pop()
 
     def _add(
         self,
@@ -208,6 +206,27 @@ def _begin(attempt: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
     import asyncio  # noqa: PLC0415 - as above
 
     return asyncio.ensure_future(attempt())
+
+
+def _winner(
+    done: set[asyncio.Task[Any]], tasks: dict[asyncio.Task[Any], int], failed: list[BaseException]
+) -> tuple[int, object] | None:
+    """The number and the answer of the first one that has any; the others have failed."""
+    import asyncio  # noqa: PLC0415 - as above
+
+    for task in sorted(done, key=tasks.__getitem__):
+        number_of = tasks.pop(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            return number_of, task.result()
+        _fail(failed, error)
+    return None
+
+
+def _fail(failed: list[BaseException], error: BaseException) -> None:
+    """Keep the first error."""
+    if not failed:
+        failed.append(error)
 
 
 async def _end(tasks: dict[asyncio.Task[Any], int]) -> None:

@@ -386,6 +386,38 @@ def test_what_it_decides_is_told() -> None:
     assert told == [("HedgeStarted", 2, "it"), ("HedgeWon", 2, "it")]
 
 
+def test_an_error_is_gone_once_its_task_is() -> None:
+    class OwnError(Exception):
+        pass
+
+    gone: list[weakref.ref[BaseException]] = []
+
+    @Hedge(3600.0)
+    async def fail() -> None:
+        error = OwnError()
+        gone.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    async def main() -> None:
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+        assert isinstance(task.exception(), OwnError)
+
+    with asyncio.Runner() as runner:
+        runner.run(asyncio.sleep(0))
+        gc.collect()
+        gc.disable()
+        try:
+            runner.run(main())
+            runner.run(asyncio.sleep(0))
+            assert gone[0]() is None
+        finally:
+            gc.enable()
+
+
 # Shapes and options
 
 
