@@ -122,10 +122,12 @@ class Hedge(Policy[Never]):
 
     def race_threads(self, attempt: Callable[[], object]) -> object:
         """The same in worker threads."""
+        world = self.home.world
+        if time_left_s(world.now_s()) <= 0:
+            raise self._late()
         if self.budget.is_short:
             self.budget.deposit()
         pool = self.pool or pool_of(self, self.workers)
-        world = self.home.world
         began_s = world.now_s()
         delay_s = self.delay_s()
         answers: SimpleQueue[tuple[int, Job]] = SimpleQueue()
@@ -140,8 +142,7 @@ class Hedge(Policy[Never]):
                     number_of, job = answers.get(timeout=max(0.0, wait_s) if wait_s < MOST_WAIT_S else None)
                 except Empty:
                     if time_left_s(world.now_s()) <= 0:
-                        self.home.tell(DeadlinePassed)
-                        raise DeadlineExceededError(self.home.name) from (failed[0] if failed else None)
+                        raise self._late() from (failed[0] if failed else None)
                     if delay_s is None or not self._may_hedge(started, delay_s):
                         delay_s = None
                     else:
@@ -158,6 +159,10 @@ class Hedge(Policy[Never]):
             for job in jobs.values():
                 pool.abandon(job)
         raise failed.pop()
+
+    def _late(self) -> DeadlineExceededError:
+        self.home.tell(DeadlinePassed)
+        return DeadlineExceededError(self.home.name)
 
     def _add(
         self,

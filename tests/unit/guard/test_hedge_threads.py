@@ -164,6 +164,22 @@ def test_a_deadline_ends_the_wait_and_the_attempts_are_left_behind(attempts: Att
     assert hedge.snapshot()["abandoned"] == 2
 
 
+def test_no_attempt_is_begun_after_the_deadline() -> None:
+    clock = FakeClock(100.0)
+    world = World.fake(clock, LoadedDice([]))
+    calls: list[int] = []
+    inner = Guard(Hedge(3600.0), world=world, facts=Stream())
+
+    @Guard(Deadline(1.0), world=world, facts=Stream())
+    def outer() -> None:
+        clock.advance(1.0)
+        inner.call(calls.append, 1)
+
+    with pytest.raises(DeadlineExceededError):
+        outer()
+    assert calls == []
+
+
 def test_under_uniform_slowness_hedges_keep_to_their_budget() -> None:
     hedge = Hedge(0.0, most=3, budget=RetryBudget(0.1, 2), workers=100)
     done = threading.Event()
