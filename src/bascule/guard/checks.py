@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import Any
 
 from bascule.kernel.errors import InputError
@@ -10,7 +11,16 @@ from bascule.kernel.errors import InputError
 
 def refuse(owner: object, field: str, value: object, rule: str) -> InputError:
     """The error that names the field, the value and the rule."""
-    return InputError(f"{type(owner).__name__}.{field}: {value!r} must be {rule}")
+    return InputError(f"{type(owner).__name__}.{field}: {shown(value)} must be {rule}")
+
+
+def shown(value: object) -> str:
+    """A value in a few words, however long or deep it is."""
+    return _FEW_WORDS.repr(value)
+
+
+_FEW_WORDS = reprlib.Repr()
+_FEW_WORDS.maxstring = _FEW_WORDS.maxlong = _FEW_WORDS.maxother = 200
 
 
 def whole(owner: object, field: str, *, least: int = 0, most: int = 1_000_000) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +13,7 @@ from bascule.guard.adaptive_limit import AdaptiveLimit
 from bascule.guard.backoff import Exponential, Fixed
 from bascule.guard.bulkhead import Bulkhead
 from bascule.guard.cache import Cache
+from bascule.guard.checks import shown
 from bascule.guard.circuit_breaker.outcomes import Consecutive, CountWindow, TimeWindow
 from bascule.guard.circuit_breaker.policy import CircuitBreaker
 from bascule.guard.deadline import Deadline
@@ -29,6 +32,9 @@ from bascule.kernel.errors import InputError
 
 MOST_BYTES = 1024 * 1024
 MOST_GUARDS = 1000
+MOST_DEEP = 20
+MOST_DOTS = 100
+"""In one line of a file: the parser takes a minute for a key of fifty thousand parts, and longer for a longer one."""
 
 POLICIES: dict[str, type[Policy[Any]]] = {
     "fallback": Fallback, "cache": Cache, "deadline": Deadline, "retry": Retry, "hedge": Hedge, "rate_limit": RateLimit,
@@ -93,6 +99,7 @@ class Guards(Mapping[str, Guard[Any]]):
         self._world = world
         self._facts = facts
         self._path: Path | None = None
+        self._updating = threading.Lock()
         self._guards = self._made(told)
 
     @classmethod
@@ -140,7 +147,10 @@ class Guards(Mapping[str, Guard[Any]]):
         Raises:
             InputError: It cannot be taken over; then nothing was changed.
         """
-        fresh = self._made(told)
+        with self._updating:
+            return self._update(self._made(told))
+
+    def _update(self, fresh: dict[str, Guard[Any]]) -> list[str]:
         changes: list[tuple[str, Policy[Any], dict[str, Any]]] = []
         for name, guard in self._guards.items():
             if name not in fresh:
@@ -156,7 +166,7 @@ class Guards(Mapping[str, Guard[Any]]):
                 old.check_changes(changed)
                 changes.append((name, old, changed))
         words = [
-            f"{name}.{policy_name(policy)}.{key}: {policy.options()[key]!r} -> {value!r}"
+            f"{name}.{policy_name(policy)}.{key}: {shown(policy.options()[key])} -> {shown(value)}"
             for name, policy, changed in changes
             for key, value in changed.items()
         ]
@@ -167,21 +177,31 @@ class Guards(Mapping[str, Guard[Any]]):
                 del changed["budget"]
             if changed:
                 policy.reconfigure(**changed)
-        self._guards.update({name: guard for name, guard in fresh.items() if name not in self._guards})
+        self._guards = {**fresh, **self._guards}
         return words
 
     def _made(self, told: Mapping[str, Any]) -> dict[str, Guard[Any]]:
+        given: object = told
+        if not isinstance(given, Mapping):
+            raise InputError("a description of guards is a table with a table for each")
         if len(told) > MOST_GUARDS:
             raise InputError(f"{len(told)} guards are described, and {MOST_GUARDS} is the most")
-        return {str(name): self._guard(str(name), table) for name, table in told.items()}
+        if is_deeper(told, MOST_DEEP):
+            raise InputError(f"a description of guards is nested {MOST_DEEP} deep at most")
+        return {name: self._guard(name, table) for name, table in told.items()}
 
     def _guard(self, name: str, table: object) -> Guard[Any]:
+        given: object = name
+        if not isinstance(given, str) or not 0 < len(given) <= 100 or not given.isprintable():
+            raise InputError(f"{shown(name)}: a guard's name is 1 to 100 printable characters")
         if not isinstance(table, Mapping) or not table:
             raise InputError(f"{name}: a guard is a table with a table for each policy")
         policies = [one for one in table if one != "order"]
         unknown = [one for one in policies if one not in POLICIES]
         if unknown:
-            raise InputError(f"{name}.{unknown[0]}: there is no such policy", hint=f"there are: {', '.join(POLICIES)}")
+            raise InputError(
+                f"{name}.{shown(unknown[0])}: there is no such policy", hint=f"there are: {', '.join(POLICIES)}"
+            )
         order = table.get("order", [one for one in POLICIES if one in policies])
         if not isinstance(order, list) or sorted(map(str, order)) != sorted(policies):
             raise InputError(f"{name}.order: it must name each of {', '.join(policies)} once")
@@ -194,7 +214,10 @@ class Guards(Mapping[str, Guard[Any]]):
     def _policy(self, where: str, kind: type[Policy[Any]], table: object) -> Policy[Any]:
         if not isinstance(table, Mapping):
             raise InputError(f"{where}: a policy is a table of options")
-        options = {str(key): self._option(f"{where}.{key}", str(key), value) for key, value in table.items()}
+        known = options_of(kind)
+        options = {
+            key: self._option(f"{where}.{key}", key, value) if key in known else value for key, value in table.items()
+        }
         return cast("Policy[Any]", make(where, kind, options))
 
     def _option(self, where: str, key: str, value: object) -> object:
@@ -203,31 +226,35 @@ class Guards(Mapping[str, Guard[Any]]):
             return tuple(self._error(where, name) for name in names)
         if key in FUNCTIONS:
             if not isinstance(value, str) or value not in self._functions:
-                raise InputError(f"{where}: {value!r} is no function that was given", hint="give it in functions={...}")
+                raise InputError(
+                    f"{where}: {shown(value)} is no function that was given", hint="give it in functions={...}"
+                )
             return self._functions[value]
         if key in PARTS and isinstance(value, Mapping):
             kinds = PARTS[key]
             options = dict(value)
             kind = options.pop("kind", next(iter(kinds)) if len(kinds) == 1 else None)
-            if kind not in kinds:
-                raise InputError(f"{where}.kind: {kind!r} must be one of {', '.join(kinds)}")
+            if not isinstance(kind, str) or kind not in kinds:
+                raise InputError(f"{where}.kind: {shown(kind)} must be one of {', '.join(kinds)}")
             return make(where, kinds[kind], options)
         if key == "budget" and value is False:
             return None
         return value
 
     def _error(self, where: str, name: object) -> type[Exception]:
-        found = self._errors.get(str(name)) or getattr(builtins, str(name), None)
+        found = self._errors.get(name) or getattr(builtins, name, None) if isinstance(name, str) else None
         if isinstance(found, type) and issubclass(found, Exception):
             return found
-        raise InputError(f"{where}: there is no error {name!r}", hint="name a built-in one, or give it in errors={...}")
+        raise InputError(
+            f"{where}: there is no error {shown(name)}", hint="name a built-in one, or give it in errors={...}"
+        )
 
 
 def read(path: Path) -> dict[str, Any]:
     """The tables of a TOML file of at most 1 MiB.
 
     Raises:
-        InputError: It cannot be read, is too large, or is no TOML.
+        InputError: It cannot be read, is too large or too deep, or is no TOML.
     """
     import tomllib  # noqa: PLC0415 - guards that are made in Python need no parser
 
@@ -238,6 +265,9 @@ def read(path: Path) -> dict[str, Any]:
         raise InputError(f"it cannot be read: {error.strerror}", where=str(path)) from error
     if len(raw) > MOST_BYTES:
         raise InputError(f"it is larger than {MOST_BYTES} bytes", where=str(path))
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        if line.count(b".") > MOST_DOTS:
+            raise InputError(f"a key is nested too deep, with more than {MOST_DOTS} dots", where=f"{path}:{number}")
     try:
         return tomllib.loads(raw.decode())
     except (ValueError, RecursionError) as error:
@@ -246,12 +276,34 @@ def read(path: Path) -> dict[str, Any]:
 
 def make(where: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what `kind` makes
     """`kind(**options)`, with errors that say where the options stand."""
+    known = options_of(kind)
+    for key in options:
+        if key not in known:
+            raise InputError(f"there is no option {shown(key)}", where=where, hint=f"there are: {', '.join(known)}")
     try:
         return kind(**options)
     except InputError as error:
         raise InputError(error.what, where=where, hint=error.hint) from error
     except TypeError as error:
         raise InputError(f"its options are not right: {error}", where=where) from error
+
+
+def options_of(kind: Callable[..., Any]) -> list[str]:
+    """The names of what `kind` can be told."""
+    return list(inspect.signature(kind).parameters)
+
+
+def is_deeper(told: object, most: int) -> bool:
+    """Whether tables and lists are nested more than `most` deep."""
+    level = [told]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, Mapping | list)
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+        ]
+    return any(isinstance(one, Mapping | list) for one in level)
 
 
 def same(old: object, new: object) -> bool:

@@ -62,6 +62,10 @@ class RetryBudget(Stepped):
         self.tokens = min(self.tokens, fresh.reserve)
         self.is_short = True
 
+    def __repr__(self) -> str:
+        """As it is written."""
+        return f"RetryBudget(ratio={self.ratio!r}, reserve={self.reserve!r})"
+
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows."""
         return {"tokens": round(self.tokens, 3), "reserve": self.reserve}
