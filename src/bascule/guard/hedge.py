@@ -76,12 +76,12 @@ class Hedge(Policy[Never]):
             return self.after_s
         return self._recent.percentile(self.percentile / 100) if self._recent.added >= self.minimum_calls else None
 
-    def _may_hedge(self, started: int, delay_s: float) -> bool:
-        if started > self.most or not self.budget.withdraw():
-            return False
+    def _may_hedge(self, started: int) -> bool:
+        return started <= self.most and self.budget.withdraw()
+
+    def _hedged(self, number_of: int, delay_s: float) -> None:
         self._started += 1
-        self.home.tell(HedgeStarted, attempt=started + 1, after_s=delay_s)
-        return True
+        self.home.tell(HedgeStarted, attempt=number_of, after_s=delay_s)
 
     def _answered(self, number_of: int, began_s: float) -> None:
         self._recent.add(self.home.world.now_s() - began_s)
@@ -111,9 +111,10 @@ class Hedge(Policy[Never]):
                     self._answered(winner[0], began_s)
                     return winner[1]
                 if is_late and delay_s is not None:
-                    if self._may_hedge(started, delay_s):
+                    if self._may_hedge(started):
                         started += 1
                         tasks[_begin(attempt)] = started
+                        self._hedged(started, delay_s)
                     else:
                         delay_s = None
         finally:
@@ -127,55 +128,39 @@ class Hedge(Policy[Never]):
             raise self._late()
         if self.budget.is_short:
             self.budget.deposit()
-        pool = self.pool or pool_of(self, self.workers)
+        threads = _Threads(self.pool or pool_of(self, self.workers), attempt)
         began_s = world.now_s()
         delay_s = self.delay_s()
-        answers: SimpleQueue[tuple[int, Job]] = SimpleQueue()
-        jobs = {1: pool.begin(attempt, lambda job: answers.put((1, job)))}
+        try:
+            threads.begin(1)
+        except WorkersBusyError as error:
+            self.refusal(error)
+            raise
         started = 1
         failed: list[BaseException] = []
         try:
-            while jobs:
+            while threads.running:
                 left_s = time_left_s(world.now_s())
-                wait_s = min(left_s, delay_s) if delay_s is not None and started <= self.most else left_s
-                try:
-                    number_of, job = answers.get(timeout=max(0.0, wait_s) if wait_s < MOST_WAIT_S else None)
-                except Empty:
-                    if time_left_s(world.now_s()) <= 0:
-                        raise self._late() from (failed[0] if failed else None)
-                    if delay_s is None or not self._may_hedge(started, delay_s):
-                        delay_s = None
-                    else:
-                        started += 1
-                        self._add(jobs, started, attempt, answers)
-                    continue
-                del jobs[number_of]
-                if job.error is None:
-                    self._answered(number_of, began_s)
-                    return job.result
-                _fail(failed, job.error)
-                job.error = None
+                ended = threads.wait(min(left_s, delay_s) if delay_s is not None and started <= self.most else left_s)
+                if ended is not None and ended[1].error is None:
+                    self._answered(ended[0], began_s)
+                    return ended[1].result
+                if ended is not None:
+                    _fail(failed, ended[1].take_error())
+                elif time_left_s(world.now_s()) <= 0:
+                    raise self._late() from (failed[0] if failed else None)
+                elif delay_s is not None and self._may_hedge(started) and threads.has_begun(started + 1):
+                    started += 1
+                    self._hedged(started, delay_s)
+                else:
+                    delay_s = None
         finally:
-            for job in jobs.values():
-                pool.abandon(job)
+            threads.leave()
         raise failed.pop()
 
     def _late(self) -> DeadlineExceededError:
         self.home.tell(DeadlinePassed)
         return DeadlineExceededError(self.home.name)
-
-    def _add(
-        self,
-        jobs: dict[int, Job],
-        number_of: int,
-        attempt: Callable[[], object],
-        answers: SimpleQueue[tuple[int, Job]],
-    ) -> None:
-        assert self.pool is not None, "the first attempt made the pool"  # noqa: S101 - states what the caller ensures
-        try:
-            jobs[number_of] = self.pool.begin(attempt, lambda job: answers.put((number_of, job)))
-        except WorkersBusyError:
-            return  # the attempts that run already go on without another one
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:
         """Everything inside becomes an attempt."""
@@ -207,6 +192,42 @@ class Hedge(Policy[Never]):
 MOST_WAIT_S = 1e6
 
 
+class _Threads:
+    """The attempts of one call in worker threads, by number."""
+
+    def __init__(self, pool: Workers, attempt: Callable[[], object]) -> None:
+        self.running: dict[int, Job] = {}
+        self._pool = pool
+        self._attempt = attempt
+        self._ended: SimpleQueue[tuple[int, Job]] = SimpleQueue()
+
+    def begin(self, number_of: int) -> None:
+        ended = self._ended
+        self.running[number_of] = self._pool.begin(self._attempt, lambda job: ended.put((number_of, job)))
+
+    def has_begun(self, number_of: int) -> bool:
+        """Begin another one, unless no thread is free: those that run go on without it."""
+        try:
+            self.begin(number_of)
+        except WorkersBusyError:
+            return False
+        return True
+
+    def wait(self, within_s: float) -> tuple[int, Job] | None:
+        """The next one that ends, or None when that takes longer."""
+        try:
+            number_of, job = self._ended.get(timeout=max(0.0, within_s) if within_s < MOST_WAIT_S else None)
+        except Empty:
+            return None
+        del self.running[number_of]
+        return number_of, job
+
+    def leave(self) -> None:
+        """Leave behind what still runs."""
+        for job in self.running.values():
+            self._pool.abandon(job)
+
+
 def _begin(attempt: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
     import asyncio  # noqa: PLC0415 - as above
 
@@ -228,9 +249,9 @@ def _winner(
     return None
 
 
-def _fail(failed: list[BaseException], error: BaseException) -> None:
+def _fail(failed: list[BaseException], error: BaseException | None) -> None:
     """Keep the first error."""
-    if not failed:
+    if not failed and error is not None:
         failed.append(error)
 
 

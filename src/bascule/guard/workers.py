@@ -59,6 +59,11 @@ class Job(Stepped):
             self.state = to
         return old
 
+    def take_error(self) -> BaseException | None:
+        """What it raised, which it lets go of: the error's traceback holds the job."""
+        error, self.error = self.error, None
+        return error
+
 
 def _nothing(*_: object) -> None:
     """What is left of work that nobody waits for."""
@@ -116,7 +121,7 @@ class Workers:
             if state == RUNNING:
                 raise OutOfTimeError
             job.finished.acquire()  # it ended in the last moment
-        error, job.error = job.error, None  # or the error's traceback would hold the job that holds the error
+        error = job.take_error()
         if error is not None:
             try:
                 raise error

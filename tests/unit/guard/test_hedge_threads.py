@@ -198,6 +198,57 @@ def test_under_uniform_slowness_hedges_keep_to_their_budget() -> None:
     assert hedge.snapshot()["started"] == len(calls) - 20
 
 
+def test_a_call_without_a_free_thread_is_refused_and_told(attempts: Attempts) -> None:
+    facts = Stream()
+    heard: list[Fact] = []
+    hedge = Hedge(3600.0, workers=2)
+    guard = Guard(hedge, name="it", facts=facts)
+    assert guard.call(lambda: 7) == 7
+    assert hedge.pool is not None
+    for number in (0, 1):
+        job = hedge.pool.begin(attempts, lambda _job: None)
+        assert attempts.inside[number].wait(10)
+        hedge.pool.abandon(job)
+    facts.subscribe(heard.append)
+    with pytest.raises(WorkersBusyError, match="guard 'it'"):
+        guard.call(attempts)
+    assert facts.flush()
+    assert [type(fact).__name__ for fact in heard] == ["CallRefused"]
+    assert attempts.begun == 2
+
+
+def test_a_hedge_that_got_no_thread_is_not_told_as_begun(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = Stream()
+    heard: list[Fact] = []
+    facts.subscribe(heard.append)
+    hedge = Hedge(0.0, budget=generous(), workers=2)
+    guard = Guard(hedge, facts=facts)
+    assert guard.call(lambda: 7) == 7
+    assert facts.flush()
+    heard.clear()
+    before = hedge.snapshot()["started"]
+    refused = threading.Event()
+    pool = hedge.pool
+    assert pool is not None
+    begin = pool.begin
+
+    def begin_first_alone(*values: Any) -> Any:
+        if attempts.inside[0].is_set():
+            refused.set()
+            raise WorkersBusyError("guard")
+        return begin(*values)
+
+    monkeypatch.setattr(pool, "begin", begin_first_alone)
+    monkeypatch.setattr(hedge, "after_s", SOON_S)
+    caller = Caller(lambda: guard.call(attempts))
+    assert refused.wait(10)
+    attempts.gates[0].set()
+    assert caller.end() == 0
+    assert facts.flush()
+    assert heard == []
+    assert hedge.snapshot()["started"] == before
+
+
 def test_an_error_is_gone_once_it_is_dealt_with() -> None:
     class OwnError(Exception):
         pass
