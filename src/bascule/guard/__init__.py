@@ -1,7 +1,6 @@
 """How does one call survive? Policies that guard it, each alone or several as one guard."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bascule.guard.backoff import Exponential, Fixed
 from bascule.guard.bulkhead import Bulkhead
@@ -32,6 +31,7 @@ from bascule.guard.shapes import NotGuardableError
 from bascule.guard.stream import FACTS, Stream
 from bascule.guard.timeout import AdaptiveTimeout, Timeout
 from bascule.guard.world import World
+from bascule.kernel.later import later
 
 if TYPE_CHECKING:
     from bascule.guard.adaptive_limit import AdaptiveLimit
@@ -39,21 +39,12 @@ if TYPE_CHECKING:
     from bascule.guard.degrade import Degrade, Level, ServiceLevels, circuit_is_open
     from bascule.guard.limits import Aimd, Gradient2, Vegas
 
-LATER = {
+# What few need: a third of what importing the whole would take.
+__getattr__ = later(__name__, {
     "AdaptiveLimit": "adaptive_limit", "Aimd": "limits", "Gradient2": "limits", "Vegas": "limits",
     "Degrade": "degrade", "Level": "degrade", "ServiceLevels": "degrade", "circuit_is_open": "degrade",
     "Guards": "configuration",
-}  # fmt: skip
-"""What few need, and the module that brings it when it is first asked for: a third of the whole import."""
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever it is that is called so
-    if name not in LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{LATER[name]}"), name)
-    globals()[name] = found
-    return found
-
+})  # fmt: skip
 
 __all__ = [
     "FACTS", "AdaptiveLimit", "AdaptiveTimeout", "Aimd", "Bulkhead", "BulkheadFullError", "Cache",

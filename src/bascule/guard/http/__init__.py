@@ -7,10 +7,10 @@ needs nothing.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from bascule.guard.http.keys import by_host
+from bascule.kernel.later import later
 
 if TYPE_CHECKING:
     from bascule.guard.http.asgi import GuardMiddleware
@@ -21,23 +21,17 @@ if TYPE_CHECKING:
         is_idempotent,
     )
 
-_WHERE = {
-    "AsyncGuardedTransport": "transport",
-    "FailedStatusError": "transport",
-    "GuardMiddleware": "asgi",
-    "GuardedTransport": "transport",
-    "is_idempotent": "transport",
-}
-
-
-def __getattr__(name: str) -> object:
-    """What is asked for, from the module that has it: only then is that module imported."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    globals()[name] = value
-    return value
-
+__getattr__ = later(
+    __name__,
+    {
+        "AsyncGuardedTransport": "transport",
+        "FailedStatusError": "transport",
+        "GuardMiddleware": "asgi",
+        "GuardedTransport": "transport",
+        "is_idempotent": "transport",
+    },
+    extra="http",
+)
 
 __all__ = [
     "AsyncGuardedTransport", "FailedStatusError", "GuardMiddleware", "GuardedTransport", "by_host", "is_idempotent",

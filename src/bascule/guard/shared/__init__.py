@@ -6,24 +6,19 @@ for. No call waits for Redis, and none fails because of it: a thread of its own 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from bascule.kernel.later import later
 
 if TYPE_CHECKING:
     from bascule.guard.shared.facts import SharedValueIgnored
     from bascule.guard.shared.redis_circuits import RedisCircuits
     from bascule.guard.shared.redis_rates import RedisRates
 
-_WHERE = {"RedisCircuits": "redis_circuits", "RedisRates": "redis_rates", "SharedValueIgnored": "facts"}
-
-
-def __getattr__(name: str) -> object:
-    """What is asked for, from the module that has it: only then is that module imported."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    globals()[name] = value
-    return value
-
+__getattr__ = later(
+    __name__,
+    {"RedisCircuits": "redis_circuits", "RedisRates": "redis_rates", "SharedValueIgnored": "facts"},
+    extra="redis",
+)
 
 __all__ = ["RedisCircuits", "RedisRates", "SharedValueIgnored"]
