@@ -8,7 +8,9 @@ from importlib import import_module
 
 
 def later(package: str, where: Mapping[str, str], *, extra: str = "") -> Callable[[str], object]:
-    """The `__getattr__` of a package: `__getattr__ = later(__name__, {"Name": "module"})`.
+    """The function by which a package finds what it has not imported yet.
+
+        __getattr__ = later(__name__, {"Name": "module"})
 
     Args:
         package: The package's name.

@@ -170,8 +170,8 @@ def test_a_permit_that_is_given_back_is_there_again(clock: FakeClock, store: Mem
     a = Member(clock, store, RateLimit(2, 2.0, wait_s=wait_s))
     taken = [a.limit.take() for _ in range(2)]
     assert not a.call()  # more is not promised before the store has heard of these
-    wait, rate = taken[-1]
-    a.limit.give_back(rate, clock.monotonic_s() + wait)
+    wait, due_s, rate = taken[-1]
+    a.limit.give_back(rate, due_s)
     assert a.limit.take()[0] == pytest.approx(wait)
 
 
