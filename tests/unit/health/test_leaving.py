@@ -124,7 +124,7 @@ def test_a_signal_goes_through_the_whole_leave_on_an_event_loop() -> None:
 
 def _no_thread_is_left() -> None:
     for thread in threading.enumerate():
-        if thread.name.startswith("bascule"):
+        if thread.name.startswith(("bascule-health", "bascule-leave")):
             thread.join(10)
             assert not thread.is_alive(), thread.name
 
