@@ -119,6 +119,8 @@ class Fallback(Policy[V_co]):
 
     def _is_wanted(self, error: Exception) -> bool:
         on = self.on
+        if isinstance(error, NotGuardableError):
+            return False
         return isinstance(error, on) if isinstance(on, type | tuple) else bool(on(error))
 
     def _tell(self, error: Exception, age_s: float | None = None) -> None:

@@ -15,6 +15,7 @@ from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy
 from bascule.guard.retry_after import retry_after_of
 from bascule.guard.retry_budget import RetryBudget
+from bascule.guard.shapes import NotGuardableError
 
 GIVE_UP = -1.0
 MOST_NOTES = 3
@@ -82,6 +83,8 @@ class Retry(Policy[Never]):
 
     def _is_wanted(self, error: Exception) -> bool:
         on = self.on
+        if isinstance(error, NotGuardableError):
+            return False
         if not isinstance(on, type | tuple):
             return bool(on(error))
         return isinstance(error, self._refusals if isinstance(error, CallRefusedError) else on)

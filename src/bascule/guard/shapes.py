@@ -13,7 +13,6 @@ from typing import Any, cast
 from bascule.kernel.errors import InputError
 
 AnyCallable = Callable[..., Any]
-LAZY = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 
 
 @contextlib.contextmanager
@@ -29,6 +28,10 @@ async def _managed_async() -> AsyncIterator[None]:
 MANAGED = {cast("Any", _managed).__code__: contextlib.contextmanager}
 MANAGED_ASYNC = {cast("Any", _managed_async).__code__: contextlib.asynccontextmanager}
 """The code of the function that contextlib makes of a generator function, and what makes it."""
+LAZY = (
+    types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, type(_managed()), type(_managed_async()),
+)  # fmt: skip
+"""What does its work later: when it is awaited, read or entered."""
 
 
 class Shape(Enum):
@@ -51,7 +54,10 @@ class Shape(Enum):
 
 
 class NotGuardableError(InputError, TypeError):
-    """This can't be guarded: refused when it is decorated, or at the first call where only that can tell."""
+    """This can't be guarded: refused when it is decorated, or at each call where only that can tell.
+
+    No policy deals with it: it is neither tried again nor replaced, and no failure of the dependency.
+    """
 
 
 def shape_of(call: AnyCallable) -> Shape:
@@ -68,9 +74,10 @@ def shape_of(call: AnyCallable) -> Shape:
         )
     if not callable(call):
         raise NotGuardableError(f"{call!r} cannot be called", hint="guard a function, a method or a callable object")
-    if not isinstance(call, types.FunctionType | types.MethodType | types.BuiltinFunctionType):
+    is_marked = inspect.iscoroutinefunction(call)
+    if not is_marked and not isinstance(call, types.FunctionType | types.MethodType | types.BuiltinFunctionType):
         call = type(call).__call__
-    if inspect.iscoroutinefunction(call):
+    if is_marked or inspect.iscoroutinefunction(call):
         return Shape.COROUTINE
     if inspect.isasyncgenfunction(call):
         return Shape.ASYNC_GENERATOR
@@ -82,16 +89,21 @@ def shape_of(call: AnyCallable) -> Shape:
 def rewrap(call: object, guard: Callable[[AnyCallable], AnyCallable]) -> object | None:
     """Guard what stands inside a wrapper that must stay outside: None when `call` is no such wrapper.
 
-    `staticmethod`, `classmethod`, and functions made by `contextlib.contextmanager` and `asynccontextmanager`.
+    `staticmethod`, `classmethod`, and functions and methods made by `contextlib.contextmanager` and
+    `asynccontextmanager`.
     """
     if isinstance(call, staticmethod | classmethod):
         return type(call)(guard(call.__func__))
     if isinstance(call, property):
         raise NotGuardableError("a property cannot be guarded", hint="guard the function under it")
-    if isinstance(call, types.FunctionType):
-        wrap: AnyCallable | None = MANAGED.get(call.__code__) or MANAGED_ASYNC.get(call.__code__)
+    function = call.__func__ if isinstance(call, types.MethodType) else call
+    if isinstance(function, types.FunctionType):
+        wrap: AnyCallable | None = MANAGED.get(function.__code__) or MANAGED_ASYNC.get(function.__code__)
         if wrap is not None:
-            return cast("object", wrap(guard(vars(call)["__wrapped__"])))
+            wrapped = vars(function)["__wrapped__"]
+            if isinstance(call, types.MethodType):
+                wrapped = types.MethodType(wrapped, call.__self__)
+            return cast("object", wrap(guard(wrapped)))
     return None
 
 
@@ -110,7 +122,7 @@ class Results:
         """Remember the type of `result` as plain.
 
         Raises:
-            NotGuardableError: It is awaitable or a generator.
+            NotGuardableError: It is awaitable, a generator, or a generator's context manager.
         """
         kind = type(result)
         if issubclass(kind, LAZY) or hasattr(kind, "__await__"):
@@ -119,7 +131,7 @@ class Results:
             name = getattr(call, "__qualname__", repr(call))
             raise NotGuardableError(
                 f"{name} is a plain function that returned a {kind.__name__}, whose work would go unguarded",
-                hint="guard the coroutine function or generator function itself, or wrap it in `async def`",
+                hint="guard the coroutine, generator or context manager function itself, or wrap it in `async def`",
             )
         if len(self.plain) < self.MOST:
             self.plain.add(kind)

@@ -22,6 +22,7 @@ from bascule.guard.errors import CallRefusedError
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.per_key import PerKey
 from bascule.guard.policy import Policy
+from bascule.guard.shapes import NotGuardableError
 
 
 @dataclass(eq=False)
@@ -104,7 +105,8 @@ class CircuitBreaker(Policy[Never]):
         self._never = self._never_failures()
 
     def _never_failures(self) -> tuple[type[BaseException], ...]:
-        return (CallRefusedError, *(self.ignore if isinstance(self.ignore, tuple) else (self.ignore,)))
+        ignored = self.ignore if isinstance(self.ignore, tuple) else (self.ignore,)
+        return (CallRefusedError, NotGuardableError, *ignored)
 
     def circuit(self, key: Hashable = "") -> Circuit:
         """The circuit of a key; without one, the only circuit of a breaker without keys."""
