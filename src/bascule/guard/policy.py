@@ -46,13 +46,20 @@ class Block(contextlib.AbstractContextManager[None], contextlib.AbstractAsyncCon
 
     def __init__(self, guarding: Guarding[Any]) -> None:
         self._guarding = guarding
+        self._is_used = False
         self._sync: contextlib.AbstractContextManager[None] | None = None
         self._async: contextlib.AbstractAsyncContextManager[None] | None = None
 
     def __enter__(self) -> None:
         """Enter the block, or raise what refuses it."""
+        self._use()
         self._sync = contextlib.contextmanager(self._guarding.guarded(_block, block=True))()
         self._sync.__enter__()
+
+    def _use(self) -> None:
+        if self._is_used:
+            raise RuntimeError("a guarded block is entered once: ask for another one with .block()")
+        self._is_used = True
 
     def __exit__(self, *raised: object) -> bool | None:
         """Leave the block; what was raised in it counts, and is raised on."""
@@ -60,6 +67,7 @@ class Block(contextlib.AbstractContextManager[None], contextlib.AbstractAsyncCon
 
     async def __aenter__(self) -> None:
         """Enter the block, or raise what refuses it."""
+        self._use()
         self._async = contextlib.asynccontextmanager(self._guarding.guarded(_block_async, block=True))()
         await self._async.__aenter__()
 
