@@ -13,7 +13,7 @@ from bascule.guard.waiting import TaskWaiter, ThreadWaiter, Waiter
 
 
 def run_uvloop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    uvloop = pytest.importorskip("uvloop")
+    uvloop = pytest.importorskip("uvloop")  # not there for every interpreter
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
 
@@ -29,6 +29,8 @@ Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 def run(request: pytest.FixtureRequest) -> Run:
     """Both event loops; the second one where it is installed."""
     chosen: Run = request.param
+    if chosen is run_uvloop:
+        pytest.importorskip("uvloop")
     return chosen
 
 
