@@ -10,47 +10,22 @@ from collections.abc import Sequence
 
 from bascule.kernel.errors import InputError
 
-REFUSED: dict[tuple[str, str], str] = {
-    (
-        "Retry",
-        "Fallback",
-    ): "the fallback hides every error, so the retry never sees one; put the Fallback outside",
-    (
-        "Hedge",
-        "Fallback",
-    ): "the fallback answers for a failed attempt, so the hedge takes a failure for the first answer; put the "
-    "Fallback outside of the Hedge",
-    (
-        "CircuitBreaker",
-        "Fallback",
-    ): "the fallback hides every error, so the circuit never opens; put the Fallback outside",
-    (
-        "AdaptiveLimit",
-        "Fallback",
-    ): "the fallback hides every error, so the limit never learns of one; put the Fallback outside",
-    (
-        "Retry",
-        "Deadline",
-    ): "each attempt would get a deadline of its own, so the whole would have none; put the Deadline outside, and a "
-    "Timeout inside for each attempt",
-    ("Hedge", "Deadline"): "each attempt would get a deadline of its own; put the Deadline outside of the Hedge",
-    ("Retry", "Degrade"): "a feature that is switched off would be tried again; put the Degrade outside of the Retry",
-    ("Retry", "Cache"): "callers that share one call would each try it again; put the Cache outside of the Retry",
-    (
-        "CircuitBreaker",
-        "Cache",
-    ): "answers from the cache would count as successes of the dependency; put the Cache outside",
-    ("Bulkhead", "Cache"): "answers from the cache would take slots; put the Cache outside of the Bulkhead",
-    (
-        "AdaptiveLimit",
-        "Cache",
-    ): "answers from the cache would take slots, and teach the limit that the dependency is quick; put the Cache "
-    "outside of the AdaptiveLimit",
-    (
-        "CircuitBreaker",
-        "Degrade",
-    ): "a feature that is switched off says nothing about the dependency; put the Degrade outside",
-}
+REFUSED: dict[tuple[str, str], str] = {(outer, inner): why for outer, inner, why in (
+    ("Retry", "Fallback", "the fallback hides every error, so the retry never sees one; put the Fallback outside"),
+    ("Hedge", "Fallback", "its answer for a failed attempt would win the race; put the Fallback outside"),
+    ("CircuitBreaker", "Fallback", "it hides every error, so the circuit never opens; put the Fallback outside"),
+    ("AdaptiveLimit", "Fallback", "it hides every error, so the limit never learns of one; put the Fallback outside"),
+    ("Cache", "Fallback", "what stands in for an answer would be kept as one; put the Fallback outside"),
+    ("Retry", "Deadline", "each attempt would get a deadline of its own; put the Deadline outside, a Timeout inside"),
+    ("Hedge", "Deadline", "each attempt would get a deadline of its own; put the Deadline outside"),
+    ("Retry", "Degrade", "a feature that is switched off would be tried again; put the Degrade outside"),
+    ("CircuitBreaker", "Degrade", "a switched-off feature says nothing of the dependency; put the Degrade outside"),
+    ("Retry", "Cache", "callers that share one call would each try it again; put the Cache outside"),
+    ("RateLimit", "Cache", "answers from the cache would count as calls; put the Cache outside"),
+    ("CircuitBreaker", "Cache", "answers from the cache would count as successes; put the Cache outside"),
+    ("Bulkhead", "Cache", "answers from the cache would take slots; put the Cache outside"),
+    ("AdaptiveLimit", "Cache", "answers from the cache would take slots, and look quick; put the Cache outside"),
+)}  # fmt: skip
 """(outer, inner): why that order is refused."""
 
 ONCE = {"Deadline", "CircuitBreaker", "Cache", "Degrade", "AdaptiveLimit", "Hedge"}
@@ -80,20 +55,26 @@ def check(names: Sequence[str], limits_s: Sequence[float | None]) -> None:
                     f"{names[inner]} of {own_s:g} s inside of {name} of {longest_s:g} s would never end a call",
                     hint="a limit inside must be the shorter one",
                 )
-    _check_timeouts(names)
+    for name, fate in MUST_SEE_TIMEOUTS.items():
+        _check_timeouts(names, name, fate)
 
 
-def _check_timeouts(names: Sequence[str]) -> None:
-    """A circuit breaker must see the timeouts of its dependency."""
+MUST_SEE_TIMEOUTS = {
+    "CircuitBreaker": "is neither success nor failure to the circuit, which then never opens for what hangs",
+    "AdaptiveLimit": "teaches the limit nothing, which then never shrinks for what hangs",
+}
+"""What becomes of a call that a time limit outside of a policy has ended."""
+
+
+def _check_timeouts(names: Sequence[str], learner: str, fate: str) -> None:
     limits = ("Timeout", "AdaptiveTimeout")
-    if "CircuitBreaker" not in names:
+    if learner not in names:
         return
-    place = names.index("CircuitBreaker")
+    place = names.index(learner)
     outside = [name for name in names[:place] if name in limits]
     sees_them = any(name in limits for name in names[place:]) or "Deadline" in names  # a deadline ends the call itself
     if outside and not sees_them:
         raise InputError(
-            f"{outside[-1]} stands outside of CircuitBreaker: a call that it ends is neither success nor failure to "
-            "the circuit, which then never opens for a dependency that hangs",
-            hint="put a Timeout inside of the CircuitBreaker",
+            f"{outside[-1]} stands outside of {learner}: a call that it ends {fate}",
+            hint=f"put a Timeout inside of the {learner}",
         )

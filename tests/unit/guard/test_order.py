@@ -80,7 +80,7 @@ def test_a_refused_order_is_refused_whatever_stands_between(outer: str, inner: s
 
 def is_known(outer: str, inner: str) -> bool:
     """Whether this pair is refused for what it is."""
-    late = outer in {"Timeout", "AdaptiveTimeout"} and inner == "CircuitBreaker"
+    late = outer in {"Timeout", "AdaptiveTimeout"} and inner in {"CircuitBreaker", "AdaptiveLimit"}
     longer = (outer, inner) == ("Timeout", "Deadline")
     return (outer, inner) in REFUSED or late or longer
 
@@ -139,14 +139,15 @@ def test_limits_that_are_equal_or_shorter_inside_are_accepted() -> None:
         assert Guard(Deadline(outer), Retry(2), Timeout(inner)).call(lambda: 5) == 5
 
 
+@pytest.mark.parametrize("learner", ["CircuitBreaker", "AdaptiveLimit"])
 @pytest.mark.parametrize("name", ["Timeout", "AdaptiveTimeout"])
-def test_a_circuit_must_see_the_timeouts_of_its_dependency(name: str) -> None:
-    with pytest.raises(InputError, match=f"{name} stands outside of CircuitBreaker: .*put a Timeout inside"):
-        guard(name, "CircuitBreaker")
+def test_what_learns_of_calls_must_see_the_timeouts_of_its_dependency(name: str, learner: str) -> None:
+    with pytest.raises(InputError, match=f"{name} stands outside of {learner}: .*put a Timeout inside"):
+        guard(name, learner)
     accepted = [
-        (name, "CircuitBreaker", name),
-        ("CircuitBreaker", name),
-        ("Deadline", name, "CircuitBreaker"),
+        (name, learner, name),
+        (learner, name),
+        ("Deadline", name, learner),
         (name, "Retry"),
     ]
     for names in accepted:
