@@ -124,8 +124,9 @@ class SharedCircuits:
         Raises:
             StoreLostError: The store does not answer.
         """
+        del must_ask  # it is asked each time, so that it is known whether it is there before it is needed
         followed = self._in_use()
-        if must_ask and not followed:
+        if not followed:
             self._store.ping()
         names = list(followed)
         for start in range(0, len(names), AT_ONCE):
