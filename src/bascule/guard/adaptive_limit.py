@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from bascule.guard.checks import Kinds, error_kinds, refuse, seconds, whole
 from bascule.guard.errors import CallRefusedError, CallTimeoutError, DeadlineExceededError, LimitReachedError
-from bascule.guard.facts import LimitChanged
 from bascule.guard.gate import Gate
 from bascule.guard.gated import Gated
 from bascule.guard.limits import Aimd, Gradient2, Vegas
@@ -66,7 +65,7 @@ class AdaptiveLimit(Gated):
         if limit == gate.limit:
             return
         gate.limit = limit
-        self.home.tell(LimitChanged, limit=limit)
+        self.home.tell("LimitChanged", limit=limit)
         gate.admit_waiters()
 
     def _raised(self, error: BaseException, latency_s: float, in_flight: int) -> None:

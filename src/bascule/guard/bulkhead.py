@@ -9,7 +9,6 @@ from typing import ClassVar
 from bascule.guard.checks import callable_or_none, flag, refuse, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import BulkheadFullError, CallRefusedError, DeadlineExceededError
-from bascule.guard.facts import DeadlinePassed
 from bascule.guard.gate import Gate
 from bascule.guard.gated import Gated
 from bascule.guard.loom import Lines, Loom
@@ -83,7 +82,7 @@ class Bulkhead(Gated):
         try:
             return (self.pool or pool_of(self, self.limit)).run(attempt, time_left_s(now_s))
         except OutOfTimeError:
-            self.home.tell(DeadlinePassed)
+            self.home.tell("DeadlinePassed")
             raise DeadlineExceededError(self.home.name) from None
 
     def reconfigured(self) -> None:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Never
 from bascule.guard.checks import callable_or_none, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import DeadlineExceededError
-from bascule.guard.facts import DeadlinePassed
 from bascule.guard.keys import key_of, with_callable
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy
@@ -160,7 +159,7 @@ class Cache(Policy[Never]):
 
     def late(self) -> DeadlineExceededError:
         """Tell that the deadline passed; gives the error to be raised."""
-        self.home.tell(DeadlinePassed)
+        self.home.tell("DeadlinePassed")
         return DeadlineExceededError(self.home.name)
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Never
 
 from bascule.guard.checks import seconds
 from bascule.guard.errors import DeadlineExceededError
-from bascule.guard.facts import DeadlinePassed
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy
 from bascule.guard.shapes import Shape
@@ -112,7 +111,7 @@ class Deadline(Policy[Never]):
 
     def passed(self) -> DeadlineExceededError:
         """Tell that the time is up; gives the error to be raised."""
-        self.home.tell(DeadlinePassed)
+        self.home.tell("DeadlinePassed")
         return DeadlineExceededError(self.home.name)
 
     def _check(self) -> None:

@@ -11,7 +11,6 @@ from bascule.guard.checks import callable_or_none, refuse, seconds
 from bascule.guard.circuit_breaker.policy import CircuitBreaker
 from bascule.guard.circuit_breaker.states import State
 from bascule.guard.errors import DegradedError
-from bascule.guard.facts import LevelConditionFailed, LevelEntered, LevelLeft
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Home, Policy
 from bascule.guard.stream import FACTS, Stream
@@ -197,7 +196,7 @@ class ServiceLevels:
                 has_reason = not level.enter() if level.leave is None else level.leave()
                 after_s = level.leave_after_s
         except Exception as error:  # noqa: BLE001 - whatever a condition raises, the service goes on as it was
-            self._home.tell(LevelConditionFailed, level=level.name, error=type(error).__name__)
+            self._home.tell("LevelConditionFailed", level=level.name, error=type(error).__name__)
             return
         if not has_reason:
             standing.since_s = None
@@ -210,9 +209,9 @@ class ServiceLevels:
 
     def _move_to(self, depth: int) -> None:
         for level in self.levels[self._depth : depth]:
-            self._home.tell(LevelEntered, level=level.name)
+            self._home.tell("LevelEntered", level=level.name)
         for level in reversed(self.levels[depth : self._depth]):
-            self._home.tell(LevelLeft, level=level.name)
+            self._home.tell("LevelLeft", level=level.name)
         self._depth = depth
 
     def snapshot(self) -> dict[str, object]:

@@ -1,17 +1,13 @@
-"""What guards tell of their decisions. Pure: frozen structs, named in the past tense; the names are public API.
-
-How they are compared and printed is written once, in `GuardFact`: made anew for each of them by `dataclass` it would be
-a tenth of what importing the whole room takes.
-"""
+"""What guards tell of their decisions. Pure: frozen structs, named in the past tense; the names are public API."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from bascule.kernel.facts import Fact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardFact(Fact):
     """Something that a guard decided.
 
@@ -21,24 +17,8 @@ class GuardFact(Fact):
 
     guard: str
 
-    def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, field.name) for field in fields(self))
 
-    def __eq__(self, other: object) -> bool:
-        """Two facts are equal when they are of one kind and say the same."""
-        return isinstance(other, GuardFact) and type(other) is type(self) and other._values() == self._values()
-
-    def __hash__(self) -> int:
-        """Equal facts have the same."""
-        return hash((type(self), self._values()))
-
-    def __repr__(self) -> str:
-        """As it would be made."""
-        told = (f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
-        return f"{type(self).__name__}({', '.join(told)})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed(GuardFact):
     """An attempt failed and another one follows after `wait_s` seconds. `attempt` counts from 1."""
 
@@ -47,7 +27,7 @@ class AttemptFailed(GuardFact):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetriesGivenUp(GuardFact):
     """No further attempt is made. `reason`: `attempts`, `budget`, `deadline` or `retry_after`."""
 
@@ -56,7 +36,7 @@ class RetriesGivenUp(GuardFact):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitOpened(GuardFact):
     """Calls are refused for `open_s` seconds.
 
@@ -68,14 +48,14 @@ class CircuitOpened(GuardFact):
     open_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitHalfOpened(GuardFact):
     """The wait is over: a few probes are let through."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitClosed(GuardFact):
     """Calls pass again. `reason`: `probes`, `forced`, `shared`."""
 
@@ -83,14 +63,14 @@ class CircuitClosed(GuardFact):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRefused(GuardFact):
     """A call was not made. `policy` says which of the guard's policies refused it."""
 
     policy: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallTimedOut(GuardFact):
     """A call ran longer than `limit_s` seconds. `abandoned`: it still runs, in a worker thread."""
 
@@ -98,19 +78,19 @@ class CallTimedOut(GuardFact):
     abandoned: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlinePassed(GuardFact):
     """The time for a whole operation ran out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitChanged(GuardFact):
     """A learned concurrency limit moved."""
 
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HedgeStarted(GuardFact):
     """A call had no answer after `after_s` seconds, and another one was started beside it."""
 
@@ -118,14 +98,14 @@ class HedgeStarted(GuardFact):
     after_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HedgeWon(GuardFact):
     """Another attempt than the first answered first."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackUsed(GuardFact):
     """A call failed and something else was given instead. `kind`: `value`, `function`, `provider` or `stale`."""
 
@@ -134,40 +114,40 @@ class FallbackUsed(GuardFact):
     age_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LevelEntered(GuardFact):
     """The service gave something up: it now runs at `level`."""
 
     level: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LevelLeft(GuardFact):
     """What `level` had given up is there again."""
 
     level: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedStateLost(GuardFact):
     """The store that shares state between processes does not answer: each process decides alone."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedStateFound(GuardFact):
     """The store that shares state between processes answers again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactsDropped(GuardFact):
     """A listener was too slow for `count` facts, and they were thrown away rather than kept or waited for."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LevelConditionFailed(GuardFact):
     """The condition of a service level raised instead of answering; the level stays as it was."""
 

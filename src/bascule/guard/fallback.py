@@ -9,7 +9,6 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from bascule.guard.checks import Kinds, callable_or_none, error_kinds, refuse, seconds, whole
-from bascule.guard.facts import FallbackUsed
 from bascule.guard.keys import key_of, with_callable
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy, V_co
@@ -125,7 +124,7 @@ class Fallback(Policy[V_co]):
 
     def _tell(self, error: Exception, age_s: float | None = None) -> None:
         self._used += 1
-        self.home.tell(FallbackUsed, kind=self.kind, error=type(error).__name__, age_s=age_s)
+        self.home.tell("FallbackUsed", kind=self.kind, error=type(error).__name__, age_s=age_s)
 
     def _value(self, error: Exception, args: object, kwargs: object) -> object:
         self._tell(error)

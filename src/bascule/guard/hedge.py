@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never
 from bascule.guard.checks import number, refuse, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import DeadlineExceededError, WorkersBusyError
-from bascule.guard.facts import DeadlinePassed, HedgeStarted, HedgeWon
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.percentile import RecentLatencies
 from bascule.guard.policy import Policy
@@ -81,13 +80,13 @@ class Hedge(Policy[Never]):
 
     def _hedged(self, number_of: int, delay_s: float) -> None:
         self._started += 1
-        self.home.tell(HedgeStarted, attempt=number_of, after_s=delay_s)
+        self.home.tell("HedgeStarted", attempt=number_of, after_s=delay_s)
 
     def _answered(self, number_of: int, began_s: float) -> None:
         self._recent.add(self.home.world.now_s() - began_s)
         if number_of > 1:
             self._won += 1
-            self.home.tell(HedgeWon, attempt=number_of)
+            self.home.tell("HedgeWon", attempt=number_of)
 
     async def race(self, attempt: Callable[[], Awaitable[Any]]) -> object:
         """The first good answer of up to `1 + most` coroutines; the others have ended by then."""
@@ -159,7 +158,7 @@ class Hedge(Policy[Never]):
         raise failed.pop()
 
     def _late(self) -> DeadlineExceededError:
-        self.home.tell(DeadlinePassed)
+        self.home.tell("DeadlinePassed")
         return DeadlineExceededError(self.home.name)
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:

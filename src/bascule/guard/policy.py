@@ -6,15 +6,17 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from bascule.guard.errors import CallRefusedError
-from bascule.guard.facts import CallRefused, GuardFact
 from bascule.guard.loom import Lines, Loom, names_of
 from bascule.guard.shapes import AnyCallable, NotGuardableError, Shape, rewrap, shape_of
-from bascule.guard.stream import FACTS, Stream
+from bascule.guard.stream import FACTS, Stream, facts_module
 from bascule.guard.world import REAL, World
 from bascule.kernel.errors import InputError
+
+if TYPE_CHECKING:
+    from bascule.guard.facts import GuardFact
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,10 +36,17 @@ class Home:
         self.world = world
         self.facts = facts
 
-    def tell(self, kind: type[GuardFact], /, **values: object) -> None:
-        """Tell a fact, if anybody listens."""
+    def tell(self, kind: str | type[GuardFact], /, **values: object) -> None:
+        """Tell a fact, if anybody listens.
+
+        Args:
+            kind: The name of a fact of `bascule.guard.facts`, so that its class is made only where it is wanted: all of
+                them together would be a tenth of importing the room. `tests/unit/guard/test_guard_facts.py` holds
+                every name, and the values that go with it, to what there is. Other facts are given as their class.
+            values: What it says.
+        """
         if self.facts.is_heard:
-            make = cast("Callable[..., GuardFact]", kind)
+            make: Callable[..., GuardFact] = getattr(facts_module(), kind) if isinstance(kind, str) else kind
             self.facts.tell(make(at_s=self.world.now_s(), guard=self.name, **values))
 
 
@@ -275,5 +284,5 @@ class Policy(Guarding[V_co]):
         """Tell that a call is refused; gives the error back, to be raised."""
         home = self.home
         if home.facts.is_heard:
-            home.tell(CallRefused, policy=type(self).__name__)
+            home.tell("CallRefused", policy=type(self).__name__)
         return error

@@ -10,7 +10,6 @@ from bascule.guard.backoff import Backoff, Exponential
 from bascule.guard.checks import Kinds, callable_or_none, error_kinds, flag, refuse, seconds, whole
 from bascule.guard.deadline import time_left_s
 from bascule.guard.errors import CallRefusedError
-from bascule.guard.facts import AttemptFailed, RetriesGivenUp
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy
 from bascule.guard.retry_after import retry_after_of
@@ -105,12 +104,12 @@ class Retry(Policy[Never]):
         if self.budget is not None and not self.budget.withdraw():
             return self._give_up(attempt, "budget", error)
         self._retried += 1
-        self.home.tell(AttemptFailed, attempt=attempt, wait_s=wait_s, error=_words(error))
+        self.home.tell("AttemptFailed", attempt=attempt, wait_s=wait_s, error=_words(error))
         return wait_s
 
     def _give_up(self, attempt: int, reason: str, error: Exception | None) -> float:
         self._given_up += 1
-        self.home.tell(RetriesGivenUp, attempts=attempt, reason=reason, error=_words(error))
+        self.home.tell("RetriesGivenUp", attempts=attempt, reason=reason, error=_words(error))
         if error is not None:
             _note(error, f"bascule: given up after {attempt} of {self.attempts} attempts ({reason})")
         return GIVE_UP

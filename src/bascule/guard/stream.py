@@ -14,8 +14,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from types import ModuleType
 
-from bascule.guard.facts import FactsDropped
 from bascule.kernel.errors import InputError
 from bascule.kernel.facts import Bus, Fact, Listener
 
@@ -137,7 +137,7 @@ class Stream:
             if self.dropped > reported:
                 count = self.dropped - reported
                 reported += count
-                self._bus.publish(FactsDropped(at_s=time.monotonic(), guard="", count=count))
+                self._bus.publish(facts_module().FactsDropped(at_s=time.monotonic(), guard="", count=count))
             if isinstance(item, Fact):
                 self._bus.publish(item)
             else:
@@ -169,6 +169,14 @@ def _forked() -> None:
 _streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
+
+
+def facts_module() -> ModuleType:
+    """`bascule.guard.facts`, imported when the first listener subscribes."""
+    from bascule.guard import facts  # noqa: PLC0415 - its classes take a tenth of the time in which the room is imported
+
+    return facts
+
 
 FACTS = Stream()
 """The stream of every guard that is given no other."""

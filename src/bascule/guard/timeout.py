@@ -10,7 +10,6 @@ from typing import ClassVar, Never
 from bascule.guard.checks import number, refuse, seconds, whole
 from bascule.guard.deadline import ENDS_S, TIMED
 from bascule.guard.errors import CallTimeoutError, DeadlineExceededError
-from bascule.guard.facts import CallTimedOut, DeadlinePassed
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.percentile import RecentLatencies
 from bascule.guard.policy import Policy
@@ -54,7 +53,7 @@ class _Limited(Policy[Never]):
         return min(limit_s, left_s)
 
     def _deadline_passed(self) -> DeadlineExceededError:
-        self.home.tell(DeadlinePassed)
+        self.home.tell("DeadlinePassed")
         return DeadlineExceededError(self.home.name)
 
     def _expired(self, *, abandoned: bool = False) -> CallTimeoutError | DeadlineExceededError:
@@ -64,7 +63,7 @@ class _Limited(Policy[Never]):
         limit_s = self.limit()
         self._timeouts += 1
         self.timed_out(limit_s)
-        self.home.tell(CallTimedOut, limit_s=limit_s, abandoned=abandoned)
+        self.home.tell("CallTimedOut", limit_s=limit_s, abandoned=abandoned)
         return CallTimeoutError(self.home.name, limit_s)
 
     def _run(self, attempt: Callable[[], object]) -> object:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from bascule.guard.atomic import Stepped, atomic
 from bascule.guard.errors import WorkersBusyError
-from bascule.guard.facts import CallRefused
 
 if TYPE_CHECKING:
     from bascule.guard.policy import Home
@@ -165,7 +164,7 @@ class Workers:
                 raise WorkersBusyError(self._home.name) from error
 
     def _tell_refused(self) -> None:
-        self._home.tell(CallRefused, policy=self._policy)
+        self._home.tell("CallRefused", policy=self._policy)
 
     def abandon(self, job: Job) -> int:
         """Wait no more for a job: it is not begun, or left behind. Gives the state in which it was."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import bascule.guard
 from bascule.guard import facts
 from bascule.guard.facts import GuardFact
 from bascule.kernel.facts import Fact
@@ -62,3 +66,28 @@ def test_each_is_a_frozen_struct_that_says_when_and_which_guard(name: str) -> No
         kind(1.0, "db")  # type: ignore[call-arg] # which is what is tried
     assert pickle.loads(pickle.dumps(fact)) == fact  # noqa: S301 - what was pickled is our own
     assert kind.__doc__
+
+
+def told_by_name() -> Iterator[tuple[str, str, list[str]]]:
+    """Every fact that the room tells by its name: where, which, and with what."""
+    for path in sorted(Path(bascule.guard.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "tell":
+                continue
+            if node.args and isinstance(node.args[0], ast.Constant):
+                said = [one.arg or "**" for one in node.keywords]
+                yield f"{path.name}:{node.lineno}", str(node.args[0].value), said
+
+
+@pytest.mark.parametrize(("where", "name", "said"), list(told_by_name()), ids=lambda value: str(value))
+def test_what_is_told_by_name_is_there_and_says_all(where: str, name: str, said: list[str]) -> None:
+    assert name in NAMES, where
+    assert sorted(said) == sorted(NAMES[name]), where
+
+
+def test_nearly_every_fact_is_told_by_name() -> None:
+    assert {name for _, name, _ in told_by_name()} >= set(NAMES) - {
+        "FactsDropped",
+        "SharedStateFound",
+        "SharedStateLost",
+    }

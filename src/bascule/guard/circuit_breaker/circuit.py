@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from bascule.guard.circuit_breaker.outcomes import JUDGE, TURN, LiveOutcomes, Outcomes, Rates
 from bascule.guard.circuit_breaker.states import BY_OPERATOR, TRANSITIONS, Event, State
 from bascule.guard.errors import CircuitOpenError
-from bascule.guard.facts import CallRefused, CircuitClosed, CircuitHalfOpened, CircuitOpened
 
 if TYPE_CHECKING:
     from bascule.guard.circuit_breaker.policy import CircuitBreaker
@@ -118,7 +117,7 @@ class Circuit:
             home = self._home
             self.refused += 1
             if home.facts.is_heard:
-                home.tell(CallRefused, policy="CircuitBreaker")
+                home.tell("CallRefused", policy="CircuitBreaker")
             raise CircuitOpenError(home.name, self._until_s - now_s)
         with self._lock:
             return self._admit_or_probe(now_s)
@@ -139,7 +138,7 @@ class Circuit:
             or trial.admitted >= options.half_open_probes
         ):
             self.refused += 1
-            self._home.tell(CallRefused, policy="CircuitBreaker")
+            self._home.tell("CallRefused", policy="CircuitBreaker")
             raise CircuitOpenError(self._home.name, max(0.0, self._until_s - now_s) or None)
         trial.admitted += 1
         trial.running += 1
@@ -260,13 +259,13 @@ class Circuit:
         self.state = state
         if state is State.CLOSED:
             self.outcomes = breaker.fresh_outcomes()
-            self._home.tell(CircuitClosed, key=self.key, reason=reason)
+            self._home.tell("CircuitClosed", key=self.key, reason=reason)
         elif state is State.HALF_OPEN:
             self._trial = Trial(now_s + breaker.half_open_s)
-            self._home.tell(CircuitHalfOpened, key=self.key)
+            self._home.tell("CircuitHalfOpened", key=self.key)
         else:
             self._until_s = now_s + open_s
-            self._home.tell(CircuitOpened, key=self.key, reason=reason, open_s=open_s)
+            self._home.tell("CircuitOpened", key=self.key, reason=reason, open_s=open_s)
 
     def trial_s(self) -> float:
         """For how much longer its probes may take, in seconds; 0 when it is not half-open."""
