@@ -116,3 +116,20 @@ async def in_a_coroutine() -> None:
 plain("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - wrong arguments are seen
 plain(1, c=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - so are unknown ones
 Retry(attempts="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - and wrong options
+
+
+async def elsewhere(a: int) -> float:
+    """Another provider."""
+    return a
+
+
+async def made(error: Exception) -> str:
+    """What is made of an error."""
+    return str(error)
+
+
+assert_type(Fallback(provider=elsewhere), Fallback[float])
+assert_type(Fallback(function=made), Fallback[str])
+assert_type(Fallback(function=str), Fallback[str])
+assert_type(Fallback(stale_s=60.0)(cached)("a"), list[str])
+Fallback(stale_s=60.0, function=str)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue] - one of them

@@ -17,6 +17,7 @@ from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy
 from bascule.guard.shapes import Shape
 from bascule.guard.waiting import TaskWaiter, ThreadWaiter, Waiter
+from bascule.kernel.errors import InputError
 
 _STREAM = "a stream is used up by the one who reads it; guard the call that opens it, or return a list"
 A_YEAR_S = 3e7
@@ -26,9 +27,10 @@ LEAD, FOLLOW, HIT = range(3)
 class Flight:
     """A call that is under way for everybody who asks for the same key."""
 
-    __slots__ = ("error", "is_over", "result", "until_s", "waiters")
+    __slots__ = ("error", "is_over", "leader", "result", "until_s", "waiters")
 
-    def __init__(self) -> None:
+    def __init__(self, leader: object) -> None:
+        self.leader = leader
         self.waiters: deque[Waiter] = deque()
         self.is_over = False
         self.result: object = None
@@ -40,10 +42,11 @@ class Flight:
 class Cache(Policy[Never]):
     """A result is kept for `ttl_s`; those who ask for it while it is being fetched share that one call.
 
-    An error is given to everybody who waited for it, and not kept. When the one who fetches is cancelled, or its own
-    deadline passes (one around the cache), another of them takes over. Results are shared as they are: do not change
-    them. Without `key`, the arguments must be hashable; those of a method include its object. Functions that share a
-    cache never get each other's results.
+    A call that asks, inside, for the very key that it fetches would wait for itself, and is refused. An error is
+    given to everybody who waited for it, and not kept. When the one who fetches is cancelled, or its own deadline
+    passes (one around the cache), another of them takes over. Results are shared as they are: do not change them.
+    Without `key`, the arguments must be hashable; those of a method include its object. Functions that share a cache
+    never get each other's results.
 
     Attributes:
         ttl_s: Seconds for which a result is good; 0 to share only calls that are under way.
@@ -73,12 +76,20 @@ class Cache(Policy[Never]):
         self._misses = 0
         self._shared = 0
 
-    def look(self, call: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, Hashable, Flight]:
-        """What to do for a call: fetch the result (LEAD), wait for it (FOLLOW), or take it (HIT)."""
+    def look(
+        self, call: object, args: tuple[Any, ...], kwargs: dict[str, Any], who: object
+    ) -> tuple[int, Hashable, Flight]:
+        """What to do for a call by `who`, a thread or task: fetch the result (LEAD), wait for it (FOLLOW), take it (HIT).
+
+        Raises:
+            InputError: It is fetching that very result.
+        """
         key = with_callable(call, key_of(self, self.key, args, kwargs))
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None and not flight.is_over:
+                if flight.leader == who:
+                    raise InputError("Cache: a call asks for the result that it is fetching, and would wait for itself")
                 self._shared += 1
                 return FOLLOW, key, flight
             if flight is not None and flight.until_s > self.home.world.now_s():
@@ -87,7 +98,7 @@ class Cache(Policy[Never]):
                 return HIT, key, flight
             self._misses += 1
             self._under_way += 1
-            flight = self._flights[key] = Flight()
+            flight = self._flights[key] = Flight(who)
             self._flights.move_to_end(key)
             return LEAD, key, flight
 
@@ -118,6 +129,7 @@ class Cache(Policy[Never]):
 
     def _over(self, flight: Flight) -> None:
         flight.is_over = True
+        flight.leader = None
         while flight.waiters:
             flight.waiters.popleft().grant()
 
@@ -170,7 +182,7 @@ class Cache(Policy[Never]):
         return loom.text(
             """
             while True:
-                $role, $key, $flight = $look(call, args, kwargs)
+                $role, $key, $flight = $look(call, args, kwargs, $who())
                 if $role == 2:
                     result = $flight.result
                     break
@@ -203,6 +215,7 @@ class Cache(Policy[Never]):
             """,
             inner,
             look=self.look,
+            who=_running_task if loom.is_async else threading.get_ident,
             crash=self.crash,
             land=self.land,
             follow=self.follow_task if loom.is_async else self.follow_thread,
@@ -228,3 +241,9 @@ class Cache(Policy[Never]):
             "kept": len(self._flights) - self._under_way,
             "hits": self._hits, "misses": self._misses, "shared": self._shared,
         }  # fmt: skip
+
+
+def _running_task() -> object:
+    import asyncio  # noqa: PLC0415 - plain functions need no event loop
+
+    return asyncio.current_task()

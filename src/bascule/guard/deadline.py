@@ -26,7 +26,10 @@ _MILLISECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def remaining_s() -> float | None:
-    """Seconds left for the running operation, never negative; None when no deadline was set."""
+    """Seconds left for the running operation, never negative; None when no deadline was set.
+
+    By the machine's clock, also where a guard lives in another world.
+    """
     ends_s = ENDS_S.get()
     return None if ends_s == math.inf else max(0.0, ends_s - REAL.now_s())
 
@@ -35,10 +38,10 @@ def to_headers() -> dict[str, str]:
     """Headers that tell a service behind this one how long its answer is wanted; none without a deadline.
 
     `x-envoy-expected-rq-timeout-ms`, as Envoy and its services understand it: the time that is left, in whole
-    milliseconds.
+    milliseconds, and at least one: to some, none would mean that there is no bound.
     """
     left_s = remaining_s()
-    return {} if left_s is None else {HEADER: str(int(left_s * 1000))}
+    return {} if left_s is None else {HEADER: str(max(1, int(left_s * 1000)))}
 
 
 def from_headers(headers: Mapping[str, str]) -> float | None:

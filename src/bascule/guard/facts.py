@@ -29,7 +29,7 @@ class AttemptFailed(GuardFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetriesGivenUp(GuardFact):
-    """No further attempt is made. `reason`: `attempts`, `budget`, `deadline` or `retry_after`."""
+    """No further attempt is made. `reason`: `attempts`, `budget` or `deadline`."""
 
     attempts: int
     reason: str

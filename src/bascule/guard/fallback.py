@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, TypeVar, cast, overload
 
 from bascule.guard.checks import Kinds, callable_or_none, error_kinds, refuse, seconds, whole
 from bascule.guard.keys import key_of, with_callable
@@ -49,6 +49,8 @@ class _Missing:
 
 MISSING: Any = _Missing()
 StaleT = TypeVar("StaleT")
+Wanted = Callable[[Exception], bool]
+Key = Callable[..., Hashable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +83,44 @@ class Fallback(Policy[V_co]):
     function: Callable[[Exception], V_co | Coroutine[Any, Any, V_co]] | None = None
     provider: Callable[..., V_co | Coroutine[Any, Any, V_co]] | None = None
     stale_s: float | None = None
-    on: Kinds | Callable[[Exception], bool] = Exception
+    on: Kinds | Wanted = Exception
     mark: Callable[[Any, float], V_co] | None = None
-    key: Callable[..., Hashable] | None = None
+    key: Key | None = None
     most: int = 1000
 
     refused_shapes = {Shape.GENERATOR: _STREAM, Shape.ASYNC_GENERATOR: _STREAM}  # noqa: RUF012 - nobody writes to it
     refused_block: ClassVar[str] = "a block has no result that could be replaced; guard a function"
     woven_options: ClassVar[frozenset[str]] = frozenset({"function", "provider", "stale_s"})
+
+    if TYPE_CHECKING:  # what is given decides which value may come out; at run time the dataclass's own is there
+
+        @overload
+        def __init__(self, value: V_co, *, on: Kinds | Wanted = ...) -> None: ...
+        @overload
+        def __init__(
+            self, *, function: Callable[[Exception], Coroutine[Any, Any, V_co]], on: Kinds | Wanted = ...
+        ) -> None: ...
+        @overload
+        def __init__(self, *, function: Callable[[Exception], V_co], on: Kinds | Wanted = ...) -> None: ...
+        @overload
+        def __init__(self, *, provider: Callable[..., Coroutine[Any, Any, V_co]], on: Kinds | Wanted = ...) -> None: ...
+        @overload
+        def __init__(self, *, provider: Callable[..., V_co], on: Kinds | Wanted = ...) -> None: ...
+        @overload
+        def __init__(
+            self: Fallback[Never], *, stale_s: float, on: Kinds | Wanted = ..., key: Key | None = ..., most: int = ...
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            stale_s: float,
+            mark: Callable[[Any, float], V_co],
+            on: Kinds | Wanted = ...,
+            key: Key | None = ...,
+            most: int = ...,
+        ) -> None: ...
+        def __init__(self, value: Any = ..., **options: Any) -> None: ...
 
     def __post_init__(self) -> None:
         given = [

@@ -26,8 +26,8 @@ class Retry(Policy[Never]):
 
     Only errors under `Exception` are ever tried again: cancellation, Ctrl-C and the end of the program pass, whatever
     `on` says. A refused call (an open circuit, a full bulkhead) is tried again only if `on` names that error or one
-    under `CallRefusedError`. No wait is begun that would end after the running deadline. A stream is tried again only
-    before its first item.
+    under `CallRefusedError`, or is a function that says so. No wait is begun that would end after the running
+    deadline. A stream is tried again only before its first item.
 
     Attributes:
         attempts: Calls in all, the first one included; at least 1.
@@ -94,7 +94,7 @@ class Retry(Policy[Never]):
         world = self.home.world
         wait_s = 0.0
         if attempt > 1 or not self.first_immediate:
-            wait_s = self.backoff.wait_s(attempt, last_wait_s, world.uniform)
+            wait_s = max(0.0, self.backoff.wait_s(attempt, last_wait_s, world.uniform))
         if self.retry_after_cap_s is not None and error is not None:
             asked_s = retry_after_of(error, world.wall_s())
             if asked_s is not None:
@@ -145,7 +145,10 @@ class Retry(Policy[Never]):
         return self.on_result is not None and bool(self.on_result(result))
 
     def __iter__(self) -> Iterator[Attempt]:
-        """The attempts of one piece of work that is no function: `for attempt in retry: with attempt: ...`."""
+        """The attempts of one piece of work that is no function: `for attempt in retry: with attempt: ...`.
+
+        A block has no result, so `on_result` has no say here.
+        """
         return iter(Attempts(self))
 
     def __aiter__(self) -> AsyncIterator[Attempt]:

@@ -342,3 +342,21 @@ def test_options_may_change_and_results_stay(clock: FakeClock, source: Source) -
     call("c")
     clock.advance(1.0)
     assert call("c") == "c 4"
+
+
+def test_a_call_that_asks_for_its_own_key_is_refused_and_waits_for_nobody() -> None:
+    cache = Cache(10.0)
+
+    @cache
+    def again(number: int) -> int:
+        return again(number)
+
+    with pytest.raises(InputError, match="would wait for itself"):
+        again(1)
+
+    @cache
+    async def again_later(number: int) -> int:
+        return await again_later(number)
+
+    with pytest.raises(InputError, match="would wait for itself"):
+        asyncio.run(again_later(1))

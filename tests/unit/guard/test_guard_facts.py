@@ -79,7 +79,7 @@ def told_by_name() -> Iterator[tuple[str, str, list[str]]]:
                 yield f"{path.name}:{node.lineno}", str(node.args[0].value), said
 
 
-@pytest.mark.parametrize(("where", "name", "said"), list(told_by_name()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("where", "name", "said"), list(told_by_name()), ids=str)
 def test_what_is_told_by_name_is_there_and_says_all(where: str, name: str, said: list[str]) -> None:
     assert name in NAMES, where
     assert sorted(said) == sorted(NAMES[name]), where

@@ -449,7 +449,7 @@ def test_methods_and_partials_are_hedged() -> None:
 
 
 def test_a_fallback_inside_is_refused() -> None:
-    with pytest.raises(InputError, match="the hedge takes a failure for the first answer"):
+    with pytest.raises(InputError, match="would win the race; put the Fallback outside"):
         Guard(Hedge(1.0), Fallback(7))
 
 
