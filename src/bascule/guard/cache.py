@@ -79,7 +79,7 @@ class Cache(Policy[Never]):
     def look(
         self, call: object, args: tuple[Any, ...], kwargs: dict[str, Any], who: object
     ) -> tuple[int, Hashable, Flight]:
-        """What to do for a call by `who`, a thread or task: fetch the result (LEAD), wait for it (FOLLOW), take it (HIT).
+        """What to do for a call by `who`, a thread or task: fetch it (LEAD), wait for it (FOLLOW), take it (HIT).
 
         Raises:
             InputError: It is fetching that very result.
