@@ -78,8 +78,16 @@ class RedisServer:
             except redis.exceptions.ConnectionError:
                 return False
 
+    @property
+    def is_paused(self) -> bool:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def pause(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not self.is_paused:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.001)
 
     def go_on(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

@@ -27,6 +27,7 @@ class Counting:
     """Rounds that count their turns, and fail or wait as they are told."""
 
     def __init__(self) -> None:
+        self.has_begun = threading.Event()
         self.turns = threading.Semaphore(0)
         self.is_busy = False
         self.error: Exception | None = None
@@ -37,6 +38,7 @@ class Counting:
 
     def turn(self, *, must_ask: bool) -> bool:
         del must_ask
+        self.has_begun.set()
         self.go_on.wait(DEADLINE_S)
         self.turns.release()
         if self.error is not None:
@@ -224,6 +226,30 @@ sys.exit(os.waitstatus_to_exitcode(status))
 def test_a_child_gets_a_courier_of_its_own() -> None:
     done = subprocess.run([sys.executable, "-c", FORKED], check=False, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_fork_waits_for_a_turn_to_end_and_not_for_ever(
+    make: Make, rounds: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds.go_on.clear()
+    it = make(0.001)
+    it.wake()
+    assert rounds.has_begun.wait(DEADLINE_S)
+    monkeypatch.setattr(courier, "FORK_WAITS_S", 0.01)
+    courier._before_fork()  # the turn hangs
+    assert it not in courier._HELD.couriers
+    courier._in_parent()
+    rounds.go_on.set()
+    assert rounds.took()
+    monkeypatch.setattr(courier, "FORK_WAITS_S", DEADLINE_S)
+    courier._before_fork()
+    assert it in courier._HELD.couriers
+    while rounds.turns.acquire(blocking=False):
+        continue  # turns that had ended before
+    it.wake(SOON)
+    assert not rounds.turns.acquire(timeout=0.05)  # nothing is begun while there is a fork
+    courier._in_parent()
+    assert rounds.took()
 
 
 CUTS = ("CALL", "PRECALL", "FOR_ITER", "JUMP_BACKWARD", "POP_JUMP_BACKWARD", "SEND", "YIELD", "IMPORT", "BEFORE_WITH")

@@ -2,7 +2,9 @@
 
 It takes a turn every so often while there is something to do, at once when it is woken for something urgent, and more
 and more rarely while the store is away. That the store was lost, and that it was found again, is told once each.
-After a fork the child gets a courier of its own; it begins with the first occasion, or at once where it ran before.
+After a fork the child gets a courier of its own; it begins with the first occasion, or at once where it ran before. A
+fork waits for a turn to end, since a child would keep what the thread was at as it was: locks that nobody releases, and
+modules that nobody ever imports to their end.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from __future__ import annotations
 import math
 import os
 import threading
+import time
 import weakref
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -20,6 +22,8 @@ from bascule.guard.policy import Home
 from bascule.guard.shared.store import StoreLostError
 
 MOST_BACKOFF_S = 5.0
+FORK_WAITS_S = 2.0
+"""How long a fork waits for turns to end, at most."""
 LATE, SOON, END = 0, 1, 2
 """What a courier is woken for: its next turn is soon enough; at once; to end."""
 
@@ -65,6 +69,7 @@ class Courier:
         self._why: SimpleQueue[int] = SimpleQueue()  # it may be put into from a finalizer, at any time
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._turning = threading.RLock()  # re-entrant: what makes a client, or a password, may fork
         _COURIERS.add(self)
 
     def wake(self, why: int = LATE) -> None:
@@ -129,8 +134,10 @@ class Courier:
 
     def take_turn(self) -> bool:
         """One turn: the store is asked once. Never raises; whether the next turn has something to do."""
-        if self.is_closed:
-            return False
+        with self._turning:
+            return not self.is_closed and self._take_turn()
+
+    def _take_turn(self) -> bool:
         try:
             is_busy = self._rounds.turn(must_ask=self.is_lost)
         except StoreLostError as error:
@@ -158,12 +165,21 @@ class Courier:
         """Tell a fact under the store's name."""
         self._home.tell(kind, **values)
 
+    def hold(self, within_s: float) -> bool:
+        """Let no turn begin until `go_on`; False when one has not ended within so many seconds."""
+        return self._turning.acquire(timeout=max(0.0, within_s))
+
+    def go_on(self) -> None:
+        """Let turns begin again."""
+        self._turning.release()
+
     def forked(self) -> None:
         """Begin anew in a child process, where the thread does not exist."""
         had_one = self._thread is not None and not self.is_closed
         self._why = SimpleQueue()
         self._thread = None
         self._starting = threading.Lock()
+        self._turning = threading.RLock()
         self._failures = 0
         self._rounds.forked()
         if had_one:
@@ -173,10 +189,32 @@ class Courier:
 _COURIERS: weakref.WeakSet[Courier] = weakref.WeakSet()
 
 
-def _forked() -> None:
+class _Held(threading.local):
+    """The couriers that wait while this thread forks."""
+
+    def __init__(self) -> None:
+        self.couriers: list[Courier] = []
+
+
+_HELD = _Held()
+
+
+def _before_fork() -> None:
+    until_s = time.monotonic() + FORK_WAITS_S
+    _HELD.couriers = [courier for courier in list(_COURIERS) if courier.hold(until_s - time.monotonic())]
+
+
+def _in_parent() -> None:
+    held, _HELD.couriers = _HELD.couriers, []
+    for courier in held:
+        courier.go_on()
+
+
+def _in_child() -> None:
+    _HELD.couriers = []
     for courier in list(_COURIERS):
         courier.forked()
 
 
-_register: Callable[..., None] = getattr(os, "register_at_fork", lambda **_: None)
-_register(after_in_child=_forked)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
