@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from calling import Caller, Source, turns, until
 
 from bascule.guard import Cache, Deadline, DeadlineExceededError, Guard, NotGuardableError, Stream, World
 from bascule.kernel.clock import FakeClock
@@ -19,26 +19,6 @@ from bascule.kernel.dice import LoadedDice
 
 SOON_S = 0.02
 FACTS = Stream()
-
-
-class Source:
-    """Where results come from; it counts, and waits for a gate where it is told to."""
-
-    def __init__(self) -> None:
-        self.calls: list[object] = []
-        self.error: BaseException | None = None
-        self.inside = threading.Event()
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def fetch(self, *args: object) -> str:
-        self.calls.append(args[0] if args else None)
-        call = len(self.calls)
-        self.inside.set()
-        assert self.gate.wait(10)
-        if self.error is not None:
-            raise self.error
-        return f"{args[0] if args else 'answer'} {call}"
 
 
 @pytest.fixture
@@ -54,41 +34,6 @@ def source() -> Source:
 def guarded(cache: Cache, clock: FakeClock, call: Callable[..., Any]) -> Callable[..., Any]:
     world = cache._home.world if cache._home is not None else World.fake(clock, LoadedDice([]))
     return Guard(cache, world=world, facts=FACTS)(call)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come to pass"
-        time.sleep(0.001)
-
-
-class Caller(threading.Thread):
-    """A thread that calls once and keeps what came of it."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self.call = call
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.result = self.call()
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
-            self.error = error
-
-    def end(self) -> Any:
-        self.join(10)
-        assert not self.is_alive()
-        return self.error or self.result
-
-
-async def turns() -> None:
-    """Let every task of the loop come to where it waits."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 # One call for all

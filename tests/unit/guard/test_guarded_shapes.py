@@ -9,11 +9,12 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+from calling import count, count_async
 
 from bascule.guard import (
     AdaptiveLimit,
@@ -80,28 +81,6 @@ async def add_async(a: int, /, b: int = 2, *, c: int = 3) -> int:
     """Add."""
     await asyncio.sleep(0)
     return a + b + c
-
-
-def count(most: int) -> Generator[int, int, str]:
-    """Count."""
-    total = 0
-    for number in range(most):
-        try:
-            total += (yield number) or 0
-        except KeyError:
-            total += 100
-    return f"total {total}"
-
-
-async def count_async(most: int) -> AsyncGenerator[int, int]:
-    """Count."""
-    for number in range(most):
-        try:
-            sent = yield number
-        except KeyError:
-            sent = 100
-        if sent:
-            yield sent
 
 
 class Service:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+from calling import count, count_async
 
 from bascule.guard import (
     AdaptiveTimeout,
@@ -54,28 +55,6 @@ def chain() -> tuple[Guard[Any], Bulkhead, CircuitBreaker]:
 
 def in_flight(bulkhead: Bulkhead) -> object:
     return bulkhead.snapshot()["in_flight"]
-
-
-def count(most: int) -> Generator[int, int, str]:
-    """Count."""
-    total = 0
-    for number in range(most):
-        try:
-            total += (yield number) or 0
-        except KeyError:
-            total += 100
-    return f"total {total}"
-
-
-async def count_async(most: int) -> AsyncGenerator[int, int]:
-    """Count."""
-    for number in range(most):
-        try:
-            sent = yield number
-        except KeyError:
-            sent = 100
-        if sent:
-            yield sent
 
 
 @contextmanager

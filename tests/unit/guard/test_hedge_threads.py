@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextvars
 import gc
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from calling import Caller, until
 
 from bascule.guard import (
     Deadline,
@@ -28,13 +28,6 @@ from bascule.kernel.facts import Fact
 
 SOON_S = 0.02
 WHERE = contextvars.ContextVar("where", default="nowhere")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come to pass"
-        time.sleep(0.001)
 
 
 class Attempts:
@@ -67,27 +60,6 @@ def attempts() -> Iterator[Attempts]:
     held = Attempts(5)
     yield held
     held.release()
-
-
-class Caller(threading.Thread):
-    """A thread that calls once and keeps what came of it."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self.call = call
-        self.result: Any = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.result = self.call()
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
-            self.result = error
-
-    def end(self) -> Any:
-        self.join(10)
-        assert not self.is_alive()
-        return self.result
 
 
 def generous() -> RetryBudget:

@@ -6,10 +6,10 @@ import asyncio
 import contextvars
 import functools
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from calling import until
 
 from bascule.guard import (
     CallTimeoutError,
@@ -27,13 +27,6 @@ from bascule.kernel.facts import Fact
 
 SOON_S = 0.02
 WHERE = contextvars.ContextVar("where", default="nowhere")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come to pass"
-        time.sleep(0.001)
 
 
 async def forever() -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from calling import until
 
 from bascule.guard import (
     Bulkhead,
@@ -42,13 +42,6 @@ from bascule.kernel.facts import Fact
 
 def fake(clock: FakeClock | None = None) -> World:
     return World.fake(clock or FakeClock(), SeededDice(1))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come to pass"
-        time.sleep(0.001)
 
 
 # 7

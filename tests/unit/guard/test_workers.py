@@ -6,13 +6,13 @@ import contextvars
 import gc
 import os
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from calling import Caller, until
 
 from bascule.guard import Stream, Timeout, WorkersBusyError, World, workers
 from bascule.guard.policy import Home
@@ -22,13 +22,6 @@ from bascule.kernel.dice import LoadedDice
 from bascule.kernel.facts import Fact
 
 WHERE = contextvars.ContextVar("where", default="nowhere")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come to pass"
-        time.sleep(0.001)
 
 
 class Hold:
@@ -64,27 +57,6 @@ def home(facts: Stream) -> Home:
 @pytest.fixture
 def pool(home: Home) -> Workers:
     return Workers(2, home, "Timeout")
-
-
-class Caller(threading.Thread):
-    """A thread that calls once and keeps what came of it."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self.call = call
-        self.result: Any = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.result = self.call()
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
-            self.result = error
-
-    def end(self) -> Any:
-        self.join(10)
-        assert not self.is_alive()
-        return self.result
 
 
 def test_what_the_work_returns_is_returned_from_another_thread(pool: Workers) -> None:
