@@ -12,9 +12,7 @@ import itertools
 import math
 import secrets
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 from urllib.parse import quote
 
 from bascule.guard.checks import number, refuse, seconds, whole
@@ -26,6 +24,7 @@ from bascule.guard.policy import Home
 from bascule.guard.shared.courier import SOON, Courier
 from bascule.guard.shared.facts import SharedValueIgnored
 from bascule.guard.shared.records import Exchange, Offer, Record
+from bascule.guard.shared.sharing import Sharing
 from bascule.guard.shared.store import CircuitStore
 from bascule.guard.stream import FACTS, Stream
 from bascule.guard.world import REAL, World
@@ -45,7 +44,7 @@ class _Followed:
     is_told: bool = False
 
 
-class SharedCircuits:
+class SharedCircuits(Sharing):
     """Lets the circuits of breakers follow those of other processes.
 
     Args:
@@ -77,7 +76,7 @@ class SharedCircuits:
         seconds(self, "refresh_s")
         number(self, "keep_s", least=2 * refresh_s + 1, most=1e8)
         whole(self, "most_circuits", least=1)
-        self._store = store
+        self._store: CircuitStore = store
         self._world = world
         self._process = secrets.token_hex(8)
         self._breakers: dict[str, CircuitBreaker] = {}
@@ -198,28 +197,11 @@ class SharedCircuits:
         hold_back_s = self.refresh_s * self._world.uniform(2.0, 4.0)
         return circuit.adopt(State.OPEN, said.generation, min(said.for_s, circuit.longest_open_s()) + hold_back_s)
 
-    def leave(self) -> None:
-        """Drop the connection."""
-        self._store.leave()
-
     def forked(self) -> None:
         """Be another process than the parent."""
         self._process = secrets.token_hex(8)
         self._sharing = threading.Lock()
-        forked: Callable[[], None] = getattr(self._store, "forked", self._store.leave)
-        forked()
-
-    def close(self, within_s: float = 2.0) -> bool:
-        """End the thread: circuits stay as they are and decide alone. False when it still waits for an answer."""
-        return self._courier.close(within_s)
-
-    def __enter__(self) -> Self:
-        """Give it out; it is closed at the end of the block."""
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        """End the thread."""
-        self.close()
+        self._store_forked()
 
     def __repr__(self) -> str:
         """Its name; nothing of where the store is."""

@@ -29,8 +29,7 @@ import math
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from bascule.guard.checks import seconds, whole
 from bascule.guard.policy import Home
@@ -40,6 +39,7 @@ from bascule.guard.shared.courier import LATE, SOON, Courier
 from bascule.guard.shared.facts import SharedValueIgnored
 from bascule.guard.shared.leases import LeasedRate, Question
 from bascule.guard.shared.permits import Ask, Terms
+from bascule.guard.shared.sharing import Sharing
 from bascule.guard.shared.store import PermitStore, StoreLostError
 from bascule.guard.stream import FACTS, Stream
 from bascule.guard.world import REAL, World
@@ -51,7 +51,7 @@ AT_ONCE = 100
 """Rates in one question to the store: its answer must not take long."""
 
 
-class LeasedRates:
+class LeasedRates(Sharing):
     """Gives `RateLimit(..., shared=...)` its rates.
 
     Args:
@@ -85,7 +85,7 @@ class LeasedRates:
         if credit is not None:
             whole(self, "credit")
         self.lease_s = 3 * refresh_s
-        self._store = store
+        self._store: PermitStore = store
         self._world = world
         self._used: deque[LeasedRate] = deque()
         self._rates: weakref.WeakSet[LeasedRate] = weakref.WeakSet()
@@ -165,30 +165,13 @@ class LeasedRates:
                 is_busy |= rate.answered(question, answer, self._world.now_s())
         return is_busy
 
-    def leave(self) -> None:
-        """Drop the connection."""
-        self._store.leave()
-
     def forked(self) -> None:
         """Have and owe nothing: that is the parent's."""
         self._making = threading.Lock()
         self._used.clear()
         for rate in list(self._rates):
             rate.begin_anew()
-        forked: Callable[[], None] = getattr(self._store, "forked", self._store.leave)
-        forked()
-
-    def close(self, within_s: float = 2.0) -> bool:
-        """End the thread: each process decides alone. False when it still waits for an answer."""
-        return self._courier.close(within_s)
-
-    def __enter__(self) -> Self:
-        """Give it out; it is closed at the end of the block."""
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        """End the thread."""
-        self.close()
+        self._store_forked()
 
     def __repr__(self) -> str:
         """Its name; nothing of where the store is."""
