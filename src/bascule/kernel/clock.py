@@ -58,3 +58,11 @@ class FakeClock:
             message = f"monotonic time never goes back: {step_s} s"
             raise ValueError(message)
         self._now_s += step_s
+
+
+class BootClock(SystemClock):
+    """The machine's clock that goes on while the machine is suspended: what leases are counted on."""
+
+    def monotonic_s(self) -> float:
+        """Seconds of CLOCK_BOOTTIME."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -9,6 +9,12 @@
     ├── LabError                 the lab failed at what it was told
     │   └── NotReadyError        a member was not ready in time
     ├── FaultError               a fault could not be injected, witnessed or undone
+    ├── ClusterError             who is in charge cannot be settled
+    │   ├── StoreError           the store of the leases was not reached, did not answer, or refused
+    │   ├── ActuatorError        what must follow the lease (an address, a route, a service) did not
+    │   │   └── ConflictError    somebody else has it already: an address that is answered for
+    │   ├── FenceError           a node could not be fenced, or it is not sure that it was
+    │   └── LeadershipLostError  the lease was lost; nothing may be done in its name any more
     └── AbortedError             stopped before the end (exit code 3)
 """
 
@@ -67,3 +73,27 @@ class AbortedError(BasculeError):
     """The run was stopped before its end, by a person or by a safety limit."""
 
     exit_code = 3
+
+
+class ClusterError(BasculeError):
+    """Who is in charge cannot be settled."""
+
+
+class StoreError(ClusterError):
+    """The store of the leases was not reached, did not answer in time, or refused."""
+
+
+class ActuatorError(ClusterError):
+    """What must follow the lease, an address, a route, a service, did not."""
+
+
+class ConflictError(ActuatorError):
+    """Somebody else has it already: an address that is answered for by a stranger."""
+
+
+class FenceError(ClusterError):
+    """A node could not be fenced, or it is not sure that it was."""
+
+
+class LeadershipLostError(ClusterError):
+    """The lease was lost; nothing may be done in its name any more."""

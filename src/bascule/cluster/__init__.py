@@ -1,0 +1,1 @@
+"""Who is in charge now, and who no longer is?"""

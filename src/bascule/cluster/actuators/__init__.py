@@ -1,0 +1,1 @@
+"""What follows whoever is in charge: addresses, proxies, names, routes, services."""
