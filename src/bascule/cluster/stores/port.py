@@ -1,4 +1,4 @@
-"""The port behind which leases live: registers that are written only by compare-and-swap."""
+"""The port behind which leases live: registers that are written only by compare-and-swap. Pure."""
 
 from __future__ import annotations
 

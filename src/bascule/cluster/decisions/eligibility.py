@@ -1,0 +1,121 @@
+"""Who may be chosen for a group, and in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bascule.cluster import facts
+from bascule.cluster.decisions import sessions
+from bascule.cluster.decisions.state import NEVER_S, GroupState, Turn
+from bascule.cluster.records import PROFILES, Profile, Standing, encode
+
+MOST_DOUBLINGS = 4
+
+
+def why_not(turn: Turn, group: GroupState) -> str:
+    """Why this agent may not be chosen for the group; empty if it may."""
+    return next(_reasons(turn, group), "")
+
+
+def _reasons(turn: Turn, group: GroupState) -> Iterator[str]:
+    config = group.config
+    if turn.state.stopping or group.removed:
+        yield "it is stopping"
+    if not turn.state.sound:
+        yield "its clock is not sound"
+    if config.checked and not group.healthy:
+        yield group.health_why or "its check fails"
+    if config.most_lag_bytes is not None and (group.lag_bytes is None or group.lag_bytes > config.most_lag_bytes):
+        behind = "an unknown number of" if group.lag_bytes is None else str(group.lag_bytes)
+        yield f"it is {behind} bytes behind, more than {config.most_lag_bytes}"
+    if turn.now_s < group.hold_until_s:
+        turn.wake(group.hold_until_s)
+        yield "it failed a short while ago"
+    if not group.readable:
+        yield "the group's record cannot be read"
+    if group.phase == "demoting":
+        yield "it is still stopping to act"
+
+
+def standing(turn: Turn, group: GroupState) -> Standing:
+    """How this agent stands for the group; lag is told in powers of two, so that it is not written all the time."""
+    why = why_not(turn, group)
+    lag_bytes = None if group.lag_bytes is None else (1 << group.lag_bytes.bit_length()) // 2
+    return Standing(priority=group.config.priority, eligible=not why, why=why[:400], lag_bytes=lag_bytes)
+
+
+def publish(turn: Turn) -> None:
+    """Write our profile when it has changed, and tell of groups for which we became eligible or ceased to be."""
+    state = turn.state
+    for name, group in state.groups.items():
+        why = why_not(turn, group)
+        if group.eligible is not (not why):
+            turn.set_group(name, eligible=not why)
+            if why:
+                turn.tell(facts.BecameIneligible, group=name, why=why)
+            else:
+                turn.tell(facts.BecameEligible, group=name)
+    if not turn.is_alive or PROFILES + state.name in state.pending:
+        return
+    groups = {name: standing(turn, group) for name, group in state.groups.items() if not group.removed}
+    value = encode(Profile(agent=state.name, session=state.mine.session, groups=groups))
+    if value != state.told:
+        sessions.send(turn, PROFILES + state.name, value, state.profile_revision)
+
+
+Order = tuple[int, float, str]
+
+
+def _order(name: str, one: Standing) -> Order:
+    return (-one.priority, float(one.lag_bytes or 0), name)
+
+
+def others(turn: Turn, group: str) -> dict[str, Standing]:
+    """Every other agent that is alive and may be chosen for the group."""
+    found: dict[str, Standing] = {}
+    for name, profile in turn.state.profiles.items():
+        peer = turn.state.peers.get(name)
+        stands = profile.groups.get(group)
+        if name == turn.state.name or peer is None or stands is None or not stands.eligible:
+            continue
+        if sessions.is_fresh(turn, peer) and peer.record.session == profile.session:
+            found[name] = stands
+    return found
+
+
+def best(turn: Turn, group: str) -> str:
+    """The best of the others; empty when there is none."""
+    found = others(turn, group)
+    return min(found, key=lambda name: _order(name, found[name]), default="")
+
+
+def better(turn: Turn, group: GroupState) -> str:
+    """The best of the others, if it has a higher priority than this agent; empty otherwise."""
+    name = best(turn, group.config.name)
+    found = others(turn, group.config.name)
+    return name if name and found[name].priority > group.config.priority else ""
+
+
+def rank(turn: Turn, group: GroupState) -> int:
+    """How many others come before this agent."""
+    ours = _order(turn.state.name, standing(turn, group))
+    return sum(_order(name, one) < ours for name, one in others(turn, group.config.name).items())
+
+
+def failed(turn: Turn, name: str, why: str) -> None:
+    """This agent failed at the group: it stays away, the longer the more often it failed in a row."""
+    group = turn.state.groups[name]
+    for_s = group.config.hold_down_s * 2 ** min(group.failures, MOST_DOUBLINGS)
+    turn.set_group(name, failures=group.failures + 1, hold_until_s=turn.now_s + for_s)
+    if for_s > 0:
+        turn.tell(facts.HeldDown, group=name, for_s=for_s, why=why)
+
+
+def succeeded(turn: Turn, name: str) -> None:
+    """This agent has been active for longer than it would have been held down: earlier failures are forgotten."""
+    group = turn.state.groups[name]
+    settled_s = group.begun_s + group.config.hold_down_s * 2 ** min(group.failures, MOST_DOUBLINGS)
+    if group.failures and turn.now_s >= settled_s:
+        turn.set_group(name, failures=0, hold_until_s=-NEVER_S)
+    elif group.failures:
+        turn.wake(settled_s)
