@@ -77,6 +77,13 @@ class PromotingFailed(Event, frozen=True, kw_only=True):
     conflict: bool = False
 
 
+class ActingFailed(Event, frozen=True, kw_only=True):
+    """Something that followed the lease does so no more, and could not be mended."""
+
+    group: str
+    why: str
+
+
 class Demoted(Event, frozen=True, kw_only=True):
     """Everything was undone, and seen to be."""
 

@@ -259,6 +259,14 @@ def promoting_failed(turn: Turn, name: str, why: str, *, conflict: bool) -> None
         stop(turn, name, f"the promotion failed: {why}")
 
 
+def acting_failed(turn: Turn, name: str, why: str) -> None:
+    """What followed the lease does so no more: all of it is undone, and others may try."""
+    group = turn.state.groups.get(name)
+    if group and group.phase == "active":
+        eligibility.failed(turn, name, why)
+        stop(turn, name, why)
+
+
 def demoted(turn: Turn, name: str) -> None:
     """Everything was undone."""
     group = turn.state.groups.get(name)

@@ -142,6 +142,8 @@ def _hear_of_group(turn: Turn, event: Event) -> None:
             groups.promoted(turn, event.group)
         case events.PromotingFailed():
             groups.promoting_failed(turn, event.group, event.why, conflict=event.conflict)
+        case events.ActingFailed():
+            groups.acting_failed(turn, event.group, event.why)
         case events.Demoted():
             groups.demoted(turn, event.group)
         case events.DemotingFailed():
