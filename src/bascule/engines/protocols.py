@@ -9,7 +9,11 @@ from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
+from bascule.system import problems
 from bascule.system.model import Component, System
+
+Finding = problems.Finding
+"""Something wrong in a system file: the path in the document, what is wrong, what would be right."""
 
 Dial = Callable[[int], socket.socket]
 """Opens a TCP connection to this port of the member, from inside its own host (works through a partition)."""
@@ -45,14 +49,6 @@ class Program(Struct, frozen=True, kw_only=True):
     def argv(self) -> tuple[str, ...]:
         """The words with which every call of it begins."""
         return (self.path, *self.arguments)
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """Something wrong in a system file: the path in the document, what is wrong, what would be right."""
-
-    path: str
-    what: str
-    hint: str = ""
 
 
 class HealthCheck(Struct, frozen=True, kw_only=True):
