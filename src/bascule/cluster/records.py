@@ -5,6 +5,7 @@ One session for each agent, and its profile; one claim for each group; and what 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -133,6 +134,14 @@ class Settings(Record, frozen=True, kw_only=True):
 
 
 R = TypeVar("R", bound=Record)
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def is_name(text: str) -> bool:
+    """Whether it may be the name of a cluster, an agent or a group."""
+    return _NAME.fullmatch(text) is not None
 
 
 class UnreadableError(ValueError):
