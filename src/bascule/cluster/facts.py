@@ -98,6 +98,13 @@ class DemotionFailed(GroupFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActuatorMended(GroupFact):
+    """Something that must follow the lease did so no more, by somebody else's doing; it is done once more."""
+
+    actuator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimLost(GroupFact):
     """Somebody else was faster."""
 

@@ -23,7 +23,7 @@ class Acting(Protocol):
         ...
 
     def demote(self, group: str, token: int, until_s: float, why: str, hear: Hear) -> None:
-        """Make the group passive here, if possible before `until_s`; answered by `Demoted` or `DemotingFailed`.
+        """Make the group passive here, before `until_s` if that is finite; answered by `Demoted` or `DemotingFailed`.
 
         What is still being promoted is given up first. May come again, with an earlier end.
         """

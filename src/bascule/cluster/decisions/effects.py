@@ -41,7 +41,11 @@ class Extend(Effect, frozen=True, kw_only=True):
 
 
 class Demote(Effect, frozen=True, kw_only=True):
-    """Undo everything, by the end of the validity, `until_s`; answered by `Demoted` or `DemotingFailed`."""
+    """Undo everything by `until_s`, the end of the validity; answered by `Demoted` or `DemotingFailed`.
+
+    An orderly one may take its time while the lease is renewed: its `until_s` is infinite. Should the lease be lost
+    meanwhile, another one follows.
+    """
 
     group: str
     token: int

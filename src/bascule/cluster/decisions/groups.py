@@ -60,8 +60,10 @@ def drop(turn: Turn, name: str, why: str) -> None:
 def _demote(turn: Turn, name: str, why: str) -> None:
     group = turn.state.groups[name]
     turn.set_group(name, phase="demoting", why=why, retry_s=NEVER_S)
-    mine = turn.state.mine
-    until_s = max(mine.until_s if mine.until_s > -NEVER_S else mine.past_s, turn.now_s)
+    until_s = NEVER_S
+    if group.then == "drop":
+        mine = turn.state.mine
+        until_s = max(mine.until_s if mine.until_s > -NEVER_S else mine.past_s, turn.now_s)
     turn.do(effects.Demote(group=name, token=group.token, until_s=until_s, why=why))
 
 
