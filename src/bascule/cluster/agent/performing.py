@@ -132,6 +132,14 @@ class Performer:
             for cast in self._casts.values():
                 together.create_task(self._undo(cast, self._demote_s))
 
+    async def undo(self, group: str) -> None:
+        """Undo what follows the lease of one group.
+
+        Raises:
+            ActuatorError: Something may still act.
+        """
+        await self._undo(self._casts[group], self._demote_s)
+
     async def give_up(self) -> None:
         """Stop everything that is being done, undo everything, and let go; nothing is raised for what fails."""
         for cast in self._casts.values():

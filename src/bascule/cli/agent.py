@@ -1,0 +1,77 @@
+"""`bascule agent`: one node's part in a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from bascule.cli.output import emit
+from bascule.cluster.agent import main
+from bascule.cluster.agent.configuration import Configuration, load
+
+app = App(name="agent", help="Take part in a cluster: hold leases, and have addresses and services follow them.")
+
+Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
+
+
+@app.command
+def run(file: Path, /) -> int:
+    """Run this node's agent in the foreground until SIGTERM or Ctrl-C; then it gives everything back.
+
+    Facts go to standard error, one JSON object a line. SIGHUP has the file read again: groups and checks change, leases
+    go on. See docs/cluster.md.
+
+    Examples:
+        bascule agent run /etc/bascule/agent.toml
+
+    Args:
+        file: The agent's file, TOML.
+    """
+    main.run(load(file))
+    return 0
+
+
+@app.command
+def check(file: Path, /, *, as_json: Json = False) -> int:
+    """Say what an agent's file means, or what is wrong with it; nothing is run.
+
+    Examples:
+        bascule agent check /etc/bascule/agent.toml
+        bascule agent check /etc/bascule/agent.toml --json
+
+    Args:
+        file: The agent's file, TOML.
+        as_json: Print one JSON document instead of text.
+    """
+    configuration = load(file)
+    told = _told(configuration)
+    emit(told, as_json=as_json, text="\n".join(f"{key}: {value}" for key, value in told.items()))
+    return 0
+
+
+def _told(configuration: Configuration) -> dict[str, object]:
+    timing = configuration.timing
+    return {
+        "agent": f"{configuration.agent.name} of {configuration.agent.cluster}",
+        "store": configuration.store.kind,
+        "groups": {
+            name: {
+                "priority": group.table.priority,
+                "follows": [one.kind for one in group.actuators],
+                "check": group.check.kind if group.check else "none",
+                "fencing": group.table.fencing,
+            }
+            for name, group in configuration.groups.items()
+        },
+        "lease": {
+            "ttl_s": timing.ttl_s,
+            "renewed_every_s": round(timing.renew_s, 4),
+            "begins_to_stop_after_s": round(timing.stop_at_s(0), 4),
+            "valid_for_s": round(timing.valid_s, 4),
+            "rivals_wait_s": timing.ttl_s,
+        },
+        "without_store": configuration.agent.without_store,
+        "control": str(configuration.control),
+    }

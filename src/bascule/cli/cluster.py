@@ -1,0 +1,215 @@
+"""`bascule cluster`: who is in charge, asked of this node's agent; and orders to it."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import App, Parameter
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from bascule.cli.output import emit
+from bascule.cluster.agent.configuration import load
+from bascule.cluster.agent.control import Request, ask
+from bascule.cluster.agent.status import Status
+from bascule.kernel.errors import AbortedError, InputError
+
+app = App(name="cluster", help="Who is in charge: look, hand over, pause, fence.")
+
+DEFAULT = Path("/etc/bascule/agent.toml")
+File = Annotated[Path, Parameter(name=["--agent", "-a"], help="The file of this node's agent.")]
+Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
+Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Do not ask.")]
+DryRun = Annotated[bool, Parameter(name="--dry-run", help="Say what would be done, and do nothing.")]
+
+
+@app.command(name="status")
+def show(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+    """Show who holds each group, who else may, and how the store is; exit code 1 if a group has no holder.
+
+    Examples:
+        bascule cluster status
+        bascule cluster status --agent /etc/bascule/agent.toml --json
+
+    Args:
+        agent: The file of this node's agent.
+        as_json: Print one JSON document instead of text.
+    """
+    now = _status(agent)
+    emit(now, as_json=as_json, text=_shown(now))
+    return 0 if all(group.holder_alive for group in now.groups) else 1
+
+
+@app.command
+def switchover(
+    group: str,
+    /,
+    to: str = "",
+    *,
+    agent: File = DEFAULT,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Hand a group over: the holder stops, then the other one starts. Nothing happens if nobody else may be chosen.
+
+    Examples:
+        bascule cluster switchover edge
+        bascule cluster switchover edge edge-2 --yes
+
+    Args:
+        group: The group.
+        to: The agent that takes it; by default the best.
+        agent: The file of this node's agent.
+        yes: Do not ask.
+        dry_run: Say what would be done, and do nothing.
+        as_json: Print one JSON document instead of text.
+    """
+    found = next((one for one in _status(agent).groups if one.group == group), None)
+    if found is None:
+        raise InputError(f"this agent has no group {group!r}", hint="bascule cluster status")
+    plan = f"{group}: {found.holder or 'nobody'} stops, then {to or 'the best of the others'} starts"
+    if not _settled(plan, yes=yes, dry_run=dry_run, as_json=as_json):
+        return 0
+    done = _order(agent, Request(do="switchover", group=group, to=to, by=_who()))
+    emit(done, as_json=as_json, text=f"{group}: {done['from']} -> {done['to']}, {done['took_s']} s")
+    return 0
+
+
+@app.command
+def pause(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+    """Let holders go on, and nobody take over, until `resume`: for maintenance of the store or of the network.
+
+    Examples:
+        bascule cluster pause
+
+    Args:
+        agent: The file of this node's agent.
+        as_json: Print one JSON document instead of text.
+    """
+    emit(_order(agent, Request(do="pause", by=_who())), as_json=as_json, text="paused: nobody takes over from anybody")
+    return 0
+
+
+@app.command
+def resume(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+    """End a pause: groups without a holder are taken over again.
+
+    Examples:
+        bascule cluster resume
+
+    Args:
+        agent: The file of this node's agent.
+        as_json: Print one JSON document instead of text.
+    """
+    emit(_order(agent, Request(do="resume", by=_who())), as_json=as_json, text="resumed")
+    return 0
+
+
+@app.command
+def fence(
+    peer: str,
+    /,
+    *,
+    confirmed: bool = False,
+    agent: File = DEFAULT,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Cut a node off for sure, as its `[fences.NAME]` says, and let its groups be taken over at once.
+
+    Examples:
+        bascule cluster fence edge-1
+        bascule cluster fence edge-1 --confirmed --yes
+
+    Args:
+        peer: The agent of the node.
+        confirmed: You know that the node is off: nothing is done to it. If it is not off, two may act.
+        agent: The file of this node's agent.
+        yes: Do not ask.
+        dry_run: Say what would be done, and do nothing.
+        as_json: Print one JSON document instead of text.
+    """
+    known = next((one for one in _status(agent).peers if one.agent == peer), None)
+    if known is None:
+        raise InputError(f"no agent is called {peer!r}", hint="bascule cluster status")
+    how = "is taken to be off, by your word" if confirmed else "is cut off by its fence agent"
+    alive = f" ALTHOUGH it was seen alive {known.seen_s:g} s ago" if known.alive else ""
+    if not _settled(f"{peer} {how}{alive}; its groups are taken over", yes=yes, dry_run=dry_run, as_json=as_json):
+        return 0
+    done = _order(agent, Request(do="fence", peer=peer, confirmed=confirmed, by=_who()))
+    emit(done, as_json=as_json, text=f"{peer}: its groups may be taken over")
+    return 0
+
+
+@app.command
+def reload(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+    """Have this node's agent read its file again; its leases go on.
+
+    Examples:
+        bascule cluster reload
+
+    Args:
+        agent: The file of this node's agent.
+        as_json: Print one JSON document instead of text.
+    """
+    done = _order(agent, Request(do="reload"))
+    emit(done, as_json=as_json, text=f"groups: {', '.join(done['groups'])}")
+    return 0
+
+
+def _status(agent: Path) -> Status:
+    return msgspec.json.decode(ask(load(agent).control, Request(do="status")), type=Status)
+
+
+def _order(agent: Path, request: Request) -> dict[str, Any]:
+    return msgspec.json.decode(ask(load(agent).control, request), type=dict[str, Any])
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _settled(plan: str, *, yes: bool, dry_run: bool, as_json: bool) -> bool:
+    """Whether to go on: after the plan was shown, and agreed to.
+
+    Raises:
+        AbortedError: The answer was no, or nobody is there to ask.
+    """
+    if dry_run:
+        emit({"plan": plan}, as_json=as_json, text=plan)
+        return False
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise AbortedError(f"nobody is there to agree to: {plan}", hint="--yes")
+    sys.stderr.write(f"{plan}\nGo on? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise AbortedError("nothing was done")
+    return True
+
+
+def _shown(now: Status) -> Group:
+    store = "answers" if now.store_lost_s is None else f"does NOT answer, for {now.store_lost_s:.1f} s"
+    valid = f"may act for {now.valid_s:.2f} s more" if now.session else "has no session"
+    head = Text(f"{now.agent} of {now.cluster}: {valid}; {now.store} {store}")
+    notes = [Text(f"PAUSED by {now.paused}", style="yellow")] if now.paused else []
+    notes += [] if now.clock_sound else [Text("this agent's CLOCK runs at another speed than its peers'", style="red")]
+    groups = Table("group", "holder", "token", "here", "candidates")
+    for one in now.groups:
+        holder = Text(one.holder or "nobody", style="" if one.holder_alive else "red")
+        others = ", ".join(f"{name} ({what})" for name, what in one.candidates.items())
+        groups.add_row(one.group, holder, str(one.token or ""), one.phase, others)
+    peers = Table("agent", "session", "last sign of life", "ttl")
+    for peer in now.peers:
+        alive = Text("alive" if peer.alive else f"over: {peer.why or 'not renewed'}", style="" if peer.alive else "red")
+        peers.add_row(peer.agent, alive, f"{peer.seen_s:.2f} s ago", f"{peer.ttl_s:g} s")
+    return Group(head, *notes, groups, peers)

@@ -1,0 +1,162 @@
+"""The agent's control socket: one JSON line asks, one answers. Only the agent's own user and root may connect."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from bascule.kernel.errors import BasculeError, ClusterError, InputError, MachineError
+
+LINE_LIMIT_BYTES = 64 * 1024
+REPLY_LIMIT_BYTES = 16 << 20
+ANSWER_LIMIT_S = 60.0
+MOST_CONNECTIONS = 32
+_CREDENTIALS = struct.Struct("3i")
+
+Word = Annotated[str, Meta(max_length=400)]
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator asks an agent.
+
+    Attributes:
+        group: `switchover`: which group.
+        to: `switchover`: to whom; empty: to the best.
+        peer: `fence`: whom.
+        confirmed: `fence`: the operator knows that the peer is off; nothing is done to it.
+        by: Who asks, for people.
+    """
+
+    do: Literal["status", "switchover", "pause", "resume", "fence", "reload"]
+    group: Word = ""
+    to: Word = ""
+    peer: Word = ""
+    confirmed: bool = False
+    by: Word = ""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """The answer: a value, or what was wrong."""
+
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    error: str = ""
+    hint: str = ""
+
+
+Answer = Callable[[Request], Awaitable[object]]
+
+
+class Control:
+    """The agent's end of the socket.
+
+    Args:
+        path: Where it is; its folder is made, for the owner alone, if it is missing.
+        answer: Answers a request; a `BasculeError` that it raises goes to the operator.
+    """
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        self._path = path
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+        self._open = 0
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            MachineError: The path cannot be had; or another agent answers there.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await self._remove_stale()
+            before = os.umask(0o177)
+            try:
+                self._server = await asyncio.start_unix_server(
+                    self._serve, path=str(self._path), limit=LINE_LIMIT_BYTES
+                )
+            finally:
+                os.umask(before)
+        except OSError as error:
+            raise MachineError(f"the control socket cannot be made: {error.strerror}", where=str(self._path)) from error
+
+    async def _remove_stale(self) -> None:
+        if not self._path.is_socket():
+            return
+        with contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
+            _, writer = await asyncio.open_unix_connection(str(self._path))
+            writer.close()
+            raise MachineError("another agent runs here", where=str(self._path), hint="stop it, or use another control")
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
+        try:
+            if self._open <= MOST_CONNECTIONS and _may_ask(writer.get_extra_info("socket")):
+                async with asyncio.timeout(ANSWER_LIMIT_S):
+                    writer.write(msgspec.json.encode(await self._reply(await reader.readline())) + b"\n")
+                    await writer.drain()
+        except (OSError, TimeoutError, ValueError):
+            return  # whoever asked is gone, or sent no line
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _reply(self, line: bytes) -> Reply:
+        try:
+            value = await self._answer(msgspec.json.decode(line, type=Request))
+        except msgspec.DecodeError as error:
+            return Reply(error=f"that is no request: {error}")
+        except BasculeError as error:
+            return Reply(error=error.what, hint=error.hint)
+        return Reply(value=msgspec.Raw(msgspec.json.encode(value)))
+
+    async def close(self) -> None:
+        """Listen no more, and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+
+def _may_ask(connection: socket.socket) -> bool:
+    """The kernel says who is at the other end: only root and our own user are heard."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return _CREDENTIALS.unpack(data)[1] in {0, os.geteuid()}
+
+
+def ask(path: Path, request: Request, timeout_s: float = ANSWER_LIMIT_S) -> msgspec.Raw:
+    """Ask the agent whose control socket this is; returns its answer as JSON.
+
+    Raises:
+        ClusterError: The agent refused, or is not there, or does not answer.
+        InputError: The socket may not be opened.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout_s)
+            connection.connect(str(path))
+            connection.sendall(msgspec.json.encode(request) + b"\n")
+            with connection.makefile("rb") as stream:
+                line = stream.readline(REPLY_LIMIT_BYTES)
+    except PermissionError as error:
+        raise InputError(
+            "this agent's control socket is closed to you", where=str(path), hint="ask as its user"
+        ) from error
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise ClusterError("no agent runs here", where=str(path), hint="bascule agent run agent.toml") from error
+    except OSError as error:
+        raise ClusterError(f"the agent does not answer: {error}", where=str(path)) from error
+    if not line.endswith(b"\n"):
+        raise ClusterError("the agent did not answer", where=str(path))
+    reply = msgspec.json.decode(line, type=Reply)
+    if reply.error:
+        raise ClusterError(reply.error, hint=reply.hint)
+    return reply.value

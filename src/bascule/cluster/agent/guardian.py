@@ -1,0 +1,207 @@
+"""Undoes everything when the agent cannot: a process of its own that outlives it.
+
+It is told by a pipe which groups are held, and until when. When the pipe ends without a goodbye, because the agent was
+killed, or when a validity ends and nobody has said that it goes on, because the agent hangs, it undoes what follows
+the lease. It holds no lease and decides nothing. A virtual address is closed by the kernel in the same moment anyway;
+services and hooks have nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from bascule.cluster.agent import registry
+from bascule.cluster.agent.configuration import load
+from bascule.cluster.agent.performing import Performer
+from bascule.kernel.clock import BootClock, Clock
+from bascule.kernel.errors import BasculeError
+
+LINE_LIMIT_BYTES = 1 << 20
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """One line of the pipe: the groups that are held, and until when; `goodbye`: the agent has undone everything."""
+
+    until_s: dict[str, float] = field(default_factory=dict)
+    goodbye: bool = False
+
+
+class Watch:
+    """Which groups are held until when, and which of them must be undone now. Knows no clock.
+
+    Attributes:
+        over: The agent has said goodbye, or is gone.
+    """
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, float] = {}
+        self.over = False
+
+    def hear(self, held: Held) -> None:
+        """The agent said what it holds."""
+        self._until_s = dict(held.until_s)
+        self.over = self.over or held.goodbye
+
+    def gone(self) -> tuple[str, ...]:
+        """The agent is gone: what it held must be undone; nothing if it said goodbye."""
+        due = () if self.over else tuple(self._until_s)
+        self._until_s.clear()
+        self.over = True
+        return due
+
+    def due(self, now_s: float) -> tuple[str, ...]:
+        """The groups whose validity has ended; each is returned once for each time that it was held."""
+        due = tuple(group for group, until_s in self._until_s.items() if until_s <= now_s)
+        for group in due:
+            del self._until_s[group]
+        return due
+
+    def next_s(self) -> float | None:
+        """When the next validity ends."""
+        return min(self._until_s.values(), default=None)
+
+
+class Guardian:
+    """The agent's end of the pipe.
+
+    Args:
+        path: The agent's file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._process: asyncio.subprocess.Process | None = None
+        self._held: Mapping[str, float] = {}
+
+    async def start(self) -> None:
+        """Start it, in a session of its own: no Ctrl-C reaches it."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bascule.cluster.agent.guardian",
+            str(self._path),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    async def keep(self) -> None:
+        """See that there is one, for ever."""
+        while True:
+            if self._process is not None:
+                await self._process.wait()
+            await asyncio.sleep(0.1)
+            await self.start()
+            self.hold(self._held)
+
+    def hold(self, until_s: Mapping[str, float]) -> None:
+        """Say which groups are held, and until when."""
+        self._held = until_s
+        self._say(Held(until_s=dict(until_s)))
+
+    def _say(self, held: Held) -> None:
+        if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(msgspec.json.encode(held) + b"\n")
+
+    def renew(self) -> None:
+        """Let another one that reads the file anew take its place."""
+        if self._process is not None and self._process.stdin is not None:
+            self._say(Held(goodbye=True))
+            self._process.stdin.close()
+
+    async def let_go(self) -> None:
+        """Say that everything was undone, and see it end."""
+        if self._process is None or self._process.stdin is None:
+            return
+        self._say(Held(goodbye=True))
+        self._process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await self._process.wait()
+                return
+        self._process.kill()
+        await self._process.wait()
+
+
+async def guard(pipe: asyncio.StreamReader, performer: Performer, clock: Clock) -> None:
+    """Undo what must be undone, until the pipe ends."""
+    watch = Watch()
+    while not watch.over:
+        next_s = watch.next_s()
+        line = await _line(pipe, None if next_s is None else max(0.0, next_s - clock.monotonic_s()))
+        if line is not None:
+            if line:
+                watch.hear(msgspec.json.decode(line, type=Held))
+            else:
+                await _undo(performer, watch.gone())
+        await _undo(performer, watch.due(clock.monotonic_s()))
+
+
+async def _line(pipe: asyncio.StreamReader, within_s: float | None) -> bytes | None:
+    """A line; empty at the end; None when none came in time. What came of a line so far is kept by the reader."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await pipe.readline()
+    except TimeoutError:
+        return None
+
+
+async def _undo(performer: Performer, groups: tuple[str, ...]) -> None:
+    for group in groups:
+        sys.stderr.write(f"bascule guardian: undoing {group}: its agent is gone, or hangs\n")
+        for _ in range(3):
+            try:
+                await performer.undo(group)
+                break
+            except BasculeError as error:
+                sys.stderr.write(f"bascule guardian: {group}: {error}\n")
+
+
+async def _main(path: Path) -> None:
+    configuration = load(path)
+    clock = BootClock()
+    performer = Performer(
+        configuration.agent.cluster,
+        configuration.agent.name,
+        {
+            name: [registry.make_actuator(one) for one in group.actuators]
+            for name, group in configuration.groups.items()
+        },
+        clock=clock,
+        publish=lambda _: None,
+        fence=_no_fence,
+        demote_s=configuration.agent.demote_within.seconds,
+    )
+    reader = asyncio.StreamReader(limit=LINE_LIMIT_BYTES)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        await guard(reader, performer, clock)
+    finally:
+        await performer.close()
+
+
+async def _no_fence(peer: str, group: str) -> None:
+    raise NotImplementedError(f"a guardian fences nobody: {peer}, {group}")
+
+
+def main(arguments: list[str]) -> int:
+    """Guard until the agent is gone."""
+    os.umask(0o077)
+    try:
+        asyncio.run(_main(Path(arguments[0])))
+    except (BasculeError, IndexError) as error:
+        sys.stderr.write(f"bascule guardian: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
