@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import fcntl
 import os
 import socket
 import struct
@@ -67,7 +67,8 @@ class Control:
         self._path = path
         self._answer = answer
         self._server: asyncio.Server | None = None
-        self._open = 0
+        self._lock: int | None = None
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen.
@@ -77,7 +78,7 @@ class Control:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await self._remove_stale()
+            self._take_the_place()
             before = os.umask(0o177)
             try:
                 self._server = await asyncio.start_unix_server(
@@ -88,27 +89,43 @@ class Control:
         except OSError as error:
             raise MachineError(f"the control socket cannot be made: {error.strerror}", where=str(self._path)) from error
 
-    async def _remove_stale(self) -> None:
-        if not self._path.is_socket():
-            return
-        with contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
-            _, writer = await asyncio.open_unix_connection(str(self._path))
-            writer.close()
-            raise MachineError("another agent runs here", where=str(self._path), hint="stop it, or use another control")
-        self._path.unlink(missing_ok=True)
+    def _take_the_place(self) -> None:
+        """Lock the place for as long as this process lives, and remove the socket of one that died."""
+        self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._let_go()
+            hint = "stop it, or give this one another control"
+            raise MachineError("another agent runs here", where=str(self._path), hint=hint) from None
+        if self._path.is_socket():
+            self._path.unlink()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
+        task = asyncio.current_task()
+        if task is None or len(self._serving) >= MOST_CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._serving.add(task)
         try:
-            if self._open <= MOST_CONNECTIONS and _may_ask(writer.get_extra_info("socket")):
+            if _may_ask(writer.get_extra_info("socket")):
                 async with asyncio.timeout(ANSWER_LIMIT_S):
-                    writer.write(msgspec.json.encode(await self._reply(await reader.readline())) + b"\n")
-                    await writer.drain()
+                    line = await reader.readline()
+                    if line:
+                        writer.write(msgspec.json.encode(await self._reply(line)) + b"\n")
+                        await writer.drain()
+            writer.close()
+            await writer.wait_closed()
         except (OSError, TimeoutError, ValueError):
             return  # whoever asked is gone, or sent no line
         finally:
-            self._open -= 1
-            writer.close()
+            self._serving.discard(task)
+            writer.transport.abort()
 
     async def _reply(self, line: bytes) -> Reply:
         try:
@@ -124,6 +141,12 @@ class Control:
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+            await asyncio.sleep(0)  # a connection that was just accepted is only now being served
+            tasks = tuple(self._serving)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self._let_go()
 
 
 def _may_ask(connection: socket.socket) -> bool:

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from bascule.cluster.agent.control import Control, Request, ask
+from bascule.kernel.errors import ClusterError, MachineError
+
+
+async def answer(request: Request) -> object:
+    if request.do == "pause":
+        raise ClusterError("not now", hint="later")
+    return {"did": request.do, "group": request.group}
+
+
+def test_a_request_is_answered_and_an_error_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "agent.sock"
+
+    async def scene() -> None:
+        control = Control(path, answer)
+        await control.start()
+        try:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            told = await asyncio.to_thread(ask, path, Request(do="switchover", group="g"))
+            assert b'"group":"g"' in bytes(told)
+            with pytest.raises(ClusterError, match="not now"):
+                await asyncio.to_thread(ask, path, Request(do="pause"))
+            with pytest.raises(MachineError, match="another agent"):
+                await Control(path, answer).start()
+        finally:
+            await control.close()
+
+    asyncio.run(scene())
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b'{"do":"explode"}\n', b"[" * 50_000 + b"\n", b"x" * 200_000])
+def test_nonsense_does_no_harm(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "agent.sock"
+
+    def talk() -> bytes:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(path))
+            try:
+                connection.sendall(line)
+                connection.shutdown(socket.SHUT_WR)
+                return connection.recv(65536)
+            except (BrokenPipeError, ConnectionResetError):
+                return b""
+
+    async def scene() -> None:
+        control = Control(path, answer)
+        await control.start()
+        try:
+            told = await asyncio.to_thread(talk)
+            assert not told or b"error" in told
+            assert b"status" in bytes(await asyncio.to_thread(ask, path, Request(do="status")))
+        finally:
+            await control.close()
+
+    asyncio.run(scene())
+
+
+def test_a_socket_that_a_dead_agent_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+
+    async def scene() -> None:
+        control = Control(path, answer)
+        await control.start()
+        await control.close()
+
+    asyncio.run(scene())
+
+
+def test_no_agent_is_said_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="no agent runs here"):
+        ask(tmp_path / "none.sock", Request(do="status"))
