@@ -76,9 +76,9 @@ def test_it_is_so_once_it_was_promoted_and_no_longer_once_it_was_demoted(rig: Ri
     async def scenario(actuator: Actuator) -> None:
         assert actuator.name
         await actuator.promote(term())
-        assert await asyncio.to_thread(rig.is_so)
+        assert rig.is_so()
         await actuator.demote()
-        assert not await asyncio.to_thread(rig.is_so)
+        assert not rig.is_so()
         await actuator.close()
 
     run(scenario(rig.actuator()))
@@ -90,10 +90,10 @@ def test_once_more_changes_nothing(rig: Rig) -> None:
         now = term()
         for _ in range(2):
             await actuator.promote(now)
-            assert await asyncio.to_thread(rig.is_so)
+            assert rig.is_so()
         for _ in range(2):
             await actuator.demote()
-            assert not await asyncio.to_thread(rig.is_so)
+            assert not rig.is_so()
         await actuator.close()
 
     run(scenario(rig.actuator()))
@@ -103,7 +103,7 @@ def test_once_more_changes_nothing(rig: Rig) -> None:
 def test_what_was_never_promoted_can_be_demoted(rig: Rig) -> None:
     async def scenario(actuator: Actuator) -> None:
         await actuator.demote()
-        assert not await asyncio.to_thread(rig.is_so)
+        assert not rig.is_so()
         assert await actuator.look() == "passive"
         await actuator.close()
 
@@ -115,10 +115,10 @@ def test_a_look_says_how_it_is_and_changes_nothing(rig: Rig) -> None:
     async def scenario(actuator: Actuator) -> None:
         await actuator.demote()
         assert [await actuator.look() for _ in range(2)] == ["passive", "passive"]
-        assert not await asyncio.to_thread(rig.is_so)
+        assert not rig.is_so()
         await actuator.promote(term())
         assert [await actuator.look() for _ in range(2)] == ["active", "active"]
-        assert await asyncio.to_thread(rig.is_so)
+        assert rig.is_so()
         await actuator.close()
 
     run(scenario(rig.actuator()))
@@ -131,11 +131,11 @@ def test_one_term_follows_another(rig: Rig) -> None:
             now = term()
             await actuator.promote(now)
             actuator.extend(now)
-            assert await asyncio.to_thread(rig.is_so)
+            assert rig.is_so()
             await actuator.demote()
         await actuator.promote(term())
         await actuator.promote(term())
-        assert await asyncio.to_thread(rig.is_so)
+        assert rig.is_so()
         await actuator.close()
 
     run(scenario(rig.actuator()))
@@ -148,9 +148,9 @@ def test_what_a_crash_left_is_demoted_by_the_next_process(rig: Rig) -> None:
         await actuator.close()
 
     async def next_process(actuator: Actuator) -> None:
-        assert await asyncio.to_thread(rig.is_so)
+        assert rig.is_so()
         await actuator.demote()
-        assert not await asyncio.to_thread(rig.is_so)
+        assert not rig.is_so()
         await actuator.close()
 
     run(crashed(rig.actuator()))
@@ -179,11 +179,11 @@ def test_without_its_daemon_it_says_what_is_wrong_and_where_and_what_to_do(serve
 def test_it_goes_on_with_a_daemon_that_was_killed_and_is_back(served: Served) -> None:
     async def scenario(actuator: Actuator) -> None:
         await actuator.promote(term())
-        await asyncio.to_thread(served.stop)
+        served.stop()
         assert await actuator.look() == "unknown"
-        await asyncio.to_thread(served.start)
+        served.start()
         await actuator.promote(term())
-        assert await asyncio.to_thread(served.is_so)
+        assert served.is_so()
         await actuator.close()
 
     run(scenario(served.actuator()))
@@ -196,7 +196,7 @@ def open_files() -> int:
 @for_served
 def test_a_look_at_a_frozen_daemon_comes_to_an_end(served: Served) -> None:
     async def scenario(actuator: Actuator) -> None:
-        await asyncio.to_thread(served.freeze)
+        served.freeze()
         try:
             assert await actuator.look() == "unknown"
         finally:
@@ -213,7 +213,7 @@ def test_what_was_cancelled_leaves_nothing_running_and_can_be_called_again(serve
         await actuator.promote(term())
         await actuator.demote()
         files, threads = open_files(), threading.active_count()
-        await asyncio.to_thread(served.freeze)
+        served.freeze()
         try:
             tasks = asyncio.all_tasks()
             called = actuator.promote(term()) if doing == "promote" else getattr(actuator, doing)()
@@ -231,9 +231,9 @@ def test_what_was_cancelled_leaves_nothing_running_and_can_be_called_again(serve
         finally:
             served.thaw()
         await actuator.demote()
-        assert not await asyncio.to_thread(served.is_so)
+        assert not served.is_so()
         await actuator.promote(term())
-        assert await asyncio.to_thread(served.is_so)
+        assert served.is_so()
         await actuator.close()
 
     run(scenario(served.actuator()))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -63,6 +64,8 @@ class Daemon:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
+        # The kernel binds a child's life to the thread that made it, not to the process: another thread ends too early.
+        assert threading.current_thread() is threading.main_thread()
         if self.is_running:
             return
         with (self._directory / "daemon.log").open("ab") as log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -99,12 +100,13 @@ class HaproxyRig:
 
     def _is_ready(self) -> bool:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=DEADLINE_S).close()
-        except urllib.error.HTTPError as error:
-            error.close()
-        except urllib.error.URLError:
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.settimeout(DEADLINE_S)
+                asking.connect(self.socket)
+                asking.sendall(b"show info\n")
+                return bool(asking.recv(1))
+        except OSError:
             return False
-        return True
 
     def options(
         self, *, others: tuple[str, ...] = ("web/theirs",), address: str = "", drain_s: float = 0.0
