@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bascule.cluster.agent.acting import Acting, Asking
 from bascule.cluster.decisions import effects, events
 from bascule.cluster.decisions.state import NEVER_S, State
-from bascule.cluster.decisions.step import step
+from bascule.cluster.decisions.step import step_once
 from bascule.cluster.stores.port import Entry, Store
 from bascule.kernel.clock import Clock
 from bascule.kernel.dice import Dice
@@ -59,8 +58,8 @@ class Driver:
         self._clock = clock
         self._dice = dice
         self._publish = publish
-        self._waiting: deque[events.Event] = deque()
-        self._stepping = False
+        self._heard: list[events.Event] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -73,10 +72,11 @@ class Driver:
             Exception: A fault of the decisions themselves. Nothing is given back then: the caller must see to it that
                 nothing acts any more.
         """
-        self._ended = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
         try:
             self._start(self._watch())
-            self.hear(events.Ticked())
+            self._loop.call_soon(self._step)
             await self._ended
         finally:
             await self._let_go()
@@ -90,23 +90,24 @@ class Driver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def hear(self, event: events.Event) -> None:
-        """Take a step for this event, and carry out what follows; later, if a step is being taken."""
-        self._waiting.append(event)
-        if self._stepping or self._ended is None or self._ended.done():
+        """Take a step for this event, and all that come in the same turn of the event loop; carry out what follows."""
+        self._heard.append(event)
+        if len(self._heard) == 1 and self._loop is not None:
+            self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        if self._ended is None or self._ended.done():
             return
-        self._stepping = True
+        heard, self._heard = self._heard, []
         try:
-            while self._waiting and not self._ended.done():
-                now_s = self._clock.monotonic_s()
-                self.state, wanted = step(self.state, self._waiting.popleft(), now_s, self._dice)
-                for effect in wanted:
-                    self._carry_out(effect)
+            self.state, wanted = step_once(self.state, heard, self._clock.monotonic_s(), self._dice)
+            for effect in wanted:
+                self._carry_out(effect)
         except Exception as error:  # noqa: BLE001 - whoever runs the agent must hear of it, wherever it came up
             if not self._ended.done():
                 self._ended.set_exception(error)
-        finally:
-            self._stepping = False
-        self._set_timer()
+        else:
+            self._set_timer()
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -5,7 +5,7 @@ What it knows, what it hears and the time give what it knows next, and what is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
@@ -58,8 +58,14 @@ def step(state: State, event: Event, now_s: float, dice: Dice) -> tuple[State, l
         now_s: Its own clock, which never goes back, and goes on while the machine sleeps.
         dice: For the words of sessions.
     """
+    return step_once(state, (event,), now_s, dice)
+
+
+def step_once(state: State, heard: Iterable[Event], now_s: float, dice: Dice) -> tuple[State, list[Effect]]:
+    """As `step`, for all that came at once: with many groups one step for each answer would take too long."""
     turn = Turn(state, now_s, dice)
-    _hear(turn, event)
+    for event in heard:
+        _hear(turn, event)
     _advance(turn)
     turn.set(due_s=turn.due_s)
     return turn.state, turn.effects
