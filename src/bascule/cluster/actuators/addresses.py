@@ -18,6 +18,7 @@ Ip = IPv4Address | IPv6Address
 IpInterface = IPv4Interface | IPv6Interface
 
 ETHERNET = 1
+FOREVER = 0xFFFFFFFF
 
 _NEWLINK, _GETLINK = 16, 18
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
@@ -28,7 +29,6 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
 _UP, _WITHOUT_ARP, _HAS_CARRIER = 0x1, 0x80, 0x10000
 _NODAD = 0x02
 _TENTATIVE, _DADFAILED = 0x40, 0x08
-_FOREVER = 0xFFFFFFFF
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -101,7 +101,7 @@ class Addresses:
         found = (_assigned(body) for kind, body in answers if kind == _NEWADDR)
         return [one for one in found if one is not None and index in {0, one.index}]
 
-    def add(self, index: int, interface: IpInterface, *, lifetime_s: int = _FOREVER) -> None:
+    def add(self, index: int, interface: IpInterface, *, lifetime_s: int = FOREVER) -> None:
         """Give an interface an address, or one that it has already a new lifetime.
 
         An IPv6 address is usable at once, without the second in which the kernel looks for a duplicate, and is not

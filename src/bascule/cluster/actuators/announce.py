@@ -33,7 +33,7 @@ class Announcer:
     """
 
     def __init__(self, link: Link, ip: Ip) -> None:
-        self._link = link
+        self.link = link
         self._ip = ip
         self._turns = itertools.cycle(range(1, 255))
         self._frames: tuple[bytes, ...] = ()
@@ -69,7 +69,7 @@ class Announcer:
 
     def _current(self, line: socket.socket) -> tuple[bytes, ...]:
         """The frames, made anew when the interface has another link address: a bond's, after a failover."""
-        asked = struct.pack("16s24x", self._link.name.encode())
+        asked = struct.pack("16s24x", self.link.name.encode())
         mac = fcntl.ioctl(line, _SIOCGIFHWADDR, asked)[18:24]
         if mac != self._mac:
             self._mac = mac
@@ -80,14 +80,14 @@ class Announcer:
         if self._ip.version == 4:
             return False
         try:
-            return Path(f"/proc/sys/net/ipv6/conf/{self._link.name}/forwarding").read_text().strip() == "1"
+            return Path(f"/proc/sys/net/ipv6/conf/{self.link.name}/forwarding").read_text().strip() == "1"
         except OSError:
             return False
 
     def _ask_in_its_name(self) -> None:
         flags = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         with socket.socket(socket.AF_INET, flags) as line:
-            line.setsockopt(socket.SOL_SOCKET, _BIND_TO_DEVICE, self._link.name.encode() + b"\0")
+            line.setsockopt(socket.SOL_SOCKET, _BIND_TO_DEVICE, self.link.name.encode() + b"\0")
             line.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1)
             line.bind((str(self._ip), 0))
             # Another target each time: for one that is already being asked for, the kernel waits a second.

@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from bascule.cluster.actuators import frames
 from bascule.cluster.actuators.addresses import Ip, Link
 from bascule.cluster.actuators.neighbours import Neighbour
 
 _QUESTIONS = 3
-_LOOKS = 10
+_LOOKS = 4  # per question
 _ATTACH_FILTER = 26
 _OTHERS = 3  # PACKET_OTHERHOST: not for us, for instance from a VLAN that we are not in
 _FRAME_BYTES = 2048
@@ -35,22 +35,25 @@ async def find_stranger(link: Link, ip: Ip, own: Collection[bytes], wait_s: floa
     Raises:
         OSError: It cannot be asked: the interface is down or gone.
     """
+    flags = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     try:
-        with _raw(link, ip) as line:
-            return await _ask(line, link, ip, own, wait_s)
+        line = socket.socket(socket.AF_PACKET, flags, 0)
     except PermissionError:  # no CAP_NET_RAW: the kernel asks, in its own name
         return await _ask_by_kernel(link, ip, own, wait_s)
+    with _closed_aside(line):
+        if ip.version == 6:
+            _attach(line)
+        line.bind((link.name, frames.ETHERTYPE_ARP if ip.version == 4 else frames.ETHERTYPE_IPV6))
+        return await _ask(line, link, ip, own, wait_s)
 
 
 @contextlib.contextmanager
-def _raw(link: Link, ip: Ip) -> Iterator[socket.socket]:
-    kind = frames.ETHERTYPE_ARP if ip.version == 4 else frames.ETHERTYPE_IPV6
-    flags = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-    with socket.socket(socket.AF_PACKET, flags, 0) as line:
-        if ip.version == 6:
-            _attach(line)
-        line.bind((link.name, kind))
-        yield line
+def _closed_aside(line: socket.socket) -> Iterator[None]:
+    """Close the socket in another thread: the kernel takes some 10 ms for a raw one, in which the loop would stand."""
+    try:
+        yield
+    finally:
+        asyncio.get_running_loop().run_in_executor(None, line.close)
 
 
 def _attach(line: socket.socket) -> None:
@@ -93,20 +96,15 @@ async def _ask(line: socket.socket, link: Link, ip: Ip, own: Collection[bytes], 
 
 
 async def _ask_by_kernel(link: Link, ip: Ip, own: Collection[bytes], wait_s: float) -> bytes | None:
-    async with _asked(Neighbour(link.index, ip)) as neighbour:
-        for _ in range(_LOOKS):
-            await asyncio.sleep(wait_s / _LOOKS)
-            mac = neighbour.answer()
-            if mac is not None:
-                return None if mac in own else mac
-    return None
-
-
-@contextlib.asynccontextmanager
-async def _asked(neighbour: Neighbour) -> AsyncIterator[Neighbour]:
-    with contextlib.closing(neighbour):
-        neighbour.ask()
+    with contextlib.closing(Neighbour(link.index, ip)) as neighbour:
         try:
-            yield neighbour
+            for look in range(_QUESTIONS * _LOOKS):
+                if look % _LOOKS == 0:
+                    neighbour.ask()
+                await asyncio.sleep(wait_s / (_QUESTIONS * _LOOKS))
+                mac = neighbour.answer()
+                if mac is not None:
+                    return None if mac in own else mac
         finally:
             neighbour.forget()
+    return None

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bascule.cluster.actuators.addresses import Addresses, Assigned, IpInterface, Link
+from bascule.cluster.actuators.addresses import FOREVER, Addresses, Assigned, IpInterface, Link
 from bascule.cluster.actuators.announce import Announcer
 from bascule.cluster.actuators.door import Door
 from bascule.cluster.actuators.port import Seen, Term
@@ -179,6 +179,9 @@ class Vip:
         if self._addresses is not None:
             self._addresses.close()
             self._addresses = None
+        if self._announcer is not None:
+            self._announcer.close()
+            self._announcer = None
         self._forget()
 
     async def _claim(self, link: Link, term: Term) -> None:
@@ -195,12 +198,14 @@ class Vip:
                 )
         self._link = link
         self._until_s = term.until_s
-        self._let_pass(term.until_s)
-        if not self._has_door:
-            self._rtnetlink().add(link.index, self._interface, lifetime_s=self._lifetime_s())
-        else:
-            self._rtnetlink().add(link.index, self._interface)
-        self._announcer = Announcer(link, self._interface.ip) if link.resolves else None
+        if self._has_door:
+            self._door.open(term.until_s)
+        self._rtnetlink().add(link.index, self._interface, lifetime_s=self._lifetime_s())
+        if self._announcer is not None and self._announcer.link != link:
+            self._announcer.close()
+            self._announcer = None
+        if self._announcer is None:
+            self._announcer = Announcer(link, self._interface.ip)
         self.announce()
         if not self._is_held(link):
             raise ActuatorError(
@@ -220,6 +225,7 @@ class Vip:
             if self._options.door == "required":
                 raise
             self._has_door = False
+            self.name += ", without a door"
 
     def _had_door(self) -> bool:
         """Whether there is a door, perhaps of earlier options; where it cannot be seen, there is none."""
@@ -245,8 +251,8 @@ class Vip:
                 self._lifetime_at_s = now_s + _LIFETIME_EVERY_S
 
     def _lifetime_s(self) -> int:
-        if self._options.door == "off":
-            return 0xFFFFFFFF
+        if self._has_door or self._options.door == "off":
+            return FOREVER
         return max(1, math.ceil(self._until_s - self._clock.monotonic_s()))
 
     def _release(self) -> None:
@@ -266,9 +272,6 @@ class Vip:
     def _forget(self) -> None:
         self._link = None
         self._until_s = -math.inf
-        if self._announcer is not None:
-            self._announcer.close()
-            self._announcer = None
 
     def _check_foreign(self, *, is_ours: bool) -> None:
         """Leave alone, and tell, what somebody else may have put there.
@@ -326,7 +329,7 @@ class Vip:
         self._burst = max(0, self._burst - 1)
         pause = self._options.announce_interval if self._burst else self._options.announce_every
         self._announce_at_s = now_s + pause.seconds
-        if self._announcer is not None:
+        if self._announcer is not None and self._announcer.link.resolves:
             # A link that is down has no neighbours; it is said again when it is up.
             with contextlib.suppress(OSError):
                 self._announcer.send()

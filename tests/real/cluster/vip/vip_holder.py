@@ -1,0 +1,128 @@
+"""An actuator that does what it is told, line by line: `{"do": "promote", "for_s": 0.5}`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from bascule.cluster.actuators import vip
+from bascule.cluster.actuators.door import Door
+from bascule.cluster.actuators.port import Term
+from bascule.kernel.clock import BootClock
+from bascule.kernel.errors import ActuatorError, BasculeError
+from bascule.kernel.quantities import Duration
+
+
+def boot_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class LateClock(BootClock):
+    """The clock of a process that is frozen for that long after it has read it."""
+
+    frozen_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() - self.frozen_s
+
+    def wall_s(self) -> float:
+        return super().wall_s() - self.frozen_s
+
+
+def never_closes(self: Door, until_s: float) -> bool:
+    return honest_open(self, until_s + 3600)
+
+
+def no_nftables(_: Door) -> None:
+    raise ActuatorError("no nf_tables here")
+
+
+DURATIONS = ("probe", "announce_interval", "announce_every")
+honest_open = Door.open
+MUTANTS = {"never-closes": ("open", never_closes), "no-nftables": ("build", no_nftables)}
+
+
+class Holder:
+    def __init__(self, options: vip.Options, untils: str) -> None:
+        self.vip = vip.make(options)
+        self.clock = LateClock()
+        self.vip._clock = self.vip._door._clock = self.clock
+        self.untils = os.open(untils, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self.holding: asyncio.Task[None] | None = None
+        self.spent_s: list[float] = []
+
+    def term(self, for_s: float) -> Term:
+        """The next term, told to the test before it is told to the actuator."""
+        until_s = boot_s() + for_s
+        os.write(self.untils, f"{until_s!r}\n".encode())
+        return Term(cluster="c", group="g", agent="a", token=1, until_s=until_s)
+
+    async def hold(self, for_s: float, every_s: float) -> None:
+        while True:
+            term = self.term(for_s)
+            begun_s = time.perf_counter()
+            self.vip.extend(term)
+            self.spent_s.append(time.perf_counter() - begun_s)
+            await asyncio.sleep(every_s)
+
+    async def do(self, order: dict[str, Any]) -> dict[str, Any]:
+        kind = order["do"]
+        begun_s = time.perf_counter()
+        answer: dict[str, Any] = {}
+        if kind == "promote":
+            await self.vip.promote(self.term(order["for_s"]))
+        elif kind == "extend":
+            self.vip.extend(self.term(order["for_s"]))
+        elif kind == "hold":
+            self.holding = asyncio.ensure_future(self.hold(order["for_s"], order["every_s"]))
+        elif kind == "freeze":
+            self.clock.frozen_s = order["for_s"]
+        elif kind == "demote":
+            if self.holding:
+                self.holding.cancel()
+            await self.vip.demote()
+        elif kind == "look":
+            answer["seen"] = await self.vip.look()
+        elif kind == "announce":
+            self.vip.announce()
+        elif kind == "close":
+            await self.vip.close()
+        answer |= {"spent_s": time.perf_counter() - begun_s, "name": self.vip.name, "door": self.vip.closes_by_itself}
+        answer["extends_s"] = sorted(self.spent_s)[len(self.spent_s) // 2] if self.spent_s else 0.0
+        return answer
+
+
+async def lines() -> AsyncIterator[bytes]:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        yield line
+
+
+async def main() -> None:
+    given = json.loads(sys.argv[1])
+    durations = {name: Duration.parse(given[name]) for name in DURATIONS if name in given}
+    options = vip.Options(**{**given, **durations})
+    if sys.argv[3] in MUTANTS:
+        name, function = MUTANTS[sys.argv[3]]
+        setattr(Door, name, function)
+    holder = Holder(options, sys.argv[2])
+    async for line in lines():
+        try:
+            answer = await holder.do(json.loads(line))
+        except BasculeError as error:
+            answer = {"error": type(error).__name__, "text": str(error), "name": holder.vip.name}
+        os.write(1, json.dumps(answer).encode() + b"\n")
+    if holder.holding:
+        holder.holding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await holder.holding
+
+
+asyncio.run(main())
