@@ -66,17 +66,23 @@ class File(Struct, frozen=True, kw_only=True):
     secret: bool = False
 
 
+Capability = Literal["net_admin", "net_raw"]
+"""What a program may do in its own host's network: change it (`net_admin`), send frames of its own (`net_raw`)."""
+
+
 class Launch(Struct, frozen=True, kw_only=True):
     """How a member's main process is started: an argument list, never a shell string.
 
     Attributes:
         after_s: At the component's very first start, how long after its first member this one starts.
+        capabilities: What it may do to its host's network; only where hosts have networks of their own.
     """
 
     argv: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     stop_signal: str = "SIGTERM"
     after_s: float = 0.0
+    capabilities: tuple[Capability, ...] = ()
 
 
 class Rendering(Struct, frozen=True, kw_only=True):

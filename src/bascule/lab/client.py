@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from bascule.chaos.platform import ProcessView
-from bascule.engines.protocols import Launch
+from bascule.engines.protocols import Capability, Launch
 from bascule.kernel.errors import LabError
 from bascule.lab import mark
 from bascule.lab import protocol as say
@@ -141,6 +141,7 @@ class LabClient:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         output: Path | None = None,
+        capabilities: tuple[Capability, ...] = (),
     ) -> int:
         """Start an auxiliary process, such as a load client; it dies with the lab. Returns its pid in the lab.
 
@@ -151,6 +152,7 @@ class LabClient:
             environment: Variables beyond the few that every program gets.
             directory: Where it starts; by default the lab's own directory.
             output: The file that gets its output and errors; by default `logs/NAME.log`, with times.
+            capabilities: What it may do to its host's network.
         """
         request = say.Spawn(
             host=host,
@@ -159,6 +161,7 @@ class LabClient:
             environment=dict(environment or {}),
             directory=str((directory or self.directory).absolute()),
             output=str(output.absolute()) if output else "",
+            capabilities=capabilities,
         )
         return self._do(request, int)
 
@@ -178,8 +181,9 @@ class LabClient:
         timeout_s: float = 60.0,
         environment: Mapping[str, str] | None = None,
         input: bytes = b"",  # noqa: A002 - as in subprocess.run
+        capabilities: tuple[Capability, ...] = (),
     ) -> Completed:
-        """Run a command on a host to its end, and collect what it says.
+        """Run a command on a host to its end, and collect what it says; `capabilities` as for `spawn`.
 
         Raises:
             LabError: It cannot be started, or did not end in time.
@@ -191,6 +195,7 @@ class LabClient:
             environment=dict(environment or {}),
             directory=str(self.directory.absolute()),
             input=input,
+            capabilities=capabilities,
         )
         return self._do(request, Completed, within_s=timeout_s)
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from bascule.chaos.platform import ProcessState, ProcessView
+from bascule.engines.protocols import Capability
 from bascule.kernel.errors import LabError
 from bascule.lab import processes, shared_memory, spawning
 from bascule.lab.logs import LogCopier
@@ -28,11 +29,19 @@ Namespaces = Callable[[str], int]
 class Program:
     """One supervised program and how it fares."""
 
-    def __init__(self, owner: Owner, argv: tuple[str, ...], environment: dict[str, str], stop_signal: int) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        argv: tuple[str, ...],
+        environment: dict[str, str],
+        stop_signal: int,
+        capabilities: tuple[Capability, ...] = (),
+    ) -> None:
         self.owner = owner
         self.argv = argv
         self.environment = environment
         self.stop_signal = stop_signal
+        self.capabilities = capabilities
         self.pid = 0
         self.starts = 0
         self.exit_code: int | None = None
@@ -80,12 +89,15 @@ class Members:
         """Add a program, in place of one of the same name that is down.
 
         Raises:
-            LabError: One of this name is up, or its directory is missing.
+            LabError: One of this name is up, its directory is missing, or it wants rights over this machine's network.
         """
         name = program.owner.name
         before = self._programs.get(name)
         if before is not None and before.is_up:
             raise LabError(f"{name} is up already", hint="stop it first, or choose another name")
+        if program.capabilities and self._namespace is None:
+            hint = "only in namespaces have hosts a network of their own: --isolation namespaces"
+            raise LabError(f"{name} would change the network of this machine", hint=hint)
         if not Path(program.owner.directory).is_dir():
             raise LabError(f"the directory in which {name} shall start does not exist", where=program.owner.directory)
         self._programs[name] = program
@@ -123,6 +135,7 @@ class Members:
                     stdout=stdout,
                     stderr=stderr,
                     keep=keep,
+                    capabilities=program.capabilities,
                 )
             )
         finally:

@@ -27,7 +27,8 @@ class Programs:
         self._hosts.powered(request.host)
         owner = Owner(request.member, request.directory, request.host, member=True)
         number = _signal_number(request.launch.stop_signal)
-        self._members.register(Program(owner, request.launch.argv, request.launch.environment, number))
+        launch = request.launch
+        self._members.register(Program(owner, launch.argv, launch.environment, number, launch.capabilities))
         self._members.start(request.member)
 
     async def start(self, request: say.StartMember) -> None:
@@ -65,7 +66,7 @@ class Programs:
         """Start an auxiliary process."""
         self._hosts.powered(request.host)
         owner = Owner(request.name, request.directory, request.host, member=False)
-        program = Program(owner, request.argv, request.environment, signal.SIGTERM)
+        program = Program(owner, request.argv, request.environment, signal.SIGTERM, request.capabilities)
         program.output = request.output
         self._members.register(program)
         return self._members.start(request.name)
@@ -84,7 +85,8 @@ class Programs:
         self._runs += 1
         name = f"run-{self._runs}"
         owner = Owner(name, request.directory, request.host, member=False)
-        self._members.register(Program(owner, request.argv, request.environment, signal.SIGTERM))
+        program = Program(owner, request.argv, request.environment, signal.SIGTERM, request.capabilities)
+        self._members.register(program)
         try:
             return await self._run_to_end(name, request)
         finally:

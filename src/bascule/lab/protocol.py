@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from bascule.chaos.platform import ProcessState
-from bascule.engines.protocols import Launch
+from bascule.engines.protocols import Capability, Launch
 from bascule.kernel import errors
 from bascule.lab.names import SUPERVISOR_LOG
 from bascule.lab.plan import LabPlan
@@ -103,6 +103,7 @@ class Spawn(Request, frozen=True, kw_only=True, tag="spawn"):
     environment: dict[str, str]
     directory: str
     output: str
+    capabilities: tuple[Capability, ...] = ()
 
 
 class Signal(Request, frozen=True, kw_only=True, tag="signal"):
@@ -128,6 +129,7 @@ class Run(Request, frozen=True, kw_only=True, tag="run"):
     environment: dict[str, str]
     directory: str
     input: bytes = b""
+    capabilities: tuple[Capability, ...] = ()
 
 
 class Dial(Request, frozen=True, kw_only=True, tag="dial"):

@@ -1,4 +1,4 @@
-"""Starts one program: on its host's network, in a session of its own, with no capability at all."""
+"""Starts one program: on its host's network, in a session of its own, with no capability but those it is given."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bascule.engines.protocols import Capability
 from bascule.kernel.errors import LabError
 from bascule.lab import syscalls
 
@@ -28,6 +29,7 @@ INHERITED = (
 MEMBER_MARK = "BASCULE_MEMBER"
 LAB_MARK = "BASCULE_LAB"
 _EXEC_FAILED = 127
+_NUMBERS: Mapping[Capability, int] = {"net_admin": 12, "net_raw": 13}
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -38,6 +40,7 @@ class Order(Struct, frozen=True, kw_only=True):
         mortal: Die when the supervisor dies. In a pid namespace the kernel sees to it.
         stdin, stdout, stderr: Descriptors; they stay open here.
         keep: Further descriptors that the program gets under the same numbers.
+        capabilities: The only ones that it keeps.
     """
 
     argv: tuple[str, ...]
@@ -49,6 +52,7 @@ class Order(Struct, frozen=True, kw_only=True):
     stdout: int
     stderr: int
     keep: tuple[int, ...] = ()
+    capabilities: tuple[Capability, ...] = ()
 
 
 def environment(name: str, lab: str, temporary: Path, extra: Mapping[str, str]) -> dict[str, str]:
@@ -101,4 +105,4 @@ def _prepare(order: Order) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    syscalls.drop_capabilities()
+    syscalls.drop_capabilities(_NUMBERS[name] for name in order.capabilities)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections.abc import Iterable
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -22,6 +23,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+_PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _HIGHEST_CAPABILITY = 63
 
@@ -89,15 +91,20 @@ class _CapabilityHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good: those held, those inherited, and those that an exec could add."""
+def drop_capabilities(keep: Iterable[int] = ()) -> None:
+    """Give up every capability but `keep` for good: those held, those inherited, and those that an exec could add."""
+    kept = frozenset(keep)
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(NO_NEW_PRIVS)")
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
     for capability in range(_HIGHEST_CAPABILITY + 1):
-        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+        if capability not in kept and _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
             if ctypes.get_errno() in {errno.EINVAL, errno.EPERM}:
                 break  # the kernel knows no higher one; or we have none, and no-new-privileges keeps it so
             _check(-1, "prctl(CAPBSET_DROP)")
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    _check(_libc.capset(ctypes.byref(header), ctypes.byref(nothing)), "capset")
+    mask = sum(1 << capability for capability in kept)
+    sets = (ctypes.c_uint32 * 6)(mask, mask, mask)  # effective, permitted, inheritable; all of ours are below 32
+    _check(_libc.capset(ctypes.byref(header), ctypes.byref(sets)), "capset")
+    for capability in kept:
+        # Only an ambient one outlives the exec of an ordinary user's program.
+        _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl(CAP_AMBIENT_RAISE)")
