@@ -337,7 +337,7 @@ async def a_lost_server_is_told_in_time(subject: Subject, prefix: str) -> None:
             await is_refused_in_time(used, prefix)
             await is_refused_in_time(fresh, prefix)
         finally:
-            await asyncio.to_thread(subject.start)
+            subject.start()
         await until_usable(used, f"{prefix}a")
         await until_usable(fresh, f"{prefix}a")
 
@@ -367,7 +367,7 @@ async def a_broken_watch_is_told(subject: Subject, prefix: str) -> None:
             await asyncio.wait({ended.task})
             assert isinstance(ended.task.exception(), StoreError), "nobody is there"
         finally:
-            await asyncio.to_thread(subject.start)
+            subject.start()
         await until_usable(store, f"{prefix}back")
         again = Watched(store, prefix)
         await again.begin(store)

@@ -43,7 +43,10 @@ class Subject:
         return ""
 
     def start(self) -> None:
-        """Ready to serve when this returns; after `kill` again, with what it had."""
+        """Ready to serve when this returns; after `kill` again, with what it had.
+
+        Called in the main thread: a program whose life is bound to its parent's ends with the thread that started it.
+        """
 
     def stop(self) -> None:
         """Gone, whatever state it was in; once more does no harm."""
