@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from tests.real.cluster.daemons import DEADLINE_S
 from tests.real.cluster.rig import Plug, Rig, Served
+from tests.real.cluster.rig_dns import named_rig
 from tests.real.cluster.rig_haproxy import haproxy_rig
 
 from bascule.cluster.actuators.port import Actuator, Term
@@ -23,6 +24,7 @@ from bascule.kernel.errors import ActuatorError
 pytestmark = pytest.mark.real
 T = TypeVar("T")
 PLUGS: dict[str, Plug] = {
+    "dns": Plug(make=named_rig),
     "haproxy": Plug(make=haproxy_rig),
 }
 CANCEL_AFTER_S = 0.2

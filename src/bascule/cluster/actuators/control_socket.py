@@ -1,4 +1,4 @@
-"""Sockets through which a daemon on this machine is told what to do: reached, asked and let go of within a limit."""
+"""Connections through which a daemon is told what to do: reached, asked and let go of within a limit."""
 
 from __future__ import annotations
 
