@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,17 +127,22 @@ class PostgresqlServer:
     def _signal(self, number: int) -> None:
         assert self._process is not None
         for pid in _below(self._process.pid):
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # sessions come and go
+                os.kill(pid, number)
 
 
 def _below(pid: int) -> Iterator[int]:
-    """All processes that descend from one, parents first."""
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    """All processes that descend from one; a parent first, and its children as they are when that was dealt with."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    for child in children:
         yield int(child)
         yield from _below(int(child))
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(directory: Path, settings: dict[str, str] | None = None) -> Iterator[PostgresqlServer]:
     """A new server that is up."""
     if shutil.which("unshare") is None:
