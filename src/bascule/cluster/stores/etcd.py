@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,8 +28,8 @@ from msgspec import Struct
 from bascule.cluster.stores import etcd_messages as messages
 from bascule.cluster.stores.etcd_messages import TokenError
 from bascule.cluster.stores.port import Entry, check_limits
-from bascule.cluster.stores.race import DoubtError, Race, RefusedError
-from bascule.cluster.stores.secret_files import read_secret, without
+from bascule.cluster.stores.race import DoubtError, RefusedError, Servers
+from bascule.cluster.stores.secret_files import read_secret
 from bascule.cluster.stores.web import Tls, Web, check_url, lines
 from bascule.kernel.errors import InputError, StoreError
 
@@ -90,20 +90,18 @@ class EtcdStore:
         tls: For `https`.
         user: Who logs in; nobody where it is empty.
         password: The user's.
-        timeout_s: The time limit of every call, in seconds. A member that is silent for a third of it, or for less
-            where there are many, is no longer waited for alone.
+        timeout_s: The time limit of every call, in seconds.
     """
 
     def __init__(self, urls: tuple[str, ...], tls: Tls, *, user: str, password: str, timeout_s: float) -> None:
         self._urls = urls
         self._user = user
         self._password = password
-        self._timeout_s = timeout_s
-        self._pause_s = timeout_s / max(3, len(urls))
-        self._web = Web(tls, connect_s=self._pause_s)
-        self._token = ""
-        self._first = 0
         self.name = f"etcd at {', '.join(urlsplit(url).netloc for url in urls)}"[:199]
+        self._secrets = [password]
+        self._members = Servers(self.name, len(urls), timeout_s=timeout_s, secrets=self._secrets)
+        self._web = Web(tls, connect_s=self._members.pause_s)
+        self._token = ""
 
     async def read(self, prefix: str) -> tuple[Entry, ...]:
         """Every register whose key begins with `prefix`, as they were together at one moment.
@@ -116,7 +114,7 @@ class EtcdStore:
         async def ask(number: int) -> messages.Found:
             return messages.decode(await self._ask(number, "/v3/kv/range", body), messages.Found)
 
-        found = await self._race(ask, may_repeat=True)
+        found = await self._members.ask(ask, may_repeat=True)
         return tuple(messages.entries(found.kvs)) if found else ()
 
     async def swap(self, key: str, value: bytes, expected: int) -> int | None:
@@ -138,7 +136,7 @@ class EtcdStore:
             swapped = messages.decode(await self._ask(number, "/v3/kv/txn", body), messages.Swapped)
             return swapped.header.revision if swapped.succeeded else None
 
-        return await self._race(ask, may_repeat=expected != 0)
+        return await self._members.ask(ask, may_repeat=expected != 0)
 
     async def watch(self, prefix: str) -> AsyncIterator[Entry]:
         """Registers as they are written from now on, told by one member.
@@ -153,41 +151,13 @@ class EtcdStore:
                         if event.type == "PUT":
                             for entry in messages.entries([event.kv]):
                                 yield entry
-        except (RefusedError, DoubtError, TokenError) as error:
-            raise self._error(error) from None
-        raise self._error(DoubtError("the watch ended"))
+        except (RefusedError, DoubtError, TokenError, StoreError) as error:
+            raise self._members.error(error) from None
+        raise self._members.error("the watch ended")
 
     async def close(self) -> None:
         """Let go of connections; once more does no harm."""
         await self._web.close()
-
-    async def _race(self, ask: Callable[[int], Awaitable[T | None]], *, may_repeat: bool) -> T | None:
-        """The answer of the first member that has one; it is the first to be asked the next time.
-
-        Raises:
-            StoreError: There is none within the time limit.
-        """
-        first = self._first
-        race = Race(ask, self._order(), pause_s=self._pause_s, may_repeat=may_repeat)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                self._first, answer = await race.run()
-                return answer
-        except TimeoutError:
-            self._move_on(first)
-            raise self._error(DoubtError(f"no answer within {self._timeout_s:g} s")) from None
-        except (RefusedError, DoubtError) as error:
-            self._move_on(first)
-            raise self._error(error) from None
-
-    def _order(self) -> list[int]:
-        count = len(self._urls)
-        return [(self._first + step) % count for step in range(count)]
-
-    def _move_on(self, first: int) -> None:
-        """Begin with another member the next time, unless somebody has found a good one meanwhile."""
-        if self._first == first:
-            self._first = (first + 1) % len(self._urls)
 
     async def _ask(self, number: int, path: str, body: bytes) -> bytes:
         """One member's answer, after a login where one is needed."""
@@ -212,6 +182,7 @@ class EtcdStore:
         try:
             answer = await self._web.ask("POST", f"{url}/v3/auth/authenticate", headers=_headers(""), body=body)
             self._token = messages.decode(messages.sort_out(answer, urlsplit(url).netloc), messages.Token).token
+            self._secrets[1:] = [self._token]
         except (DoubtError, TokenError) as error:
             raise RefusedError(f"login: {error}") from None  # a login in doubt leaves none about the question
         return self._token
@@ -229,11 +200,11 @@ class EtcdStore:
         """
         request = msgspec.json.encode({"create_request": messages.span(prefix)})
         reasons: list[str] = []
-        tries = [number for number in self._order() for _ in range(2 if self._user else 1)]
+        tries = [number for number in self._members.order() for _ in range(2 if self._user else 1)]
         async with contextlib.AsyncExitStack() as stack:
             for number in tries:
                 try:
-                    async with asyncio.timeout(self._pause_s * 2 if len(tries) == 1 else self._pause_s):
+                    async with asyncio.timeout(self._members.timeout_s if len(tries) == 1 else self._members.pause_s):
                         news = await self._open_watch(number, request, stack)
                 except (RefusedError, DoubtError, TokenError, TimeoutError) as error:
                     reasons.append(str(error) or f"{urlsplit(self._urls[number]).netloc}: no answer")
@@ -260,11 +231,6 @@ class EtcdStore:
                 raise
             return news
         raise RefusedError(f"{place}: the watch ended before it began")
-
-    def _error(self, error: Exception) -> StoreError:
-        hint = "check dates and names of the certificates" if "CERTIFICATE_VERIFY" in str(error) else ""
-        secrets = (self._password, self._token)
-        return StoreError(without(secrets, error, 600) or type(error).__name__, where=self.name, hint=hint)
 
 
 def _headers(token: str) -> Mapping[str, str]:

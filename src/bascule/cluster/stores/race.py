@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from bascule.cluster.stores.secret_files import without
+from bascule.kernel.errors import StoreError
+
 T = TypeVar("T")
 
 
@@ -43,6 +46,11 @@ class Race(Generic[T]):
         self._refusals: list[str] = []
         self._outrun_at: int | None = None
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why tries failed so far."""
+        return self._doubts + self._refusals
+
     async def run(self) -> tuple[int, T | None]:
         """Which server answered, and what.
 
@@ -68,7 +76,7 @@ class Race(Generic[T]):
                 task.add_done_callback(_forget)
                 task.cancel()
         if self._doubts:
-            raise DoubtError("; ".join(self._doubts + self._refusals))
+            raise DoubtError("; ".join(self.reasons))
         if self._outrun_at is None:
             raise RefusedError("; ".join(self._refusals))
         return self._outrun_at, None
@@ -101,6 +109,65 @@ class Race(Generic[T]):
         elif error is not None:
             raise error
         return error is not None
+
+
+class Servers:
+    """The servers of one store: whoever answered last is asked first, and no call takes longer than its limit.
+
+    Args:
+        name: The store's, for messages.
+        count: How many there are.
+        timeout_s: The time limit of every call, in seconds. A server that is silent for a third of it, or for less
+            where there are many, is no longer waited for alone.
+        secrets: What no message may show; may grow.
+    """
+
+    def __init__(self, name: str, count: int, *, timeout_s: float, secrets: list[str]) -> None:
+        self._name = name
+        self._count = count
+        self._secrets = secrets
+        self._first = 0
+        self.timeout_s = timeout_s
+        self.pause_s = timeout_s / max(3, count)
+
+    async def ask(self, ask: Callable[[int], Awaitable[T | None]], *, may_repeat: bool) -> T | None:
+        """What the race comes to; see `Race`.
+
+        Raises:
+            StoreError: Nothing, within the time limit.
+        """
+        first = self._first
+        race = Race(ask, self.order(), pause_s=self.pause_s, may_repeat=may_repeat)
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                self._first, answer = await race.run()
+                return answer
+        except TimeoutError:
+            self._move_on(first)
+            what = "; ".join([f"no answer within {self.timeout_s:g} s", *race.reasons])
+            raise self.error(what) from None
+        except (RefusedError, DoubtError) as error:
+            self._move_on(first)
+            raise self.error(error) from None
+        except StoreError as error:
+            raise self.error(error) from None
+
+    def order(self) -> list[int]:
+        """In which order they are asked."""
+        return [(self._first + step) % self._count for step in range(self._count)]
+
+    def error(self, what: object) -> StoreError:
+        """What is told of a failure; no secret is in it."""
+        text = without(self._secrets, what.what if isinstance(what, StoreError) else what, 600)
+        hint = "check dates and names of the certificates" if "CERTIFICATE_VERIFY" in text else ""
+        if isinstance(what, StoreError):
+            hint = without(self._secrets, what.hint)
+        return StoreError(text or type(what).__name__, where=self._name, hint=hint)
+
+    def _move_on(self, first: int) -> None:
+        """Begin with another one the next time, unless somebody has found a good one meanwhile."""
+        if self._first == first:
+            self._first = (first + 1) % self._count
 
 
 async def _awaited(answer: Awaitable[T]) -> T:
