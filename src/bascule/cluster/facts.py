@@ -239,3 +239,5 @@ class ClusterPaused(ClusterFact):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterResumed(ClusterFact):
     """Groups without a holder are taken over again."""
+
+    by: str
