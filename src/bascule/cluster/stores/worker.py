@@ -35,7 +35,11 @@ class Worker:
         """
         job: Future[T] = Future()
         self._put(job, work)
-        return await asyncio.wrap_future(job)
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            job.cancel()  # at once, and not by a callback of the loop's next round
+            raise
 
     def end(self, last: Callable[[], object]) -> Future[Any]:
         """Carry out `last` after the calls that came before, then end the thread; a later call starts a new one."""
