@@ -69,6 +69,16 @@ class Fault:
         self.undo = undo
 
 
+def kill(made: Rig, holder: str) -> None:
+    """SIGKILL whoever is in charge, with all of its processes."""
+    made.lab.kill(made.in_charge(holder))
+
+
+def freeze(made: Rig, holder: str) -> None:
+    """SIGSTOP whoever is in charge, with all of its processes."""
+    made.lab.freeze(made.in_charge(holder))
+
+
 def restart(made: Rig, holder: str) -> None:
     """Start whoever was in charge again."""
     made.lab.start(made.in_charge(holder))
@@ -77,12 +87,8 @@ def restart(made: Rig, holder: str) -> None:
 FAULTS = {
     fault.name: fault
     for fault in (
-        Fault("killed", lambda made, holder: made.lab.kill(made.in_charge(holder)) and None, restart),
-        Fault(
-            "frozen",
-            lambda made, holder: made.lab.freeze(made.in_charge(holder)) and None,
-            lambda made, holder: made.lab.thaw(made.in_charge(holder)),
-        ),
+        Fault("killed", kill, restart),
+        Fault("frozen", freeze, lambda made, holder: made.lab.thaw(made.in_charge(holder))),
         Fault(
             "cut off",
             lambda made, holder: made.lab.partition((holder, "pinned")),
