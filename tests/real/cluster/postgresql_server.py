@@ -36,7 +36,7 @@ class PostgresqlServer:
     def __init__(self, directory: Path, settings: dict[str, str] | None = None) -> None:
         self.directory = directory
         self.port = free_port()
-        self._settings = {**SETTINGS, "unix_socket_directories": str(directory), **(settings or {})}
+        self._settings = {**SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,14 +53,16 @@ class PostgresqlServer:
         everybody = ("all", "127.0.0.1/32", "scram-sha-256")
         rules = [("local", "all", "app", "trust"), ("host", "all,replication", "app", "127.0.0.1/32", "trust")]
         lines = [" ".join(rule) for rule in [*rules, ("host", "all", *everybody)]]
+        with (self.data / "postgresql.conf").open("a") as configuration:
+            configuration.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
         (self.data / "pg_hba.conf").write_text("\n".join(lines) + "\n")
 
     def start(self) -> None:
         if self._process is not None:
             return
         program = binaries.find("postgres")
-        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
-        argv = [*AS_A_USER, *program.argv, "-D", str(self.data), "-p", str(self.port), *options]
+        options = ["-p", str(self.port), "-c", f"unix_socket_directories={self.directory}"]
+        argv = [*AS_A_USER, *program.argv, "-D", str(self.data), *options]
         with (self.directory / "log").open("ab") as log:
             environment = {**os.environ, **program.environment}
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
