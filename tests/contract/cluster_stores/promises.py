@@ -166,7 +166,9 @@ async def of_many_swappers_one_wins(subject: Subject, prefix: str) -> None:
             names = [b"%d by %d" % (number, who) for who in range(SWAPPERS)]
             swaps = [store.swap(key, name, expected) for store, name in zip(stores, names, strict=True)]
             revisions = await asyncio.gather(*swaps)
-            ((name, revision),) = ((name, won) for name, won in zip(names, revisions, strict=True) if won is not None)
+            winners = [(name, won) for name, won in zip(names, revisions, strict=True) if won is not None]
+            assert len(winners) == 1, winners
+            name, revision = winners[0]
             assert revision > expected
             assert await only(two, key) == Entry(key=key, value=name, revision=revision)
             expected = revision
