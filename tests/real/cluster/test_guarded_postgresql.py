@@ -233,7 +233,7 @@ def test_a_table_defends_itself(place: PostgresqlServer) -> None:
     table = Fenced(place)
     assert "no fencing token of reports was given" in table.is_refused("")
     assert "no fencing token" in table.is_refused("another:9")
-    assert "no fencing token" in table.is_refused("report_:9"), "no pattern is matched"
+    assert "no fencing token" in table.is_refused("report_:9")
     table.write("reports:3")
     table.write("reports:3")
     table.write("reports:5")
@@ -242,6 +242,23 @@ def test_a_table_defends_itself(place: PostgresqlServer) -> None:
         table.is_refused("reports:4", statement)
     assert reports(place) == ["x"] * 3
     place.sql(fence_sql("reports", "reports"))  # once more does no harm
+
+
+def test_a_name_is_no_pattern(place: PostgresqlServer) -> None:
+    table = Fenced(place)
+    place.sql(fence_sql("reports", "daily_reports"))
+    table.is_refused("daily-reports:9")
+    table.write("daily_reports:1")
+
+
+def test_psycopg_in_a_pipeline(place: PostgresqlServer) -> None:
+    raise_the_token(place, 5)
+    with psycopg.connect(place.conninfo) as connection, connection.pipeline():
+        with guarded(6, connection, name="reports"):
+            connection.execute("INSERT INTO reports VALUES ('a')")
+        with pytest.raises(LeadershipLostError), guarded(5, connection, name="reports"):
+            pytest.fail("it was let in")
+    assert reports(place) == ["a", "by the successor"]
 
 
 def test_a_guarded_block_satisfies_the_trigger(place: PostgresqlServer) -> None:

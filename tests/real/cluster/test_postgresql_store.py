@@ -377,10 +377,43 @@ def test_a_closed_store_says_so_and_its_watches_end(place: PostgresqlServer) -> 
             await anext(store.watch(""))
 
     hold(use)
-    until_s = time.monotonic() + DEADLINE_S
-    while place.sql(OURS) != [(0,)]:
-        assert time.monotonic() < until_s, "no connection stays behind"
-        time.sleep(0.01)
+    wait_until(lambda: place.sql(OURS) == [(0,)], "no connection stays behind")
+
+
+def test_closing_cuts_off_what_is_under_way(place: PostgresqlServer) -> None:
+    """A call that waits for a standby, one that waits for its turn, and one that is still connecting."""
+
+    async def use() -> None:
+        store = make(options(place), 30.0)
+        await until_swapped(store, "a", b"")
+        await changed(place, "synchronous_standby_names", "nobody")
+        calls = [asyncio.ensure_future(store.swap("b", b"", 0)) for _ in range(2)]
+        await shown(place, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        connecting = make(options(place), 30.0)
+        calls.append(asyncio.ensure_future(connecting.swap("c", b"", 0)))
+        await asyncio.wait(calls, timeout=0)
+        await connecting.close()
+        await store.close()
+        done, _ = await asyncio.wait(calls)
+        assert [type(call.exception()) for call in done] == [StoreError] * 3
+
+    try:
+        hold(use)
+    finally:
+        place.configure("synchronous_standby_names", "")
+    wait_until(lambda: place.sql(OURS) == [(0,)], "no connection stays behind")
+
+
+def test_rows_of_another_kind_are_not_believed(place: PostgresqlServer) -> None:
+    place.sql("CREATE TABLE bascule_leases (key text, value bigint, revision bigint)")
+    place.sql("INSERT INTO bascule_leases VALUES ('a', 10000000000, 1)")
+
+    async def use() -> None:
+        async with opened(options(place)) as store:
+            with pytest.raises(StoreError, match="not what a store may hold"):
+                await store.read("")
+
+    hold(use)
 
 
 @pytest.fixture

@@ -79,6 +79,14 @@ def test_it_joins_a_transaction_that_is_open(connection: sqlite3.Connection) -> 
     assert reports(connection) == []
 
 
+def test_a_block_is_entered_once(connection: sqlite3.Connection) -> None:
+    block = guarded(1, connection, name="reports")
+    with block, pytest.raises(InputError, match="entered once"), block:
+        pytest.fail("it was let in")
+    with pytest.raises(InputError, match="entered once"), block:
+        pytest.fail("it was let in")
+
+
 def test_what_ends_its_own_transaction_is_told(connection: sqlite3.Connection) -> None:
     with pytest.raises(FenceError, match="ended its own transaction"), guarded(1, connection, name="reports"):
         connection.executescript("INSERT INTO reports VALUES ('unguarded')")

@@ -140,6 +140,10 @@ def open_to_all(path: Path) -> None:
     path.chmod(0o644)
 
 
+def open_its_directory_to_all(path: Path) -> None:
+    path.parent.chmod(0o1777)
+
+
 def give_a_second_name(path: Path) -> None:
     (path.parent / "other").hardlink_to(path)
 
@@ -164,6 +168,7 @@ def replace_by_a_directory(path: Path) -> None:
         (turn_into_rubbish, "not a SQLite database.*move the file"),
         (put_garbage_in, "not what a store may hold"),
         (open_to_all, "open to every user.*chmod 600"),
+        (open_its_directory_to_all, "anybody may put a journal beside.*directory of its own"),
         (give_a_second_name, "second name"),
         (give_to_another_program, "another program or version"),
         (make_newer, "another program or version"),

@@ -62,7 +62,7 @@ DECLARE
     mine bigint;
     latest bigint;
 BEGIN
-    IF setting NOT LIKE TG_ARGV[0] || ':%' ESCAPE '' THEN
+    IF split_part(setting, ':', 1) <> TG_ARGV[0] THEN
         RAISE EXCEPTION 'no fencing token of % was given', TG_ARGV[0] USING ERRCODE = '<fenced>',
             HINT = format('SET LOCAL bascule.token = ''%s:<the token of your term>''', TG_ARGV[0]);
     END IF;
@@ -106,7 +106,7 @@ def claim_postgresql(name: str, token: int) -> Steps:
     """
     if not (yield _filled(_QUEUE, name, token)):
         yield _filled(_QUEUE_ALONE, name, token)
-        yield _filled(_CLAIM, name, token)
+        yield _filled(_CLAIM + " RETURNING token", name, token)  # so that every statement has rows
     rows = yield _filled(_SHARE, name, token)
     if not rows:
         raise FenceError(f"the fence {name} was removed meanwhile", hint="let nobody delete from bascule_fences")

@@ -92,8 +92,10 @@ class Guarded(Generic[C]):
         self._sync = ExitStack()
         self._async = AsyncExitStack()
         self._face = _face(connection)
+        self._is_entered = False
 
     def __enter__(self) -> C:
+        self._enter()
         if self._face not in _SYNC:
             raise InputError("this connection is asynchronous", hint="async with guarded(...)")
         self._sync.enter_context(_SYNC[self._face](self._connection, self._name, self._token))
@@ -105,6 +107,7 @@ class Guarded(Generic[C]):
         return self._sync.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> C:
+        self._enter()
         if self._face not in _ASYNC:
             raise InputError("this connection is not asynchronous", hint="with guarded(...)")
         await self._async.enter_async_context(_ASYNC[self._face](self._connection, self._name, self._token))
@@ -114,6 +117,11 @@ class Guarded(Generic[C]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._async.__aexit__(kind, error, trace)
+
+    def _enter(self) -> None:
+        if self._is_entered:
+            raise InputError("a guarded block is entered once", hint="call guarded anew for each block")
+        self._is_entered = True
 
 
 def _face(connection: object) -> str:
@@ -190,8 +198,8 @@ def _with_psycopg(connection: Any, name: str, token: int) -> Iterator[None]:  # 
     from psycopg.rows import tuple_row  # noqa: PLC0415 - who has such a connection has it imported
 
     def execute(text: str) -> Rows:
-        cursor.execute(text)
-        return cursor.fetchall() if cursor.description else ()
+        rows: Rows = cursor.execute(text).fetchall()
+        return rows
 
     with connection.transaction():
         with connection.cursor(row_factory=tuple_row) as cursor:
@@ -205,7 +213,8 @@ async def _with_psycopg_async(connection: Any, name: str, token: int) -> AsyncIt
 
     async def execute(text: str) -> Rows:
         await cursor.execute(text)
-        return await cursor.fetchall() if cursor.description else ()
+        rows: Rows = await cursor.fetchall()
+        return rows
 
     async with connection.transaction():
         async with connection.cursor(row_factory=tuple_row) as cursor:

@@ -82,7 +82,7 @@ class PostgresqlStore:
         rows = await self._main.ask(question)
         if len(rows) > READ_LIMIT:
             raise StoreError(f"more than {READ_LIMIT} registers below {prefix!r}", where=self.name)
-        return tuple(_entry(row) for row in rows)
+        return tuple(self._entry(row) for row in rows)
 
     async def swap(self, key: str, value: bytes, expected: int) -> int | None:
         """Write the register if its revision is still `expected` (0: if there is none), on the standbys as well.
@@ -177,7 +177,7 @@ class PostgresqlStore:
             lambda session: session.execute(self._statements.read_keys, {"keys": keys}, back=2),
             anew=self._options.watch == "poll",
         )
-        return tuple(_entry(row) for row in rows)
+        return tuple(self._entry(row) for row in rows)
 
     async def _listen(self, ear: Link, prefix: str) -> AsyncGenerator[list[str], None]:
         """The keys that were written, each time some were."""
@@ -204,7 +204,8 @@ class PostgresqlStore:
             raise StoreError(f"more than {READ_LIMIT} registers below {prefix!r}", where=self.name)
         return {str(key): int(revision) for key, revision in rows}
 
-
-def _entry(row: Row) -> Entry:
-    key, value, revision = row
-    return Entry(key=str(key), value=bytes(value), revision=int(revision))
+    def _entry(self, row: Row) -> Entry:
+        match row:
+            case (str(key), bytes(value), int(revision)):
+                return Entry(key=key, value=value, revision=revision)
+        raise StoreError(f"a row of {self._options.table} is not what a store may hold", where=self.name)

@@ -222,7 +222,9 @@ class Link:
             session.finish()
 
     def _standing(self) -> Session:
-        if self._is_closed or self._session is None:
+        if self._is_closed:
+            self._drop()  # it was made while the store was closed
+        if self._session is None:
             raise StoreError("the connection was closed", where=self.where)
         return self._session
 

@@ -26,7 +26,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         hosts: All servers of which one may be the primary, in any order: `db1`, `db1:5433`, `[fd00::1]:5432`, or the
             directory of a Unix socket, `/run/postgresql` or `/run/postgresql:5433`. Standbys are passed over.
         database: The database's name.
-        user: The role. Give it a `CONNECTION LIMIT` of five for each agent, and see `schema` for its privileges.
+        user: The role. Give it a `CONNECTION LIMIT` of eight for each agent, and see `schema` for its privileges.
         passfile: A file in the form of `.pgpass`, readable by this user alone; where it is empty, libpq's own.
         table: Where the registers lie; made when it is absent. A name in lower case, or `schema.name`; at most 63
             characters. It is the name of the notices' channel too.

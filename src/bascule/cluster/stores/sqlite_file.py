@@ -198,7 +198,10 @@ class LeaseFile:
         return connection
 
     def _check_status(self, status: os.stat_result) -> None:
-        where = str(self._path)
+        where, directory = str(self._path), real(self._path).parent
+        if directory.stat().st_mode & stat.S_IWOTH:
+            hint = "put it into a directory of its own"
+            raise StoreError("anybody may put a journal beside the file", where=where, hint=hint)
         if not stat.S_ISREG(status.st_mode):
             raise StoreError("it is not a file", where=where)
         if status.st_nlink > 1:
