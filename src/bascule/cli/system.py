@@ -156,9 +156,11 @@ def _promises(objectives: Objectives) -> Table:
 
 def _load(workload: Workload) -> str:
     port = f", port {workload.port}" if workload.port else ""
+    entry = workload.entry
+    by = f", by one address that {entry.provider} moves" if entry is not None and entry.kind == "vip" else ""
     mix = "unique numbers written by SQL"
     if workload.protocol == "http":
         total = sum(operation.weight for operation in workload.operations)
         mix = ", ".join(f"{operation.weight / total:.0%} {operation.name}" for operation in workload.operations)
     retries = "no retries" if not workload.retries else f"up to {workload.retries} retries"
-    return f"{workload.rate} through {workload.through}{port}: {mix}; good within {workload.deadline}, {retries}"
+    return f"{workload.rate} through {workload.through}{port}{by}: {mix}; good within {workload.deadline}, {retries}"

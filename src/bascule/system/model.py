@@ -169,11 +169,31 @@ class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token: str = "token"  # noqa: S105 - the name of a field, not its content
 
 
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How clients find the component that receives the load.
+
+    Attributes:
+        kind: `members`: they know all of its replicas, and leave one that does not answer. `vip`: they know one
+            address, which stands on the host of one replica at a time, and moves when that fails.
+        provider: What moves the address: `bascule` by a lease in a store, `keepalived` by VRRP.
+        store: Provider bascule only: the component, with engine etcd, that keeps the lease.
+        ttl: Provider bascule only: how long rivals wait after the holder's last sign of life; 500ms if not given.
+        options: The provider's own; it checks them.
+    """
+
+    kind: Literal["members", "vip"]
+    provider: Literal["bascule", "keepalived"] = "bascule"
+    store: str = ""
+    ttl: Duration | None = None
+    options: dict[str, object] = field(default_factory=dict)
+
+
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The load that drills offer.
 
     Attributes:
-        through: The component that receives it; clients know all of its replicas and leave one that does not answer.
+        through: The component that receives it.
+        entry: How clients find that component; without it, they know all of its replicas.
         port: Name of that component's port (see `bascule engines`).
         protocol: `http` offers `operations`; `postgresql` writes unique numbers into a table of its own.
         rate: Offered operations per second, open loop: at most 20000/s.
@@ -188,6 +208,7 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rate: Rate
     port: str = ""
     protocol: Literal["http", "postgresql"] = "http"
+    entry: Entry | None = None
     deadline: Duration = Duration(1.0)
     retries: Annotated[int, Meta(ge=0, le=10)] = 0
     session: Session | None = None
@@ -231,6 +252,12 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         regions = {self.region_of(zone) for zone in placed}
         trips = (2 * (li.delay.seconds + li.jitter.seconds) for li in self.links if set(li.between) <= regions)
         return max(trips, default=0.0)
+
+    @property
+    def vip(self) -> Entry | None:
+        """The entry, if it is one address that moves; None where clients know all replicas."""
+        entry = self.workload.entry
+        return entry if entry is not None and entry.kind == "vip" else None
 
     @property
     def zones(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from bascule.kernel.quantities import Duration
-from bascule.system import rules_workload
+from bascule.system import rules_entry, rules_workload
 from bascule.system.model import Component, Link, System
 from bascule.system.problems import Finding, did_you_mean, quoted
 
@@ -36,6 +36,7 @@ def check(system: System) -> Iterator[Finding]:
     yield from _hard_cycles(system)
     yield from _links(system)
     yield from rules_workload.check(system)
+    yield from rules_entry.check(system)
 
 
 def _objectives(system: System) -> Iterator[Finding]:

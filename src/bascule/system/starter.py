@@ -75,6 +75,9 @@ workload:
   protocol: postgresql
   rate: 50/s
   deadline: 1s  # an operation is good only if it is acknowledged within this time
+  # Clients know every proxy. Should they know one address instead, which moves when its holder fails, put both proxies
+  # into one zone and say:
+  #   entry: {kind: vip, store: consensus}
 """
 
 
