@@ -1,4 +1,4 @@
-"""One member of etcd, which demands a login."""
+"""One member of etcd, which demands a login, and lets the agent touch its own prefix alone."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Etcd(Subject):
         peers = {"one": f"http://127.0.0.1:{free_port()}"}
         argv = [program(), *arguments(directory, "one", self.url, peers)]
         self.process = Process(argv, directory / "etcd.log", lambda: is_healthy(self.url))
-        self.options = Options(endpoints=(self.url,), user="root", password_file=password_file(directory, PASSWORD))
+        self.options = Options(endpoints=(self.url,), user="agent", password_file=password_file(directory, PASSWORD))
 
     @classmethod
     def missing(cls) -> str:
@@ -81,6 +81,10 @@ class Etcd(Subject):
                 ("user/add", {"name": "root", "password": PASSWORD}),
                 ("role/add", {"name": "root"}),
                 ("user/grant", {"user": "root", "role": "root"}),
+                ("user/add", {"name": "agent", "password": PASSWORD}),
+                ("role/add", {"name": "agent"}),
+                ("role/grant", {"name": "agent", "perm": {"permType": "READWRITE", **etcd_messages.span("bascule/")}}),
+                ("user/grant", {"user": "agent", "role": "agent"}),
                 ("enable", {}),
             ):
                 client.post(f"/v3/auth/{path}", json=body).raise_for_status()

@@ -20,8 +20,15 @@ host: 127.0.0.1
 port: {port}
 server_name: {name}
 jetstream {{ store_dir: "{directory}", sync_interval: always }}
-authorization {{ user: agent, password: "{password}" }}
+authorization {{ users: [{{ user: agent, password: "{password}", permissions: {permissions} }}] }}
 """
+AGENTS = """{
+  publish: ["$KV.bascule.>", "$JS.API.STREAM.INFO.KV_bascule", "$JS.API.STREAM.CREATE.KV_bascule",
+            "$JS.API.DIRECT.GET.KV_bascule", "$JS.API.CONSUMER.CREATE.KV_bascule.>"]
+  subscribe: ["_INBOX.>"]
+}"""
+"""What docs/cluster-stores.md says that an agent needs."""
+OPERATORS = '{ publish: ">", subscribe: ">" }'
 
 
 def program() -> str:
@@ -44,12 +51,14 @@ class Nats(Subject):
     name = "nats"
     can = frozenset({"kill", "freeze", "login", "remove"})
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, permissions: str = AGENTS) -> None:
         super().__init__(directory)
         port = free_port()
         configuration = directory / "nats.conf"
         configuration.write_text(
-            CONFIGURATION.format(port=port, name="one", directory=directory / "data", password=PASSWORD)
+            CONFIGURATION.format(
+                port=port, name="one", directory=directory / "data", password=PASSWORD, permissions=permissions
+            )
         )
         argv = [program(), "-c", str(configuration)]
         self.process = Process(argv, directory / "nats.log", lambda: greets(port))

@@ -202,6 +202,10 @@ def test_who_lost_his_token_logs_in_anew_and_who_may_not_is_told(tmp_path: Path)
             with pytest.raises(StoreError, match="demands authentication"):
                 await nobody.read(KEY)
             await nobody.close()
+            with pytest.raises(StoreError, match="permission denied") as told:
+                await (stranger := etcd.store()).read("somebody-else/")
+            assert "grant" in told.value.hint
+            await stranger.close()
 
         run(body())
     finally:

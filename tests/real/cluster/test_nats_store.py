@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec import structs
-from tests.contract.cluster_stores.on_nats import Nats
+from tests.contract.cluster_stores.on_nats import OPERATORS, Nats
 from tests.contract.cluster_stores.promises import SLACK_S, Watched, values
 from tests.real.cluster.store_quorums import NatsQuorum, settled
 
@@ -38,7 +38,7 @@ def quorum(tmp_path: Path) -> Iterator[NatsQuorum]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Nats]:
-    server = Nats(tmp_path)
+    server = Nats(tmp_path, OPERATORS)
     try:
         server.start()
         yield server
