@@ -161,6 +161,7 @@ def see(turn: Turn, record: Session, revision: int) -> None:
         first_sent_s=known.first_sent_s if known and same else record.sent_s,
         ending=known.ending if known else 0,
         silent=known.silent if known and same else False,
+        past=_past(known, record),
     )
     peer = structs.replace(peer, rate=_rate(peer, turn.now_s))
     if known is not None and record.agent != turn.state.name and not is_fresh(turn, known) and record.state == "alive":
@@ -168,6 +169,12 @@ def see(turn: Turn, record: Session, revision: int) -> None:
     turn.set(peers={**turn.state.peers, record.agent: peer})
     if record.agent == turn.state.name:
         _see_ours(turn, record, revision)
+
+
+def _past(known: Peer | None, record: Session) -> tuple[str, ...]:
+    if known is None or known.record.session == record.session:
+        return known.past if known else ()
+    return (*known.past, known.record.session)[-REMEMBERED:]
 
 
 def _see_ours(turn: Turn, record: Session, revision: int) -> None:

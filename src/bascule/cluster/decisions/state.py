@@ -83,6 +83,7 @@ class Peer(Struct, frozen=True, kw_only=True):
         ending: The revision which we asked the store to end; until a later one is seen, we confirm nothing.
         asked: We asked, and do not know that it failed.
         silent: It was told that nobody may end it.
+        past: Earlier sessions of this agent, as far as they were seen: they are over for good.
     """
 
     record: Session
@@ -94,6 +95,7 @@ class Peer(Struct, frozen=True, kw_only=True):
     ending: int = 0
     asked: bool = False
     silent: bool = False
+    past: tuple[str, ...] = ()
 
 
 class FenceState(Struct, frozen=True, kw_only=True):
@@ -186,6 +188,7 @@ class State(Struct, frozen=True, kw_only=True):
         pending: Swaps on their way, by key.
         fences: By peer.
         complete_s: When everything was last read; `-NEVER_S`: never.
+        complete_from_s: When that read began: what it says is no older.
         reading: A read is on its way.
         reading_s: Since when.
         read_s: When the next read is due.
@@ -214,6 +217,7 @@ class State(Struct, frozen=True, kw_only=True):
     pending: dict[str, Pending] = field(default_factory=dict)
     fences: dict[str, FenceState] = field(default_factory=dict)
     complete_s: float = -NEVER_S
+    complete_from_s: float = -NEVER_S
     reading: bool = False
     reading_s: float = -NEVER_S
     read_s: float = -NEVER_S

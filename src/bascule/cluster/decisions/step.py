@@ -202,7 +202,7 @@ def _see(turn: Turn, event: events.Seen) -> None:
         except UnreadableError as error:
             _unreadable(turn, entry, str(error))
     if event.complete:
-        turn.set(reading=False, complete_s=turn.now_s)
+        turn.set(reading=False, complete_s=turn.now_s, complete_from_s=turn.state.reading_s)
         for name, group in turn.state.groups.items():
             if group.stale:
                 turn.set_group(name, stale=False)

@@ -1,0 +1,39 @@
+"""Live through the world of a seed, and print what happened: `python -m tests.sim.leases SEED [MUTANT]`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from .faults import Faults, live, settings_of
+from .mutants import MUTANTS
+from .world import Mutation, ViolationError, World
+
+
+def main(words: list[str]) -> int:
+    """Print the settings, the trace, and what did not hold."""
+    seed = int(words[0])
+    by_name = {mutant.__name__: mutant for mutant in MUTANTS}
+    broken = by_name[words[1]]() if len(words) > 1 else contextlib.nullcontext(Mutation())
+    seen: list[World] = []
+    real = Faults.__init__
+
+    def watch(faults: Faults, number: int, world: World) -> None:
+        real(faults, number, world)
+        seen.append(world)
+
+    Faults.__init__ = watch  # type: ignore[method-assign,assignment]  # to have the world of a life that ends in a violation
+    sys.stdout.write(f"{settings_of(seed)}\n")
+    violation = ""
+    with broken as mutation:
+        try:
+            live(seed, mutation)
+        except ViolationError as error:
+            violation = str(error)
+    for event in seen[0].trace:
+        sys.stdout.write(f"{event.at_s:9.4f}  {event.who:9} {event.what}\n")
+    sys.stdout.write(f"VIOLATION: {violation}\n" if violation else "everything held\n")
+    return 1 if violation else 0
+
+
+sys.exit(main(sys.argv[1:]))
