@@ -14,10 +14,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bascule.cli.output import emit
+from bascule.cli.output import emit, terminal
 from bascule.cluster.agent.configuration import load
 from bascule.cluster.agent.control import Request, ask
 from bascule.cluster.agent.status import Status
+from bascule.cluster.timeline import read as read_facts
+from bascule.cluster.timeline import render
 from bascule.kernel.errors import AbortedError, InputError
 
 app = App(name="cluster", help="Who is in charge: look, hand over, pause, fence.")
@@ -79,6 +81,31 @@ def switchover(
         return 0
     done = _order(agent, Request(do="switchover", group=group, to=to, by=_who()))
     emit(done, as_json=as_json, text=f"{group}: {done['from']} -> {done['to']}, {done['took_s']} s")
+    return 0
+
+
+@app.command
+def timeline(*logs: Path, as_json: Json = False) -> int:
+    """Draw what agents told, from their logs: a column for each agent, a line for each fact.
+
+    Examples:
+        bascule cluster timeline edge-1.log edge-2.log
+        journalctl -u bascule-agent -o cat > a.log; bascule cluster timeline a.log
+
+    Args:
+        logs: Files with facts, one JSON object a line; other lines are passed over.
+        as_json: Print one JSON document instead of text.
+    """
+    if not logs:
+        raise InputError("no log is named", hint="bascule cluster timeline FILE ...")
+    lines: list[str] = []
+    for log in logs:
+        try:
+            lines += log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror}", where=str(log)) from error
+    told = read_facts(lines)
+    emit(told, as_json=as_json, text=render(told, width=terminal(out=True).width))
     return 0
 
 

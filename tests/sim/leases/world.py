@@ -62,6 +62,7 @@ class Event:
     at_s: float
     who: str
     what: str
+    values: dict[str, object] = field(default_factory=dict)
 
 
 class Door:
@@ -277,7 +278,9 @@ class World:
     def _carry_out(self, node: Node, effect: effects.Effect) -> None:
         match effect:
             case effects.Tell():
-                self.note(node.name, f"{type(effect.fact).__name__} {_values(effect.fact)}")
+                values = _values(effect.fact)
+                words = " ".join(f"{name}={value}" for name, value in values.items())
+                self.trace.append(Event(self.now_s, node.name, f"{type(effect.fact).__name__} {words}", values))
             case effects.Read():
                 self._ask_store(node, lambda: self.store.look(""), _read_back, events.ReadFailed(why="lost"))
             case effects.Swap():
@@ -503,6 +506,6 @@ def _read_back(_: Node, value: object) -> events.Event:
     return events.Seen(entries=value, complete=True)  # type: ignore[arg-type]  # what `look` gave
 
 
-def _values(fact: Fact) -> str:
-    told = {field.name: getattr(fact, field.name) for field in dataclasses.fields(fact)}
-    return " ".join(f"{name}={value}" for name, value in told.items() if name not in {"at_s", "agent"})
+def _values(fact: Fact) -> dict[str, object]:
+    told = {one.name: getattr(fact, one.name) for one in dataclasses.fields(fact)}
+    return {name: value for name, value in told.items() if name not in {"at_s", "agent"}}
