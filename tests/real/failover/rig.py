@@ -129,6 +129,42 @@ class Rig:
                     return name
         return ""
 
+    def start_postgresql(self) -> None:
+        """One server on the host `db`; everybody of the lab may come in as `app`."""
+        folder = self.folder("postgresql")
+        initdb, server = binaries.find("initdb"), binaries.find("postgres")
+        data = folder / "data"
+        made = ("--no-sync", "--username=app", "--auth=trust", "--encoding=UTF8", "--no-locale", "-D", str(data))
+        done = self.lab.run("db", (*initdb.argv, *made), environment=initdb.environment)
+        if done.exit_code:
+            raise RuntimeError(done.stderr.decode())
+        (data / "pg_hba.conf").write_text("host all app 10.88.0.0/16 trust\nlocal all app trust\n")
+        settings = {"listen_addresses": self.address("db"), "unix_socket_directories": str(folder), "fsync": "off"}
+        words = tuple(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+        launch = Launch(argv=(*server.argv, "-D", str(data), *words), environment=dict(server.environment))
+        self._launch("db", "postgresql", launch)
+
+        def accepts() -> bool:
+            with contextlib.suppress(OSError):
+                self.lab.dial("db", 5432, 0.5).close()
+                return True
+            return False
+
+        wait_for(accepts, "PostgreSQL accepts connections")
+
+    def postgresql_store(self) -> str:
+        """The store's table for the PostgreSQL of the lab."""
+        host = self.address("db")
+        return f'kind = "postgresql"\nhosts = ["{host}"]\ndatabase = "postgres"\nuser = "app"\ntls = "disable"\n'
+
+    def failsafe(self, name: str) -> tuple[str, str]:
+        """What an agent's file says in order to hold without the store: lines of `[agent]`, and the table `[peers]`."""
+        key = self.directory / "peers.key"
+        if not key.exists():
+            key.touch(0o600)
+            key.write_text("a key for the peers of a test")
+        return 'without_store = "hold"', f'[peers]\nlisten = "{self.address(name)}:7946"\nkey_file = "{key}"\n'
+
     # -- who is in charge
 
     def start_responders(self) -> None:
@@ -165,10 +201,11 @@ interface = "eth0"
         endpoints = ", ".join(f'"http://{self.address(name)}:2379"' for name in NODES)
         return f'kind = "etcd"\nendpoints = [{endpoints}]\n'
 
-    def start_agents(self, store: str = "", extra: str = "") -> None:
-        """An agent on each host."""
+    def start_agents(self, store: str = "", *, hold: bool = False) -> None:
+        """An agent on each host; with `hold`, they go on without the store while all confirm it."""
         for name in NODES:
-            path = self.agent_file(name, store or self.etcd_store(), extra)
+            line, peers = self.failsafe(name) if hold else ("", "")
+            path = self.agent_file(name, f"{store or self.etcd_store()}\n{peers}", line)
             argv = (sys.executable, "-m", "bascule", "agent", "run", str(path))
             self._launch(name, f"agent-{name}", Launch(argv=argv, capabilities=("net_admin", "net_raw")))
 
