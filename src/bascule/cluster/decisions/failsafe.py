@@ -19,7 +19,7 @@ from bascule.cluster.decisions.state import Turn
 def advance(turn: Turn) -> None:
     """Ask the witnesses once the store is late with its answer."""
     state, mine = turn.state, turn.state.mine
-    if not state.failsafe or not turn.is_alive or not mine.witnesses:
+    if not state.failsafe or not turn.is_alive or mine.anyone:
         return
     late_s = mine.confirmed_s + 1.5 * state.timing.renew_s
     again_s = mine.asked_s + state.timing.renew_s
@@ -37,7 +37,7 @@ def confirmed(turn: Turn, event: Confirmed) -> None:
     if event.session != mine.session or event.number != mine.asked or event.peer not in mine.witnesses:
         return
     turn.set_mine(confirmed=mine.confirmed | {event.peer})
-    if turn.is_alive and mine.witnesses <= turn.state.mine.confirmed:
+    if turn.is_alive and not mine.anyone and mine.witnesses <= turn.state.mine.confirmed:
         sessions.hold(turn, mine.asked_s)
         if not mine.held:
             turn.set_mine(held=True)

@@ -89,6 +89,7 @@ def _renew(turn: Turn) -> None:
         number=number,
         sent={**mine.sent, number: Sent(at_s=turn.now_s, witnesses=witnesses)},
         witnesses=mine.witnesses | witnesses,
+        anyone=mine.anyone or not witnesses,
     )
     turn.set(renew_at_s=turn.now_s + state.timing.renew_s)
     record = Session(
@@ -111,7 +112,8 @@ def confirm(turn: Turn, number: int) -> None:
         return
     first = mine.until_s == -NEVER_S
     later = {other: one for other, one in mine.sent.items() if other > number}
-    turn.set_mine(sent=later, witnesses=frozenset().union(sent.witnesses, *(one.witnesses for one in later.values())))
+    maybe = [sent.witnesses, *(one.witnesses for one in later.values())]
+    turn.set_mine(sent=later, witnesses=frozenset().union(*maybe), anyone=not all(maybe))
     hold(turn, sent.at_s)
     turn.set_mine(confirmed_s=max(mine.confirmed_s, sent.at_s), held=False)
     if first and turn.state.mine.stop_s > turn.now_s:

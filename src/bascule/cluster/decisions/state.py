@@ -50,6 +50,7 @@ class Mine(Struct, frozen=True, kw_only=True):
         until_s: When the validity ends.
         stop_s: When acting must begin to stop.
         witnesses: Everyone who may end it by a record that may be in the store.
+        anyone: A record that may be in the store names no witness: then anyone may end it.
         asked: The number of the last question to the witnesses.
         asked_s: When it was asked.
         confirmed: Who confirmed it.
@@ -66,6 +67,7 @@ class Mine(Struct, frozen=True, kw_only=True):
     until_s: float = -NEVER_S
     stop_s: float = -NEVER_S
     witnesses: frozenset[str] = frozenset()
+    anyone: bool = False
     asked: int = 0
     asked_s: float = -NEVER_S
     confirmed: frozenset[str] = frozenset()
