@@ -18,9 +18,12 @@ from bascule.cli.output import emit, terminal
 from bascule.cluster.agent.configuration import load
 from bascule.cluster.agent.control import Request, ask
 from bascule.cluster.agent.status import Status
+from bascule.cluster.explain import Layout, Voter, explain
+from bascule.cluster.explain import render as explained
 from bascule.cluster.timeline import read as read_facts
 from bascule.cluster.timeline import render
 from bascule.kernel.errors import AbortedError, InputError
+from bascule.kernel.quantities import Duration
 
 app = App(name="cluster", help="Who is in charge: look, hand over, pause, fence.")
 
@@ -82,6 +85,53 @@ def switchover(
     done = _order(agent, Request(do="switchover", group=group, to=to, by=_who()))
     emit(done, as_json=as_json, text=f"{group}: {done['from']} -> {done['to']}, {done['took_s']} s")
     return 0
+
+
+@app.command(name="explain")
+def explain_layout(
+    *,
+    agent: File = DEFAULT,
+    voter: tuple[str, ...] = (),
+    site: tuple[str, ...] = (),
+    round_trip: str = "5ms",
+    election: str = "1s",
+    as_json: Json = False,
+) -> int:
+    """Explain quorum, witness, lease times and cost of a layout: what may be lost, and how long a takeover takes.
+
+    Examples:
+        bascule cluster explain --voter etcd-1=paris --voter etcd-2=lyon --voter etcd-3=bern --site edge-1=paris
+        bascule cluster explain --agent agent.toml --round-trip 20ms --json
+
+    Args:
+        agent: The file of an agent, for its lease and its groups.
+        voter: A voting member of the store and its site, NAME=SITE; once for each.
+        site: An agent and its site, NAME=SITE; once for each.
+        round_trip: From an agent to the store and back.
+        election: How long the store may take to elect another leader.
+        as_json: Print one JSON document instead of text.
+    """
+    configuration = load(agent)
+    found = explain(
+        Layout(
+            voters=tuple(Voter(name=name, site=where) for name, where in map(_pair, voter)),
+            agents=dict(map(_pair, site)),
+            timing=configuration.timing,
+            round_trip_s=Duration.parse(round_trip).seconds,
+            election_s=Duration.parse(election).seconds,
+            hold=configuration.agent.without_store == "hold",
+            groups=len(configuration.groups),
+        )
+    )
+    emit(found, as_json=as_json, text=explained(found))
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, where = text.partition("=")
+    if not (name and separator and where):
+        raise InputError(f"{text[:60]!r} names no site", hint="write it like etcd-1=paris")
+    return name, where
 
 
 @app.command
