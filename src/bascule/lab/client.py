@@ -112,6 +112,13 @@ class LabClient:
         """Undo every partition. A neighbour asked for in vain is asked for again within a second, as in any network."""
         self._do(say.Heal(), type(None))
 
+    def holding(self) -> tuple[say.EntryHost, ...]:
+        """The hosts among which the address moves, and which of them have it, all at one moment; none without one.
+
+        A host that has it answers for it to whoever reaches that host, unless it closes itself off in another way.
+        """
+        return self._do(say.Holding(), tuple[say.EntryHost, ...])
+
     def reachable(self, source: str, target: str) -> bool:
         """Whether a datagram sent now from one host arrives at the other within 100 ms plus the line's delay."""
         return self._do(say.Reachable(source=source, target=target), bool)

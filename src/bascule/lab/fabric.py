@@ -15,12 +15,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bascule.lab import ethtool, netlink, syscalls
-from bascule.lab.islands import DARK_TABLE, MAINLAND, Dark, Entry, Far, From, Near, entries, islands, table_of
+from bascule.lab.islands import (
+    ARRIVED_TABLE,
+    DARK_TABLE,
+    MAINLAND,
+    Arrived,
+    Dark,
+    Entry,
+    Far,
+    From,
+    Leaving,
+    Near,
+    entries,
+    islands,
+    table_of,
+)
 from bascule.lab.netlink import End, Netlink, Request
-from bascule.lab.plan import LabPlan
+from bascule.lab.plan import Host, LabPlan
 
 WAN_NETWORK = 255
-_ISLAND_RULE, _DARK_RULE = 100, 200
+_ARRIVED_RULE, _ISLAND_RULE, _DARK_RULE = 90, 100, 200
 _WAN_LEG, _ETH0 = 2, 2
 _PORTS = 1_000_000
 _ALL_FRAMES = 3
@@ -34,6 +48,7 @@ _ROUTER_SETTINGS = {
     "ipv4/conf/default/send_redirects": "0",
 }
 _HOST_SETTINGS = {"ipv4/ip_unprivileged_port_start": "0", "ipv4/ping_group_range": "{group} {group}"}
+_ENTRY_SETTINGS = {"ipv4/ip_nonlocal_bind": "1"}  # who can be found by an address that moves listens there before
 _SETTINGS = {"ipv6/conf/default/disable_ipv6": "1"}
 
 
@@ -77,7 +92,7 @@ class Fabric:
         for site in self.sites:
             self._build_router(site)
         for host in self.plan.hosts:
-            self._hosts[host.name] = self._new_namespace(_SETTINGS | _HOST_SETTINGS)
+            self._hosts[host.name] = self._new_host(host.name)
         for site in self.sites:
             self._wire_hosts(site)
         for host in self.plan.hosts:
@@ -123,19 +138,24 @@ class Fabric:
 
     def unplug(self, hosts: Sequence[str]) -> None:
         """Cut the wires of these hosts."""
-        self._switch(hosts, up=False)
-
-    def plug(self, hosts: Sequence[str]) -> None:
-        """Join the wires of these hosts again."""
-        self._switch(hosts, up=True)
-
-    def _switch(self, hosts: Sequence[str], *, up: bool) -> None:
         by_region: dict[str, list[Request]] = {}
         for name in hosts:
-            request = netlink.switch(self._port[name], up=up)
+            request = netlink.switch(self._port[name], up=False)
             by_region.setdefault(self.plan.host(name).region, []).append(request)
         for region, requests in by_region.items():
             self._routers[region].execute(requests)
+
+    def replug(self, hosts: Sequence[str]) -> None:
+        """Give these hosts networks as new as after a boot, and wires again. What programs had set there is gone.
+
+        What ran in the old ones must have ended.
+        """
+        for name in hosts:
+            host = self.plan.host(name)
+            before, self._hosts[name] = self._hosts[name], self._new_host(name)
+            self._routers[host.region].execute([netlink.unwire(self._port[name]), self._wire(host)])
+            self._address_host(name, host.address)
+            os.close(before)
 
     def _settle(self, cuts: list[frozenset[str]]) -> None:
         where = islands(self._port, cuts)
@@ -165,11 +185,15 @@ class Fabric:
     def _bridge(self, zone: str, island: int = MAINLAND) -> int:
         return 1000 * (island + 1) + self._zone_number[zone]
 
+    def _bridge_name(self, zone: str, island: int) -> str:
+        number = self._zone_number[zone]
+        return f"zone{number}" if island == MAINLAND else f"zone{number}i{island}"
+
     def _make_bridge(self, zone: str, island: int = MAINLAND) -> list[Request]:
         number = self._zone_number[zone]
         index = self._bridge(zone, island)
         # Every island has the same gateway at the same MAC address: hosts need not learn it anew.
-        name = f"zone{number}" if island == MAINLAND else f"zone{number}i{island}"
+        name = self._bridge_name(zone, island)
         length = 24 if island == MAINLAND else 32
         gateway = f"{self.plan.zones[number - 1].subnet}.1"
         return [netlink.bridge(index, name, _mac(0, number)), netlink.address(index, gateway, length)]
@@ -180,8 +204,13 @@ class Fabric:
                 return netlink.blackhole(target, table=table)
             case From(source, table):
                 return netlink.rule(_ISLAND_RULE, table, source=source)
+            case Leaving(source, zone, island):
+                name = self._bridge_name(zone, island)
+                return netlink.rule(_ISLAND_RULE, table_of(island), source=source, through=name)
             case Near(address, zone, island):
                 return netlink.route(f"{address}/32", self._bridge(zone, island), table=table_of(island))
+            case Arrived(address, zone, island):
+                return netlink.route(f"{address}/32", self._bridge(zone, island), table=ARRIVED_TABLE)
             case Far(address, region, island):
                 return netlink.route(f"{address}/32", _WAN_LEG, via=self._wan_address(region), table=table_of(island))
 
@@ -191,11 +220,20 @@ class Fabric:
                 return netlink.unroute(target, table=table, silent=True)
             case From(source, table):
                 return netlink.rule(_ISLAND_RULE, table, source=source, remove=True)
+            case Leaving(source, zone, island):
+                name = self._bridge_name(zone, island)
+                return netlink.rule(_ISLAND_RULE, table_of(island), source=source, through=name, remove=True)
+            case Arrived(address=address):
+                return netlink.unroute(f"{address}/32", table=ARRIVED_TABLE, silent=False)
             case Near(address=address, island=island) | Far(address=address, island=island):
                 return netlink.unroute(f"{address}/32", table=table_of(island), silent=False)
 
     def _wan_address(self, site: str) -> str:
         return f"{self._prefix}.{WAN_NETWORK}.{self.sites.index(site) + 1}"
+
+    def _new_host(self, name: str) -> int:
+        moves_here = self.plan.vip is not None and name in self.plan.vip.hosts
+        return self._new_namespace(_SETTINGS | _HOST_SETTINGS | (_ENTRY_SETTINGS if moves_here else {}))
 
     def _new_namespace(self, settings: dict[str, str]) -> int:
         syscalls.unshare(syscalls.CLONE_NEWNET)
@@ -235,6 +273,8 @@ class Fabric:
             netlink.address(_WAN_LEG, self._wan_address(site), 24),
             netlink.rule(_DARK_RULE, DARK_TABLE),
         ]
+        if self.plan.vip is not None:
+            requests.append(netlink.rule(_ARRIVED_RULE, ARRIVED_TABLE, source=self.plan.vip.address, through="wan"))
         for number, other in enumerate(self.sites, 1):
             if other != site:
                 requests.append(netlink.neighbour(_WAN_LEG, self._wan_address(other), wan_mac(number)))
@@ -246,16 +286,16 @@ class Fabric:
         return requests
 
     def _wire_hosts(self, site: str) -> None:
-        self._routers[site].execute(
-            [
-                netlink.wire(
-                    End(self._port[host.name], f"h{number}", _mac(2, number)),
-                    End(_ETH0, "eth0", _mac(1, number), self._hosts[host.name]),
-                    master=self._bridge(host.zone),
-                )
-                for number, host in enumerate(self.plan.hosts)
-                if host.region == site
-            ]
+        self._routers[site].execute([self._wire(host) for host in self.plan.hosts if host.region == site])
+
+    def _wire(self, host: Host) -> Request:
+        """A wire from the host's bridge, on the island where it is now, into its network."""
+        port = self._port[host.name]
+        number = port - _PORTS
+        return netlink.wire(
+            End(port, f"h{number}", _mac(2, number)),
+            End(_ETH0, "eth0", _mac(1, number), self._hosts[host.name]),
+            master=self._bridge(host.zone, self._where[host.name]),
         )
 
     def _address_host(self, name: str, address: str) -> None:

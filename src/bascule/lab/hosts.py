@@ -10,6 +10,7 @@ import socket
 from msgspec import Struct
 
 from bascule.kernel.errors import LabError
+from bascule.lab import addresses
 from bascule.lab import protocol as say
 from bascule.lab.fabric import Fabric
 from bascule.lab.members import Members
@@ -132,9 +133,11 @@ class Hosts:
         await self._members.kill(programs)
 
     async def power_on(self, request: say.PowerOn) -> None:
-        """Join the wires, then start the hosts' members."""
+        """Join the wires, to networks as new as after a boot, then start the hosts' members."""
         names = [self.host(name).name for name in request.hosts]
-        self._need_network().fabric.plug(names)
+        fabric = self._need_network().fabric
+        fabric.replug([name for name in names if name in self._dark])
+        self._members.name_hosts(host.name for host in self.plan.hosts)
         self._dark.difference_update(names)
         for name in names:
             for member in self._members.on_host(name):
@@ -148,6 +151,29 @@ class Hosts:
         """Undo every partition."""
         if self.network is not None:
             self.network.fabric.heal()
+
+    async def holding(self, _: say.Holding) -> tuple[say.EntryHost, ...]:
+        """Who has the address that moves, all at one moment.
+
+        Looked at twice in a row: who had it both times had it together with every other one that had it both times.
+        """
+        vip = self.plan.vip
+        if vip is None or self.network is None:
+            return ()
+        lit = [name for name in vip.hosts if name not in self._dark]
+        looks = [{name for name in lit if vip.address in self._addresses(name)} for _ in range(2)]
+        return tuple(
+            say.EntryHost(
+                host=name,
+                holds=all(name in look for look in looks),
+                whole=name in lit and all(self._members.program(each).is_up for each in self._members.on_host(name)),
+            )
+            for name in vip.hosts
+        )
+
+    def _addresses(self, host: str) -> frozenset[str]:
+        with self._socket(self.host(host), socket.SOCK_DGRAM) as line:
+            return addresses.of_network(line)
 
     async def set_link(self, request: say.SetLink) -> None:
         """Shape one direction between two sites."""

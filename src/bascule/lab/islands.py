@@ -3,6 +3,10 @@
 Hosts that no partition told apart form an island; island 0 is what lies outside of every partition. Inside a zone an
 island has a bridge of its own. Between zones, a router looks packets up by where they come from: island 0 sees
 everybody but the islands' hosts; an island's packets see the island's hosts alone. All else vanishes.
+
+An address that moves may stand on several islands at once. On each, whoever answers for it is found by asking on that
+island's own bridge; and where packets from it come from is known by the bridge through which they leave its zone: the
+first router lets them go to their own island alone, and those behind it take them as they come.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from bascule.lab.plan import LabPlan
 
 MAINLAND = 0
 DARK_TABLE = 900
+ARRIVED_TABLE = 899
 
 
 def islands(hosts: Iterable[str], cuts: Sequence[frozenset[str]]) -> dict[str, int]:
@@ -62,7 +67,26 @@ class Far(Struct, frozen=True):
     island: int
 
 
-Entry = Dark | From | Near | Far
+class Leaving(Struct, frozen=True):
+    """Packets from this address that leave the zone through the bridge of this island are looked up in its table."""
+
+    source: str
+    zone: str
+    island: int
+
+
+class Arrived(Struct, frozen=True):
+    """Packets from the address that moves, come over the WAN for this address, go to the island's bridge in the zone.
+
+    The router of the region from which they come has let them go, so they belong to this island.
+    """
+
+    address: str
+    zone: str
+    island: int
+
+
+Entry = Dark | From | Near | Far | Leaving | Arrived
 
 
 def entries(plan: LabPlan, region: str, where: Mapping[str, int]) -> frozenset[Entry]:
@@ -79,4 +103,21 @@ def entries(plan: LabPlan, region: str, where: Mapping[str, int]) -> frozenset[E
             found.add(Near(host.address, host.zone, island))
         else:
             found.add(Far(host.address, host.region, island))
-    return frozenset(found)
+    return frozenset(found | _vip_entries(plan, region, where))
+
+
+def _vip_entries(plan: LabPlan, region: str, where: Mapping[str, int]) -> set[Entry]:
+    """What the router must know of the address that moves: on each island that is in its zone, it is another one."""
+    if plan.vip is None:
+        return set()
+    vip, zone = plan.vip.address, plan.vip.zone
+    home = next(each.region for each in plan.zones if each.name == zone)
+    inside = {where[host.name] for host in plan.hosts if host.zone == zone} - {MAINLAND}
+    if region == home:
+        return {kind(vip, zone, island) for island in inside for kind in (Near, Leaving)}
+    found: set[Entry] = set()
+    for host in plan.hosts:
+        island = where[host.name]
+        if host.region == region and island in inside:
+            found |= {Far(vip, home, island), Arrived(host.address, host.zone, island)}
+    return found

@@ -20,7 +20,8 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 LOOPBACK_INDEX = 1
 
-_NEWLINK, _SETLINK, _NEWADDR, _NEWROUTE, _DELROUTE, _NEWNEIGH, _NEWRULE, _DELRULE = 16, 19, 20, 24, 25, 28, 32, 33
+_NEWLINK, _DELLINK, _SETLINK, _NEWADDR = 16, 17, 19, 20
+_NEWROUTE, _DELROUTE, _NEWNEIGH, _NEWRULE, _DELRULE = 24, 25, 28, 32, 33
 _REQUEST, _ACK, _REPLACE, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
 _ERROR = 2
 _UP = 1
@@ -96,6 +97,11 @@ def switch(index: int, *, up: bool) -> Request:
     return Request(f"interface {index} {'up' if up else 'down'}", _NEWLINK, 0, _link(index, [], up=up))
 
 
+def unwire(index: int) -> Request:
+    """Remove a pair of joined interfaces, by the near one; a pair that is gone already is no error."""
+    return Request(f"no wire {index}", _DELLINK, 0, _link(index, [], up=None), tolerated=(19,))
+
+
 def plug(index: int, master: int) -> Request:
     """Make an interface a port of this bridge and of no other."""
     return Request(f"interface {index} to {master}", _SETLINK, 0, _link(index, [["IFLA_MASTER", master]], up=None))
@@ -145,15 +151,25 @@ def unroute(target: str, *, table: int, silent: bool) -> Request:
     return Request(f"no route {target}", _DELROUTE, 0, message, tolerated=(3,))
 
 
-def rule(priority: int, table: int, *, source: str = "", remove: bool = False) -> Request:
-    """Look up packets from `source` (all, if empty) in this table; or no longer. Done already is no error."""
+def rule(priority: int, table: int, *, source: str = "", through: str = "", remove: bool = False) -> Request:
+    """Look up packets from `source` (all, if empty) in this table; or no longer. Done already is no error.
+
+    Args:
+        priority: Rules are tried from the lowest on.
+        table: Where to look.
+        source: One address.
+        through: Only those that came in through the interface of this name.
+        remove: No longer.
+    """
     message = fibmsg()
     message["family"], message["table"], message["action"] = _IPV4, min(table, _BY_ATTRIBUTE), _TO_TABLE
     message["src_len"] = 32 if source else 0
     message["attrs"] = [["FRA_TABLE", table], ["FRA_PRIORITY", priority]]
     if source:
         message["attrs"].append(["FRA_SRC", source])
-    about = f"{'no ' if remove else ''}rule from {source or 'all'}"
+    if through:
+        message["attrs"].append(["FRA_IIFNAME", through])
+    about = f"{'no ' if remove else ''}rule from {source or 'all'}{f' through {through}' if through else ''}"
     if remove:
         return Request(about, _DELRULE, 0, message, tolerated=(2,))
     return Request(about, _NEWRULE, _CREATE | _EXCLUSIVE, message, tolerated=(17,))

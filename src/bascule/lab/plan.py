@@ -10,6 +10,8 @@ from bascule.system.model import Link, System
 OUTSIDE = "outside"
 CLIENT_HOST = "client"
 NAMESPACE_PREFIX = "10.88"
+VIP_NUMBER = 8
+"""The last number of the address that moves. Hosts begin with 10."""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -29,14 +31,23 @@ class Zone(Struct, frozen=True, kw_only=True):
     subnet: str
 
 
+class Vip(Struct, frozen=True, kw_only=True):
+    """The one address by which clients find the system, the zone in which it is, and the hosts among which it moves."""
+
+    address: str
+    zone: str
+    hosts: tuple[str, ...]
+
+
 class LabPlan(Struct, frozen=True, kw_only=True):
-    """The whole layout. The clients outside stand in zone and region `outside`."""
+    """The whole layout. The clients outside stand in zone and region `outside`. `vip`: None where they know members."""
 
     system: str
     zones: tuple[Zone, ...]
     hosts: tuple[Host, ...]
     members: tuple[Member, ...]
     links: tuple[Link, ...]
+    vip: Vip | None = None
 
     def host(self, name: str) -> Host:
         """The host of this name.
@@ -95,5 +106,19 @@ def layout(system: System, prefix: str = NAMESPACE_PREFIX) -> LabPlan:
     hosts.extend(stand(probe_host(zone), zone) for zone in system.zones)
     hosts.append(stand(CLIENT_HOST, OUTSIDE))
     return LabPlan(
-        system=system.system, zones=tuple(zones), hosts=tuple(hosts), members=tuple(members), links=system.links
+        system=system.system,
+        zones=tuple(zones),
+        hosts=tuple(hosts),
+        members=tuple(members),
+        links=system.links,
+        vip=_vip(system, members),
     )
+
+
+def _vip(system: System, members: list[Member]) -> Vip | None:
+    """`PREFIX.ZONE.8`, in the zone of the component that is found by it."""
+    among = [member for member in members if member.component == system.workload.through]
+    if system.vip is None or not among:
+        return None
+    subnet = among[0].address.rpartition(".")[0]
+    return Vip(address=f"{subnet}.{VIP_NUMBER}", zone=among[0].zone, hosts=tuple(member.name for member in among))

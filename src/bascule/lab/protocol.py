@@ -169,6 +169,10 @@ class Heal(Request, frozen=True, kw_only=True, tag="heal"):
     """Undo every partition."""
 
 
+class Holding(Request, frozen=True, kw_only=True, tag="holding"):
+    """Say which hosts have the address that moves."""
+
+
 class SetLink(Request, frozen=True, kw_only=True, tag="link"):
     """Shape the line from one site to another, in this direction alone."""
 
@@ -198,7 +202,7 @@ class Down(Request, frozen=True, kw_only=True, tag="down"):
 
 Requests = (
     LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | Processes | Spawn | Signal | Wait | Run | Dial
-    | Reachable | PowerOff | PowerOn | Partition | Heal | SetLink | Status | Memory | Keep | Down
+    | Reachable | PowerOff | PowerOn | Partition | Heal | Holding | SetLink | Status | Memory | Keep | Down
 )  # fmt: skip
 
 
@@ -260,6 +264,14 @@ class HostStatus(Struct, frozen=True, kw_only=True):
     address: str
     powered: bool
     island: int
+
+
+class EntryHost(Struct, frozen=True, kw_only=True):
+    """One of the hosts among which the address moves: whether it has it now, and whether all its programs are up."""
+
+    host: str
+    holds: bool
+    whole: bool
 
 
 class MemberStatus(Struct, frozen=True, kw_only=True):

@@ -66,6 +66,7 @@ class World:
             say.PowerOn: hosts.power_on,
             say.Partition: hosts.partition,
             say.Heal: hosts.heal,
+            say.Holding: hosts.holding,
             say.SetLink: hosts.set_link,
             say.Status: self._status,
             say.Memory: self._memory,

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab.islands import DARK_TABLE, Dark, Far, From, Near, entries, islands, table_of
-from bascule.lab.plan import layout
-from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
+from bascule.lab.islands import DARK_TABLE, Arrived, Dark, Far, From, Leaving, Near, entries, islands, table_of
+from bascule.lab.plan import Vip, layout
+from bascule.system.model import Availability, Component, Entry, Objectives, Region, System, Workload
 
 HOSTS = ("a", "b", "c", "d", "e")
 CUTS = st.lists(st.frozensets(st.sampled_from(HOSTS)), max_size=4)
@@ -63,3 +63,49 @@ def test_a_router_hides_an_islands_hosts_and_shows_them_their_own_island_alone()
     assert entries(PLAN, "north", where) == common | {Near(one.address, "north-a", 1), Far(other.address, "south", 1)}
     assert entries(PLAN, "south", where) == common | {Far(one.address, "north", 1), Near(other.address, "south-a", 1)}
     assert entries(PLAN, "outside", where) == common | {Far(one.address, "north", 1), Far(other.address, "south", 1)}
+
+
+MOVING = layout(
+    System(
+        system="t",
+        objectives=Objectives(availability=Availability(target=Share(0.9))),
+        regions={"north": Region(zones=("north-a", "north-b")), "south": Region(zones=("south-a",))},
+        components={
+            "edge": Component(engine="haproxy", replicas={"north-a": 2}),
+            "app": Component(engine="service", replicas={"north-b": 1, "south-a": 1}),
+        },
+        workload=Workload(through="edge", rate=Rate(1.0), entry=Entry(kind="vip", provider="keepalived")),
+    )
+)
+
+
+def test_the_address_that_moves_is_in_the_zone_of_the_hosts_among_which_it_does() -> None:
+    assert MOVING.vip == Vip(address="10.88.1.8", zone="north-a", hosts=("edge-north-a-1", "edge-north-a-2"))
+    assert MOVING.vip.address not in {host.address for host in MOVING.hosts}
+    assert PLAN.vip is None
+
+
+def of_the_vip(region: str, *cut: str) -> set[object]:
+    """What the router of a region must know of the address that moves while these hosts are cut off."""
+    where = islands([host.name for host in MOVING.hosts], [frozenset(cut)])
+    plain = MOVING.vip
+    assert plain is not None
+    found = entries(MOVING, region, where)
+    return {
+        one
+        for one in found
+        if isinstance(one, Leaving | Arrived) or (isinstance(one, Near | Far) and one.address == plain.address)
+    }
+
+
+def test_on_an_island_with_a_holder_the_address_is_asked_for_there_and_its_packets_stay_there() -> None:
+    cut = ("edge-north-a-1", "app-south-a-1")
+    app = MOVING.host("app-south-a-1")
+    assert of_the_vip("north", *cut) == {Near("10.88.1.8", "north-a", 1), Leaving("10.88.1.8", "north-a", 1)}
+    assert of_the_vip("south", *cut) == {Far("10.88.1.8", "north", 1), Arrived(app.address, "south-a", 1)}
+    assert of_the_vip("outside", *cut) == set()
+
+
+def test_on_an_island_without_a_host_in_its_zone_there_is_no_such_address() -> None:
+    assert of_the_vip("north", "app-north-b-1", "app-south-a-1") == set()
+    assert of_the_vip("south", "app-north-b-1", "app-south-a-1") == set()

@@ -9,10 +9,9 @@ from bascule.system import SystemFileError, parse
 from bascule.system.problems import Problem
 from bascule.system.starter import STARTER
 
-GOOD = (
-    STARTER.replace("replicas: {paris-a: 1, lyon-a: 1}\n    options:\n      listeners", "replicas: {paris-a: 2}\n    options:\n      listeners")
-    + "  entry: {kind: vip, store: consensus}\n"
-)  # fmt: skip
+_TWO_ZONES = "replicas: {paris-a: 1, lyon-a: 1}\n    options:\n      listeners"
+GOOD = STARTER.replace(_TWO_ZONES, _TWO_ZONES.replace("paris-a: 1, lyon-a: 1", "paris-a: 2"))
+GOOD += "  entry: {kind: vip, store: consensus}\n"
 
 
 def problems(text: str) -> list[Problem]:
