@@ -85,12 +85,26 @@ class Launch(Struct, frozen=True, kw_only=True):
     capabilities: tuple[Capability, ...] = ()
 
 
+class Companion(Struct, frozen=True, kw_only=True):
+    """A program beside a member, on the same host: both lose its power, and a kill of the one spares the other.
+
+    Attributes:
+        name: Unique in the lab; its log and its directory are called so.
+        files: Relative to its own directory.
+    """
+
+    name: str
+    files: tuple[File, ...]
+    launch: Launch
+
+
 class Rendering(Struct, frozen=True, kw_only=True):
-    """What one member needs to run: its files and its launch. `summary` is a line for people."""
+    """What one member needs to run: its files, its launch, and its companions. `summary` is a line for people."""
 
     files: tuple[File, ...]
     launch: Launch
     summary: str = ""
+    companions: tuple[Companion, ...] = ()
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -102,6 +116,8 @@ class Site(Struct, frozen=True, kw_only=True):
         secrets: Random words made for this lab, by `component/use`, as `Engine.secrets` asked for them.
         programs: What `Engine.programs` named, found.
         source_directory: The folder of the system file: what a service's relative paths start from.
+        vip: The one address by which clients find this component, whichever member's host has it; empty if there is
+            none.
     """
 
     system: System
@@ -112,6 +128,7 @@ class Site(Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, str]
     programs: Mapping[str, Program]
     source_directory: Path = Path()
+    vip: str = ""
 
     def of(self, component: str) -> tuple[Member, ...]:
         """The members of a component, nearest first: same zone, same region, then the others in the file's order."""
@@ -238,4 +255,49 @@ class Promotable(Protocol):
         Raises:
             FaultError: It refused, or did not answer in time.
         """
+        ...
+
+
+@runtime_checkable
+class Entrance(Protocol):
+    """An engine whose members can be found by one address that moves: they listen at `Site.vip` too, here or not."""
+
+    @property
+    def listens_at_vip(self) -> bool:
+        """True."""
+        ...
+
+
+class Provider(Protocol):
+    """What moves the entry's address among the hosts of a component: one folder, one instance, no state of its own."""
+
+    name: str
+    summary: str
+    options: type[Struct]
+
+    def programs(self) -> tuple[str, ...]:
+        """The programs it needs, by the names that `binaries.find` knows."""
+        ...
+
+    def check(self, system: System) -> tuple[Finding, ...]:
+        """What is wrong with the entry, beyond options that cannot be read; empty when nothing is. Pure."""
+        ...
+
+    def companions(self, site: Site) -> tuple[Companion, ...]:
+        """The programs that stand beside one member, the one that moves the address first. Pure.
+
+        Args:
+            site: The member's, with `vip`, and the directory of the first one, after which all of them are called.
+        """
+        ...
+
+    def handover(self, site: Site, target: str) -> tuple[str, ...]:
+        """The command, run on the holder's host, that moves the address to the member `target`, orderly.
+
+        Empty when there is none: then the holder's companion is stopped orderly, and started again. Pure.
+        """
+        ...
+
+    def event(self, line: str) -> EngineEvent | None:
+        """What a line of the companion's log means, if it explains anything. Pure."""
         ...

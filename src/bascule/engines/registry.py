@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from bascule.engines import decoding
+from bascule.engines import decoding, entry
 from bascule.engines.protocols import Engine, Finding, Member, Site
 from bascule.kernel.errors import InputError
 from bascule.system.model import Component, System
@@ -89,6 +89,7 @@ def check_system(system: System) -> tuple[Finding, ...]:
     if not findings:
         for name, component in system.components.items():
             findings += engine(component.engine).check(system, name)
+        findings += entry.check(system, engine)
     return tuple(findings)
 
 

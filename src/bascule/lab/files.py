@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
 from msgspec import Struct
 
-from bascule.engines.protocols import File, Rendering
+from bascule.engines.protocols import File
 from bascule.kernel.errors import LabError
 from bascule.kernel.quantities import Duration, Quantity, Rate, Share, Size
 from bascule.system.model import System
@@ -105,12 +106,12 @@ def write_rendered(directory: Path, file: File) -> None:
         stream.write(file.text)
 
 
-def write_rendering(directory: Path, rendering: Rendering) -> None:
-    """Write a member's rendered files below its directory.
+def write_rendering(directory: Path, rendered: Sequence[File]) -> None:
+    """Write what was rendered for a member, or for a companion, below its directory.
 
     Raises:
         LabError: A file would lie outside of it.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for file in rendering.files:
+    for file in rendered:
         write_rendered(directory, file)

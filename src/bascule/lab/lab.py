@@ -13,12 +13,13 @@ from typing import Literal, Self
 
 from msgspec import structs
 
-from bascule.engines import binaries, registry
+from bascule.engines import binaries, entry, registry
 from bascule.engines.protocols import Dial, Engine, Member, Observation, Program, Site
 from bascule.kernel.errors import BasculeError, InputError, LabError, NotReadyError
 from bascule.lab import files, machine_checks, startup, world
 from bascule.lab.client import LabClient
 from bascule.lab.plan import LabPlan, layout
+from bascule.lab.protocol import EntryHost
 from bascule.system.model import System
 
 Progress = Callable[[str], None]
@@ -75,6 +76,7 @@ class Lab:
         """
         programs = _programs(system)
         plan = layout(system, world.choose_prefix(isolation))
+        machine_checks.check_entry(plan)
         client = world.create(directory, plan, isolation=isolation)
         try:
             lab = cls(system, directory, client, plan, source)
@@ -111,10 +113,13 @@ class Lab:
             InputError: It differs in more than that.
         """
         same = structs.replace(self.system, objectives=system.objectives, workload=system.workload)
-        if same != system:
+        moved = (self.system.vip or system.vip) and (
+            (self.system.vip, self.system.workload.through) != (system.vip, system.workload.through)
+        )
+        if same != system or moved:
             raise InputError(
                 f"the lab in {self.directory} runs another system than this file describes",
-                hint="only objectives and workload may differ; bascule lab down, then up",
+                hint="only objectives and workload may differ, and no address that moves; bascule lab down, then up",
             )
         self.system = system
 
@@ -138,6 +143,7 @@ class Lab:
             secrets=self.secrets,
             programs=self.programs,
             source_directory=self.source.parent.absolute(),
+            vip=self.plan.vip.address if self.plan.vip and member.name in self.plan.vip.hosts else "",
         )
 
     def _start(self, progress: Progress, ready_components: startup.Ready) -> None:
@@ -178,10 +184,14 @@ class Lab:
         begun_s = time.monotonic()
         for member in self.members(component):
             site = self.site(member)
-            rendering = self.engines[component].render(site)
-            files.write_rendering(site.directory, rendering)
+            rendering = entry.render(site, self.engines[component])
+            files.write_rendering(site.directory, rendering.files)
             time.sleep(max(0.0, begun_s + rendering.launch.after_s - time.monotonic()))
             self.world.launch(member.name, member.name, rendering.launch, site.directory)
+            for beside in rendering.companions:
+                directory = site.directory.with_name(beside.name)
+                files.write_rendering(directory, beside.files)
+                self.world.launch(member.name, beside.name, beside.launch, directory)
 
     def members(self, component: str = "") -> tuple[Member, ...]:
         """The members of a component, or all."""
@@ -212,10 +222,18 @@ class Lab:
         """Ask every member about itself, all at once: component -> member -> observation."""
         chosen = [m for m in self.plan.members if components is None or m.component in components]
         answers = self._pool.map(self._observe_one, chosen)
+        at_entry = self._at_entry(chosen)
         seen: dict[str, dict[str, Observation]] = {}
         for member, answer in zip(chosen, answers, strict=True):
-            seen.setdefault(member.component, {})[member.name] = answer
+            told = _as_entry(answer, at_entry[member.name]) if member.name in at_entry else answer
+            seen.setdefault(member.component, {})[member.name] = told
         return seen
+
+    def _at_entry(self, chosen: list[Member]) -> dict[str, EntryHost]:
+        """How those of the chosen stand among whose hosts the entry's address moves; nobody where it does not."""
+        if self.plan.vip is None or not any(member.name in self.plan.vip.hosts for member in chosen):
+            return {}
+        return {each.host: each for each in self.world.holding()}
 
     def _observe_one(self, member: Member) -> Observation:
         component = self.system.components[member.component]
@@ -240,6 +258,19 @@ class Lab:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _as_entry(seen: Observation, at_entry: EntryHost) -> Observation:
+    """A member of the entry is primary when its host has the address; whole only with all that stands beside it."""
+    words = ["has the entry's address"] if at_entry.holds else []
+    if seen.up and not at_entry.whole:
+        words.append("what moves the address is down")
+    return structs.replace(
+        seen,
+        role="primary" if at_entry.holds else "replica",
+        whole=seen.whole and at_entry.whole,
+        detail="; ".join((*words, seen.detail)),
+    )
+
+
 def _by_component(seen: Mapping[str, Mapping[str, Observation]]) -> dict[str, tuple[Observation, ...]]:
     return {name: tuple(members.values()) for name, members in seen.items()}
 
@@ -248,6 +279,8 @@ def _programs(system: System) -> dict[str, Program]:
     names = {
         program for component in system.components.values() for program in registry.engine(component.engine).programs()
     }
+    provider = entry.provider_of(system)
+    names |= set(provider.programs()) if provider is not None else set()
     return {name: binaries.find(name) for name in sorted(names)}
 
 

@@ -26,6 +26,19 @@ def check_user(programs: Mapping[str, Program]) -> None:
         )
 
 
+def check_entry(plan: LabPlan) -> None:
+    """See that an address which moves has networks in which it can.
+
+    Raises:
+        MachineError: On loopback there are none: every host is this machine.
+    """
+    if plan.vip is not None and plan.vip.address.startswith("127."):
+        raise MachineError(
+            "the entry is one address that moves, and on loopback no host has a network of its own to which it could",
+            hint="use --isolation namespaces, or let clients know all members: entry: {kind: members}",
+        )
+
+
 def check_free(system: System, plan: LabPlan, engines: dict[str, Engine]) -> None:
     """See that every port of every member can be bound.
 

@@ -17,6 +17,7 @@ class HAProxy:
     name = "haproxy"
     summary = "a proxy: health checks, the way to the primary, retries where they are safe"
     options = Options
+    listens_at_vip = True
 
     def ports(self, component: Component) -> Mapping[str, int]:
         """Its listeners in the file's order, then `stats`."""

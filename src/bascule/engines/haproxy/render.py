@@ -158,6 +158,8 @@ def _listen(site: Site, name: str, listener: Listener, options: Options, engines
     health = target.health(component, listener.role)
     lines = [
         f"bind {site.member.address}:{listener.port}",
+        # Wherever that address is now: ip_nonlocal_bind lets it be listened on before it comes.
+        *([f"bind {site.vip}:{listener.port}"] if site.vip else []),
         *_mode(listener, options),
         *_check_lines(listener, health),
         *(["option allbackups"] if listener.role != "primary" else []),

@@ -1,0 +1,42 @@
+"""Bascule's own agent: moves the entry's address by a lease, and only once the old holder has surely lost it."""
+
+from __future__ import annotations
+
+from bascule.engines import decoding, registry
+from bascule.engines.agent import events, render
+from bascule.engines.agent.options import Options
+from bascule.engines.protocols import Companion, EngineEvent, Finding, Site
+from bascule.system.model import System
+
+
+class Agent:
+    """The provider `bascule`."""
+
+    name = "bascule"
+    summary = "a lease in a store: never two holders, and nobody while the store is away"
+    options = Options
+
+    def programs(self) -> tuple[str, ...]:
+        """This Python."""
+        return ("python",)
+
+    def check(self, system: System) -> tuple[Finding, ...]:
+        """Numbers that cannot be, and times that cannot keep what was promised."""
+        return render.check(system, decoding.of_entry(system, Options))
+
+    def companions(self, site: Site) -> tuple[Companion, ...]:
+        """The agent."""
+        engine = registry.engine(site.component.engine)
+        health = engine.health(site.component, "any")
+        return (render.companion(site, decoding.of_entry(site.system, Options), health, registry.engine),)
+
+    def handover(self, site: Site, target: str) -> tuple[str, ...]:
+        """What an operator would type on the holder's host."""
+        return render.handover(site, target)
+
+    def event(self, line: str) -> EngineEvent | None:
+        """Who became holder, and who noticed what."""
+        return events.event(line)
+
+
+provider = Agent()

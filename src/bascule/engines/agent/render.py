@@ -1,0 +1,120 @@
+"""The file of one agent, and how it is run. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from bascule.engines.agent.options import Options
+from bascule.engines.protocols import Companion, Engine, File, Finding, HealthCheck, Launch, Site
+from bascule.system.model import System
+from bascule.system.rules_entry import DEFAULT_TTL
+
+CONFIGURATION = "agent.toml"
+PATH = "workload.entry.options"
+INTERFACE = "eth0"
+_LEAST_CHECK_S = 0.01
+
+Engines = Callable[[str], Engine]
+
+
+def check(system: System, options: Options) -> tuple[Finding, ...]:
+    """Numbers that cannot be, and times that cannot keep what was promised."""
+    findings: list[Finding] = []
+    if not 0 <= options.priority <= 1_000_000 or not 0 <= options.step <= 1000:
+        what = f"priorities from {options.priority} down in steps of {options.step}"
+        findings.append(Finding(path=f"{PATH}.priority", what=what, hint="0 to 1000000, in steps of up to 1000"))
+    if options.check.fall < 1 or options.check.rise < 1:
+        findings.append(Finding(path=f"{PATH}.check", what="fall and rise count checks", hint="write 1 or more"))
+    findings.extend(
+        Finding(path=f"{PATH}.check.{key}", what="too short for any member", hint="10ms or more")
+        for key in ("every", "timeout")
+        if getattr(options.check, key).seconds < _LEAST_CHECK_S
+    )
+    return (*findings, *_promises(system, options))
+
+
+def _promises(system: System, options: Options) -> list[Finding]:
+    promised = system.objectives.disruptions
+    ttl = (system.vip.ttl if system.vip else None) or DEFAULT_TTL
+    checks_s = options.check.fall * (options.check.every.seconds + options.check.timeout.seconds)
+    findings: list[Finding] = []
+    if (host := promised.get("host")) is not None and ttl > host.rto:
+        what = f"rivals wait {ttl} for a dead holder; an RTO of {host.rto} is promised for a host"
+        findings.append(Finding(path="workload.entry.ttl", what=what, hint="shorten it, or promise less"))
+    if (process := promised.get("process")) is not None and checks_s > process.rto.seconds:
+        what = f"a member is found dead after up to {checks_s:.2f} s; an RTO of {process.rto} is promised for a process"
+        findings.append(Finding(path=f"{PATH}.check", what=what, hint="check more often, or promise less"))
+    return findings
+
+
+def companion(site: Site, options: Options, health: HealthCheck, engines: Engines) -> Companion:
+    """An agent that stands for the address as long as its member serves.
+
+    Args:
+        site: The member's; `directory` is the agent's.
+        options: Of the entry.
+        health: How the member is asked whether it serves.
+        engines: Gives an engine by its name.
+    """
+    python = site.programs["python"]
+    return Companion(
+        name=site.directory.name,
+        files=(File(path=CONFIGURATION, text=_configuration(site, options, health, engines)),),
+        launch=Launch(
+            argv=(*python.argv, "-m", "bascule", "agent", "run", str(site.directory / CONFIGURATION)),
+            environment=dict(python.environment),
+            capabilities=("net_admin", "net_raw"),
+        ),
+    )
+
+
+def handover(site: Site, target: str) -> tuple[str, ...]:
+    """The command that asks this agent to hand the address over to the member `target`."""
+    words = ("-m", "bascule", "cluster", "switchover", site.member.component, target, "--yes")
+    return (*site.programs["python"].argv, *words, "--agent", str(site.directory / CONFIGURATION))
+
+
+def _configuration(site: Site, options: Options, health: HealthCheck, engines: Engines) -> str:
+    entry = site.system.vip
+    if entry is None:
+        return ""  # nobody has a companion then
+    among = [member for member in site.members if member.component == site.member.component]
+    me = site.member
+    store = engines(site.system.components[entry.store].engine).exports(site, entry.store)
+    group = f"groups.{json.dumps(me.component)}"
+    tested = options.check
+    asked = (
+        f'kind = "http"\nurl = {json.dumps(f"http://{me.address}:{health.port}{health.path}")}'
+        if health.path
+        else f'kind = "tcp"\naddress = {json.dumps(f"{me.address}:{health.port}")}'
+    )
+    # The socket is in /run, which is the lab's own: paths of sockets are short, and those of directories may be long.
+    return f"""\
+[agent]
+cluster = {json.dumps(site.system.system)}
+name = {json.dumps(me.name)}
+ttl = "{entry.ttl or DEFAULT_TTL}"
+control = "/run/{me.name}.sock"
+
+[store]
+kind = "etcd"
+endpoints = {json.dumps(store["endpoints"].split(","))}
+
+[{group}]
+priority = {max(0, options.priority - options.step * among.index(me))}
+preempt_after = "{options.preempt_after}"
+hold_down = "{options.hold_down}"
+
+[{group}.check]
+{asked}
+every = "{tested.every}"
+timeout = "{tested.timeout}"
+fall = {tested.fall}
+rise = {tested.rise}
+
+[[{group}.actuators]]
+kind = "vip"
+address = "{site.vip}/24"
+interface = "{INTERFACE}"
+"""
