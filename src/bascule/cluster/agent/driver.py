@@ -11,6 +11,7 @@ from bascule.cluster.agent.acting import Acting, Asking
 from bascule.cluster.decisions import effects, events
 from bascule.cluster.decisions.state import NEVER_S, State
 from bascule.cluster.decisions.step import step_once
+from bascule.cluster.records import AGENTS
 from bascule.cluster.stores.port import Entry, Store
 from bascule.kernel.clock import Clock
 from bascule.kernel.dice import Dice
@@ -19,6 +20,8 @@ from bascule.kernel.facts import Fact
 
 Publish = Callable[[Fact], None]
 WATCH_AGAIN_S = 0.5
+MOST_AT_ONCE = 8
+"""Claims and profiles that are on their way at once: hundreds would hold up each other, and the renewal, on the way."""
 
 
 class Driver:
@@ -63,7 +66,7 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[None] | None = None
-        self._watched_s = -NEVER_S
+        self._gate = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def run(self) -> None:
         """Take part in the cluster until everything is given back after `Stopping`.
@@ -123,8 +126,10 @@ class Driver:
                 self._publish(effect.fact)
             case effects.Read():
                 self._start(self._read())
+            case effects.Swap() if effect.key.startswith(AGENTS):
+                self._start(self._swap(effect))
             case effects.Swap():
-                self._start(self._swap(effect, self._clock.monotonic_s()))
+                self._start(self._swap_in_turn(effect))
             case effects.Extend():
                 self._acting.extend(effect.until_s)
             case effects.Promote():
@@ -163,7 +168,12 @@ class Driver:
         else:
             self.hear(events.Seen(entries=tuple(self._ours(entry) for entry in entries), complete=True))
 
-    async def _swap(self, wanted: effects.Swap, sent_s: float) -> None:
+    async def _swap_in_turn(self, wanted: effects.Swap) -> None:
+        async with self._gate:
+            await self._swap(wanted)
+
+    async def _swap(self, wanted: effects.Swap) -> None:
+        sent_s = self._clock.monotonic_s()
         try:
             async with asyncio.timeout(self.state.timing.renew_s):
                 revision = await self._store.swap(self._prefix + wanted.key, wanted.value, wanted.expected)
