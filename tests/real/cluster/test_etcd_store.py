@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import ipaddress
+import shutil
 import ssl
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.contract.cluster_stores.promises import SLACK_S, Watched, values
 from tests.real.cluster.store_quorums import EtcdQuorum, settled
 
 from bascule.cluster.stores.etcd import EtcdStore, Options, make
+from bascule.cluster.stores.web import MOST_IDLE
 from bascule.kernel.errors import StoreError
 
 pytestmark = [
@@ -179,6 +181,35 @@ def test_calls_share_a_warm_connection(tmp_path: Path) -> None:
         etcd.stop()
 
 
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_calls_that_are_cancelled_use_up_no_connections(tmp_path: Path) -> None:
+    """A hedge cancels the slower try; that must not cost a connection each time."""
+    etcd = Etcd(tmp_path)
+    etcd.start()
+    try:
+
+        async def body() -> None:
+            store = etcd.store()
+            await settled(store, KEY)
+            before = descriptors()
+            for number in range(1000):
+                calls = [asyncio.create_task(store.read(KEY)) for _ in range(3)]
+                await asyncio.wait(calls, timeout=number % 60 * 0.0001)
+                for call in calls:
+                    call.cancel()
+                await asyncio.wait(calls)
+            assert await values(store, KEY) == {KEY: b"settled"}
+            assert descriptors() - before <= MOST_IDLE + 3, "three may still be under way"
+            await store.close()
+
+        run(body())
+    finally:
+        etcd.stop()
+
+
 def test_who_lost_his_token_logs_in_anew_and_who_may_not_is_told(tmp_path: Path) -> None:
     etcd = Etcd(tmp_path)
     etcd.start()
@@ -305,6 +336,11 @@ def test_tls_with_certificates_on_both_sides_and_with_expired_ones(tmp_path: Pat
             expired = make(Options(endpoints=(url,), ca_file=authority.ca_file, cert_file=late, key_file=late_key), 10)
             with pytest.raises(StoreError, match=r"(?i)certificate"):
                 await expired.read(KEY)
+            for old, new in ((late, ours), (late_key, our_key)):
+                shutil.copyfile(new, old)
+            with contextlib.suppress(StoreError):  # the failure by which it finds that the files were replaced
+                await expired.read(KEY)
+            assert await expired.read(KEY) != ()
             await expired.close()
 
         run(body())

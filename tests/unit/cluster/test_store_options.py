@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from bascule.cluster.stores import etcd, kubernetes, nats
 from bascule.cluster.stores.kubernetes_access import Token, resolve
+from bascule.cluster.stores.nats_link import Login
 from bascule.cluster.stores.secret_files import read_secret, without
 from bascule.kernel.errors import InputError, StoreError
 
@@ -157,8 +159,16 @@ def test_a_secret_is_the_first_line(tmp_path: Path) -> None:
         read_secret(str(tmp_path), for_whom="password_file")
     with pytest.raises(InputError, match="cannot be read"):
         read_secret("\0", for_whom="password_file")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(InputError, match="is no file"):
+        read_secret(str(tmp_path / "pipe"), for_whom="password_file")
 
 
 def test_secrets_are_struck_out() -> None:
     assert without(["", "se", "sesame"], "open sesame\n, se") == "open ***same , ***"
     assert without(["sesame"], "x" * 1000, 10) == "x" * 10
+    assert without([], "red \x1b[31m\u202e") == "red ?[31m?"
+
+
+def test_a_login_shows_nothing() -> None:
+    assert "sesame" not in repr(Login(user="agent", password="open sesame", token="sesame"))

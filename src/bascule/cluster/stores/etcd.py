@@ -100,7 +100,7 @@ class EtcdStore:
         self.name = f"etcd at {', '.join(urlsplit(url).netloc for url in urls)}"[:199]
         self._secrets = [password]
         self._members = Servers(self.name, len(urls), timeout_s=timeout_s, secrets=self._secrets)
-        self._web = Web(tls, connect_s=self._members.pause_s)
+        self._web = Web(tls, connect_s=self._members.pause_s, limit_s=timeout_s)
         self._token = ""
 
     async def read(self, prefix: str) -> tuple[Entry, ...]:

@@ -41,8 +41,10 @@ __all__ = ["KubernetesStore", "Options", "make"]
 
 T = TypeVar("T")
 MOST_TRIES = 5
+LEAST_PAUSE_S = 0.05
 WATCH_S = 300
 """After which the server ends a watch, which then goes on where it was."""
+SILENCE_S = 30
 
 
 def make(options: Options, timeout_s: float = 1.0) -> KubernetesStore:
@@ -79,7 +81,7 @@ class KubernetesStore:
         secrets: list[str] = []
         self._token = Token(access.token_file, secrets)
         self._servers = Servers(self.name, 1, timeout_s=timeout_s, secrets=secrets)
-        self._web = Web(access.tls, connect_s=timeout_s)
+        self._web = Web(access.tls, connect_s=timeout_s, limit_s=timeout_s)
         self._known: dict[str, Lease] = {}
         self._server_s = 0.0
 
@@ -154,6 +156,7 @@ class KubernetesStore:
                 version = listed.metadata.resource_version
                 for lease in listed.items:
                     yield lease
+            await asyncio.sleep(LEAST_PAUSE_S)  # a server that ends every watch at once is not asked without end
 
     async def _list_in_time(self, prefix: str) -> LeaseList:
         async with asyncio.timeout(self._servers.timeout_s):
@@ -167,9 +170,10 @@ class KubernetesStore:
         return listed
 
     async def _create(self, key: str, value: bytes) -> int | None:
-        if not self._server_s:
-            await self._get(key)  # for the server's time
         last = self._known.get(key)
+        there = await self._get(key)  # this also tells the server's time
+        if there is not None and objects.entry(there) is not None:
+            return None
         seen = objects.entry(last) if last else None
         revision = max(self._begin(), seen.revision + 1 if seen else 1)
         answer = await self._ask("POST", self._path, objects.document(key, value, revision, _now(), None), {409})
@@ -274,7 +278,11 @@ class KubernetesStore:
             yield self._events(lines(response))
 
     async def _events(self, told: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-        async for line in told:
+        while True:
+            async with asyncio.timeout(WATCH_S + SILENCE_S):  # the server ends it sooner, unless it is frozen
+                line = await anext(told, None)
+            if line is None:
+                return
             if line.strip():
                 event = _json(line, Event)
                 if event.type == "ERROR":
@@ -289,7 +297,7 @@ class KubernetesStore:
 
 
 def _headers(token: str, body: bytes | None) -> dict[str, str]:
-    headers = {"Accept": "application/json", "User-Agent": "bascule"}
+    headers = {"Accept": "application/json"}
     if body is not None:
         headers["Content-Type"] = "application/json"
     return {**headers, "Authorization": f"Bearer {token}"} if token else headers
@@ -298,7 +306,7 @@ def _headers(token: str, body: bytes | None) -> dict[str, str]:
 def _pause_s(answer: Answer) -> float:
     """How long the server asks us to stay away."""
     text = answer.headers.get("retry-after", "1")
-    return min(float(text), 3600.0) if text.isascii() and text.isdigit() and len(text) < 6 else 1.0
+    return max(float(text), LEAST_PAUSE_S) if text.isascii() and text.isdigit() and len(text) < 6 else 1.0
 
 
 def _json(data: bytes, kind: type[T]) -> T:

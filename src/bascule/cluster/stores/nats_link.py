@@ -33,6 +33,10 @@ class Login(Struct, frozen=True, kw_only=True):
     password: str = ""
     token: str = ""
 
+    def __repr__(self) -> str:
+        """Nothing of what is secret."""
+        return f"<login of {self.user or 'a token or nobody'}>"
+
 
 class Found(Struct, frozen=True, kw_only=True):
     """The last message of a subject."""
@@ -89,6 +93,7 @@ class Connection:
             StoreError: There are too many.
         """
         found: list[Found] = []
+        left: list[int] = []
         async with self.heard() as (inbox, news):
             body = msgspec.json.encode({"multi_last": filters})
             await _sorted(self.client.publish(f"$JS.API.DIRECT.GET.{stream}", body, reply=inbox), self.place)
@@ -97,7 +102,10 @@ class Connection:
                 status = headers.get("Status", "")
                 if not status:
                     found.append(_found(message, headers))
+                    left.append(messages.number(headers, "Nats-Num-Pending"))
                 elif status == "204" and not messages.number(headers, "Nats-Num-Pending"):
+                    if left != list(range(len(found) - 1, -1, -1)):
+                        raise RefusedError(f"{self.place}: a part of the answer was lost")
                     return found
                 elif status in {"204", "413"}:
                     raise StoreError("there are more registers than one answer takes", hint="one bucket per cluster")
@@ -215,9 +223,10 @@ class Link:
             await self._prepare(connection)
         except BaseException as error:
             self._part(connection)
-            if isinstance(error, nats.errors.Error | OSError):
-                raise self._refused(last_words[-1] if last_words else error) from None
-            raise
+            if not isinstance(error, Exception) or isinstance(error, StoreError | RefusedError | DoubtError):
+                raise
+            # Whatever nats-py makes of what a server says first: nothing was asked yet.
+            raise self._refused(last_words[-1] if last_words else error) from None
         return connection
 
     def _context(self) -> ssl.SSLContext | None:

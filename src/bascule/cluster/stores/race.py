@@ -159,7 +159,7 @@ class Servers:
     def error(self, what: object) -> StoreError:
         """What is told of a failure; no secret is in it."""
         text = without(self._secrets, what.what if isinstance(what, StoreError) else what, 600)
-        hint = "check dates and names of the certificates" if "CERTIFICATE_VERIFY" in text else ""
+        hint = "check dates and names of the certificates" if "CERTIFICATE" in text else ""
         if isinstance(what, StoreError):
             hint = without(self._secrets, what.hint)
         return StoreError(text or type(what).__name__, where=self._name, hint=hint)

@@ -22,12 +22,15 @@ def read_secret(path: str, *, for_whom: str) -> str:
         InputError: It cannot be read, others can read it, or it has no first line.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - its mode is asked of what was opened, not of the path
+        # Its mode is asked of what was opened, not of the path; a pipe that nobody writes to is not waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            content = file.read(SECRET_LIMIT_BYTES + 1)
+            content = file.read(SECRET_LIMIT_BYTES + 1) if stat.S_ISREG(mode) else b""
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}", where=for_whom) from None
-    if not stat.S_ISREG(mode) or mode & (stat.S_IRWXO | stat.S_IWGRP):
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} cannot be read: it is no file", where=for_whom)
+    if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise InputError(f"{path} can be read by others", where=for_whom, hint="chmod 600, or 640 with a group")
     try:
         lines = content.decode().splitlines()
@@ -39,8 +42,8 @@ def read_secret(path: str, *, for_whom: str) -> str:
 
 
 def without(secrets: Iterable[str], text: object, limit: int = 300) -> str:
-    """The text with every secret struck out, in one line of limited length."""
+    """The text with every secret struck out, in one printable line of limited length."""
     shown = str(text)
     for secret in secrets:
         shown = shown.replace(secret, "***") if secret else shown
-    return " ".join(shown.split())[:limit]
+    return "".join(one if one.isprintable() else "?" for one in " ".join(shown.split())[:limit])
