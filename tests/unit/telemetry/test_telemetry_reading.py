@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from bascule.cluster import facts as cluster_facts
 from bascule.guard import facts as guard_facts
 from bascule.guard.facts import AttemptFailed, FallbackUsed
 from bascule.health import facts as health_facts
@@ -59,7 +60,7 @@ def test_what_a_strangers_error_says_is_withheld() -> None:
 
 
 def test_every_fact_whose_level_is_named_exists() -> None:
-    known = {**vars(guard_facts), **vars(health_facts), "ListenerFailed": ListenerFailed}
+    known = {**vars(guard_facts), **vars(health_facts), **vars(cluster_facts), "ListenerFailed": ListenerFailed}
     assert set(log.LEVELS) <= set(known)
 
 
