@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from bascule.cluster import facts
+from bascule.cluster.actuators.port import Seen, Term
+from bascule.cluster.agent.performing import Performer
+from bascule.cluster.decisions import events
+from bascule.cluster.decisions.events import Event
+from bascule.kernel.clock import BootClock
+from bascule.kernel.errors import ActuatorError, ConflictError, FenceError
+from bascule.kernel.facts import Fact
+
+FAR_S = 1e9
+
+
+class Spy:
+    """An actuator that writes down what it was asked, and does what a test says."""
+
+    def __init__(self, name: str, diary: list[str]) -> None:
+        self.name = name
+        self.diary = diary
+        self.promoting: Exception | None = None
+        self.demoting: Exception | None = None
+        self.hangs = False
+        self.seen: Seen = "active"
+        self.until_s: list[float] = []
+        self.cancelled = asyncio.Event()
+        self.began = asyncio.Event()
+
+    async def promote(self, term: Term) -> None:
+        self.diary.append(f"{self.name} promote {term.token}")
+        self.began.set()
+        if self.hangs:
+            await self._hang()
+        if self.promoting is not None:
+            raise self.promoting
+        self.seen = "active"
+
+    async def _hang(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
+
+    def extend(self, term: Term) -> None:
+        self.until_s.append(term.until_s)
+
+    async def demote(self) -> None:
+        self.diary.append(f"{self.name} demote")
+        if self.hangs:
+            await self._hang()
+        if self.demoting is not None:
+            raise self.demoting
+
+    async def look(self) -> Seen:
+        return self.seen
+
+    async def close(self) -> None:
+        self.diary.append(f"{self.name} close")
+
+    def announce(self) -> None:
+        self.diary.append(f"{self.name} announce")
+
+
+class Scene:
+    """A performer with two spies on one group."""
+
+    def __init__(self, *, promote_s: float = 5.0, demote_s: float = 5.0, verify_s: float = 60.0) -> None:
+        self.diary: list[str] = []
+        self.first, self.second = Spy("first", self.diary), Spy("second", self.diary)
+        self.heard: asyncio.Queue[Event] = asyncio.Queue()
+        self.facts: asyncio.Queue[Fact] = asyncio.Queue()
+        self.held: list[Mapping[str, float]] = []
+        self.fenced: list[str] = []
+        self.performer = Performer(
+            "c",
+            "a",
+            {"g": [self.first, self.second]},
+            clock=BootClock(),
+            publish=self.facts.put_nowait,
+            fence=self._fence,
+            on_hold=self.held.append,
+            promote_s=promote_s,
+            demote_s=demote_s,
+            verify_s=verify_s,
+        )
+
+    async def _fence(self, peer: str, group: str) -> None:
+        self.fenced.append(f"{peer} {group}")
+        if peer == "stubborn":
+            raise FenceError("no answer")
+
+    def hear(self, event: Event) -> None:
+        self.heard.put_nowait(event)
+
+    async def next(self) -> Event:
+        async with asyncio.timeout(10):
+            return await self.heard.get()
+
+    async def fact(self) -> Fact:
+        async with asyncio.timeout(10):
+            return await self.facts.get()
+
+    def promote(self, until_s: float = FAR_S) -> None:
+        self.performer.promote("g", 7, until_s, self.hear)
+
+    def demote(self, until_s: float = float("inf")) -> None:
+        self.performer.demote("g", 7, until_s, "why", self.hear)
+
+
+def test_actuators_are_promoted_in_order_and_undone_in_reverse() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.promote()
+        assert await scene.next() == events.Promoted(group="g")
+        assert scene.performer.is_active("g")
+        scene.demote()
+        assert await scene.next() == events.Demoted(group="g")
+        assert scene.diary == ["first promote 7", "second promote 7", "second demote", "first demote"]
+        assert scene.held == [{"g": FAR_S}, {}]
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("error", "conflict"), [(ConflictError("a stranger"), True), (ActuatorError("no"), False)])
+def test_a_promotion_that_fails_says_why(error: Exception, conflict: bool) -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.second.promoting = error
+        scene.promote()
+        told = await scene.next()
+        assert told == events.PromotingFailed(group="g", why=f"second: {error}", conflict=conflict)
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_a_promotion_that_hangs_is_broken_off() -> None:
+    async def play() -> None:
+        scene = Scene(promote_s=0.05)
+        scene.first.hangs = True
+        scene.promote()
+        told = await scene.next()
+        assert isinstance(told, events.PromotingFailed)
+        assert "longer than 0.05 s" in told.why
+        assert scene.first.cancelled.is_set()
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_a_demotion_ends_a_promotion_that_is_still_going_on() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.second.hangs = True
+        scene.promote()
+        async with asyncio.timeout(10):
+            await scene.second.began.wait()
+        scene.second.hangs = False
+        scene.demote()
+        assert await scene.next() == events.Demoted(group="g")
+        assert scene.second.cancelled.is_set()
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_every_actuator_is_undone_although_another_one_cannot_be() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.promote()
+        await scene.next()
+        scene.second.demoting = ActuatorError("stuck")
+        scene.demote()
+        assert await scene.next() == events.DemotingFailed(group="g", why="second: stuck")
+        assert scene.diary[-1] == "first demote"
+        assert scene.performer.is_active("g")
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_a_demotion_at_the_end_of_a_lease_has_no_more_time_than_that() -> None:
+    async def play() -> None:
+        scene = Scene(demote_s=3600)
+        scene.promote()
+        await scene.next()
+        scene.second.hangs = True
+        scene.demote(until_s=BootClock().monotonic_s() + 0.05)
+        told = await scene.next()
+        assert isinstance(told, events.DemotingFailed)
+        assert "second: it took longer" in told.why
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_a_renewal_reaches_the_actuators_of_active_groups_and_never_goes_back() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.performer.extend(5.0)
+        scene.promote(until_s=10.0)
+        await scene.next()
+        scene.performer.extend(20.0)
+        scene.performer.extend(15.0)
+        assert scene.first.until_s == [20.0]
+        assert scene.held[-1] == {"g": 20.0}
+        scene.performer.announce()
+        assert scene.diary[-2:] == ["first announce", "second announce"]
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_what_somebody_undid_is_done_again_and_told() -> None:
+    async def play() -> None:
+        scene = Scene(verify_s=0.001)
+        scene.promote()
+        await scene.next()
+        scene.first.seen = "passive"
+        assert isinstance(await scene.fact(), facts.ActuatorMended)
+        scene.first.promoting = ActuatorError("no more")
+        scene.first.seen = "passive"
+        assert await scene.next() == events.ActingFailed(group="g", why="first: no more")
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_a_fence_is_confirmed_or_not() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.performer.fence("b", "s1", "g", scene.hear)
+        assert await scene.next() == events.Fenced(peer="b", session="s1", confirmed=True)
+        scene.performer.fence("stubborn", "s2", "g", scene.hear)
+        assert await scene.next() == events.Fenced(peer="stubborn", session="s2", confirmed=False, why="no answer")
+        await scene.performer.close()
+
+    asyncio.run(play())
+
+
+def test_what_an_earlier_process_left_is_undone_first() -> None:
+    async def play() -> None:
+        scene = Scene()
+        await scene.performer.undo_leftovers()
+        assert scene.diary == ["second demote", "first demote"]
+        await scene.performer.give_up()
+        assert scene.diary[-2:] == ["first close", "second close"]
+
+    asyncio.run(play())
