@@ -291,10 +291,20 @@ class Provider(Protocol):
         """
         ...
 
-    def handover(self, site: Site, target: str) -> tuple[str, ...]:
-        """The command, run on the holder's host, that moves the address to the member `target`, orderly.
+    def is_ready(self, site: Site, timeout_s: float) -> bool:
+        """Whether what runs beside the member takes part: it has the address, or could take it now. Never raises.
 
-        Empty when there is none: then the holder's companion is stopped orderly, and started again. Pure.
+        Args:
+            site: As for `companions`.
+            timeout_s: The longest that the answer may take.
+        """
+        ...
+
+    def handover(self, site: Site, target: str) -> tuple[str, ...]:
+        """The command that moves the address to the member `target`, orderly, from the host of the site's member. Pure.
+
+        It is run in the companion's directory. Empty when there is none: then the companion is stopped orderly, and
+        started again.
         """
         ...
 

@@ -25,6 +25,7 @@ from bascule.system.model import System
 Progress = Callable[[str], None]
 START_LIMIT_S = 90.0
 OBSERVE_LEAST_S = 0.5
+HANDOVER_LIMIT_S = 30.0
 POLL_S = 0.1
 
 
@@ -210,6 +211,27 @@ class Lab:
             f"no member is called {name!r}", hint=f"there are {', '.join(m.name for m in self.plan.members)}"
         )
 
+    def move_entry(self, target: str) -> None:
+        """Ask for an orderly move of the entry's address, from the host that has it to that of the member `target`.
+
+        Raises:
+            LabError: Nobody has it, or whoever moves it refused.
+        """
+        provider = entry.provider_of(self.system)
+        holders = [each.host for each in self.world.holding() if each.holds]
+        if provider is None or not holders:
+            raise LabError("no host has the entry's address", hint="see the logs in " + str(self.directory / "logs"))
+        site = entry.companion_site(self.site(self.member(holders[0])), provider)
+        command = provider.handover(site, target)
+        if not command:
+            beside = entry.companion_name(holders[0], provider)
+            self.world.stop(beside)
+            self.world.start(beside)
+            return
+        done = self.world.run(holders[0], command, timeout_s=HANDOVER_LIMIT_S, directory=site.directory)
+        if done.exit_code:
+            raise LabError(f"{provider.name} did not hand over: {done.stderr.decode(errors='replace').strip()[-300:]}")
+
     def dial(self, member: Member) -> Dial:
         """How to reach the member's ports from inside its own host, whatever the network does."""
 
@@ -231,9 +253,17 @@ class Lab:
 
     def _at_entry(self, chosen: list[Member]) -> dict[str, EntryHost]:
         """How those of the chosen stand among whose hosts the entry's address moves; nobody where it does not."""
-        if self.plan.vip is None or not any(member.name in self.plan.vip.hosts for member in chosen):
+        provider = entry.provider_of(self.system)
+        among = [member for member in chosen if self.plan.vip and member.name in self.plan.vip.hosts]
+        if provider is None or not among:
             return {}
-        return {each.host: each for each in self.world.holding()}
+        sites = [entry.companion_site(self.site(member), provider) for member in among]
+        ready = self._pool.map(lambda site: provider.is_ready(site, self._observe_limit_s), sites)
+        told = {each.host: each for each in self.world.holding()}
+        return {
+            member.name: structs.replace(told[member.name], whole=told[member.name].whole and is_ready)
+            for member, is_ready in zip(among, ready, strict=True)
+        }
 
     def _observe_one(self, member: Member) -> Observation:
         component = self.system.components[member.component]
@@ -262,7 +292,7 @@ def _as_entry(seen: Observation, at_entry: EntryHost) -> Observation:
     """A member of the entry is primary when its host has the address; whole only with all that stands beside it."""
     words = ["has the entry's address"] if at_entry.holds else []
     if seen.up and not at_entry.whole:
-        words.append("what moves the address is down")
+        words.append("what moves the address is not ready")
     return structs.replace(
         seen,
         role="primary" if at_entry.holds else "replica",

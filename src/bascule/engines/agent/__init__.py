@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bascule.engines import decoding, registry
-from bascule.engines.agent import events, render
+from bascule.engines.agent import events, observe, render
 from bascule.engines.agent.options import Options
 from bascule.engines.protocols import Companion, EngineEvent, Finding, Site
 from bascule.system.model import System
@@ -29,6 +29,10 @@ class Agent:
         engine = registry.engine(site.component.engine)
         health = engine.health(site.component, "any")
         return (render.companion(site, decoding.of_entry(site.system, Options), health, registry.engine),)
+
+    def is_ready(self, site: Site, timeout_s: float) -> bool:
+        """The agent says that it is alive in the store, and may be chosen."""
+        return observe.is_ready(site.directory, site.member.component, timeout_s)
 
     def handover(self, site: Site, target: str) -> tuple[str, ...]:
         """What an operator would type on the holder's host."""

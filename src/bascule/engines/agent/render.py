@@ -11,6 +11,7 @@ from bascule.system.model import System
 from bascule.system.rules_entry import DEFAULT_TTL
 
 CONFIGURATION = "agent.toml"
+CONTROL = "agent.sock"
 PATH = "workload.entry.options"
 INTERFACE = "eth0"
 _LEAST_CHECK_S = 0.01
@@ -72,7 +73,7 @@ def companion(site: Site, options: Options, health: HealthCheck, engines: Engine
 def handover(site: Site, target: str) -> tuple[str, ...]:
     """The command that asks this agent to hand the address over to the member `target`."""
     words = ("-m", "bascule", "cluster", "switchover", site.member.component, target, "--yes")
-    return (*site.programs["python"].argv, *words, "--agent", str(site.directory / CONFIGURATION))
+    return (*site.programs["python"].argv, *words, "--agent", CONFIGURATION)
 
 
 def _configuration(site: Site, options: Options, health: HealthCheck, engines: Engines) -> str:
@@ -89,13 +90,13 @@ def _configuration(site: Site, options: Options, health: HealthCheck, engines: E
         if health.path
         else f'kind = "tcp"\naddress = {json.dumps(f"{me.address}:{health.port}")}'
     )
-    # The socket is in /run, which is the lab's own: paths of sockets are short, and those of directories may be long.
+    # Where the agent starts: the paths of sockets are short, and those of directories may be long.
     return f"""\
 [agent]
 cluster = {json.dumps(site.system.system)}
 name = {json.dumps(me.name)}
 ttl = "{entry.ttl or DEFAULT_TTL}"
-control = "/run/{me.name}.sock"
+control = "{CONTROL}"
 
 [store]
 kind = "etcd"

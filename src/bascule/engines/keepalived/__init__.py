@@ -29,6 +29,13 @@ class Keepalived:
         engine = registry.engine(site.component.engine)
         return render.companions(site, decoding.of_entry(site.system, Options), engine.health(site.component, "any"))
 
+    def is_ready(self, site: Site, timeout_s: float) -> bool:  # noqa: ARG002 - the protocol's
+        """Its member serves: then keepalived is no longer in the state FAULT."""
+        try:
+            return (site.directory / render.SERVES).read_text(encoding="ascii").strip() == "0"
+        except (OSError, ValueError):
+            return False
+
     def handover(self, site: Site, target: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
         """None: a holder that is stopped says so, and a backup follows at once."""
         return ()
