@@ -27,7 +27,7 @@ _ADDRESS = struct.Struct("=BBBBI")
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
 _UP, _WITHOUT_ARP, _HAS_CARRIER = 0x1, 0x80, 0x10000
-_NODAD = 0x02
+_SECONDARY, _NODAD, _NOPREFIXROUTE = 0x01, 0x02, 0x200
 _TENTATIVE, _DADFAILED = 0x40, 0x08
 
 
@@ -58,12 +58,16 @@ class Assigned(Struct, frozen=True, kw_only=True):
         index: The interface's number.
         interface: The address with the length of its prefix.
         is_usable: It was not found to be a duplicate, and is not still being checked for that.
+        is_secondary: There was another IPv4 address of the same subnet before it.
+        lifetime_s: After how long the kernel removes it, in seconds; or `FOREVER`.
         body: All that the kernel says of it.
     """
 
     index: int
     interface: IpInterface
     is_usable: bool
+    is_secondary: bool
+    lifetime_s: int
     body: bytes
 
 
@@ -105,7 +109,9 @@ class Addresses:
         """Give an interface an address, or one that it has already a new lifetime.
 
         An IPv6 address is usable at once, without the second in which the kernel looks for a duplicate, and is not
-        chosen as the source of what this machine sends of its own accord.
+        chosen as the source of what this machine sends of its own accord. What else depends on an address never ends
+        with its lifetime: the route to an IPv6 subnet stays with the other addresses of it; and the first IPv4 address
+        of a subnet, with which the kernel would remove all others, gets no end once there are others.
 
         Args:
             index: The interface.
@@ -115,12 +121,18 @@ class Addresses:
         Raises:
             OSError: The kernel refused: EACCES where IPv6 is disabled, EPERM without CAP_NET_ADMIN.
         """
-        preferred_s = 0 if interface.version == 6 else lifetime_s
+        near = [one for one in self.assigned(interface.version, index) if one.interface.network == interface.network]
+        has_others = any(one.interface.ip != interface.ip for one in near)
+        is_first = any(one.interface == interface and not one.is_secondary for one in near)
+        flags, preferred_s = 0, lifetime_s
+        if interface.version == 6:
+            flags, preferred_s = _NODAD | (_NOPREFIXROUTE if has_others else 0), 0
+        elif has_others and is_first:
+            lifetime_s = preferred_s = FOREVER
         lifetime = attribute(_IFA_CACHEINFO, struct.pack("=IIII", preferred_s, lifetime_s, 0, 0))
-        flags = attribute(_IFA_FLAGS, struct.pack("=I", _NODAD if interface.version == 6 else 0))
-        self._line.request(
-            netlink.message(_NEWADDR, netlink.CREATE | netlink.REPLACE, _body(index, interface), lifetime, flags)
-        )
+        more = attribute(_IFA_FLAGS, struct.pack("=I", flags))
+        asked = netlink.CREATE | netlink.REPLACE
+        self._line.request(netlink.message(_NEWADDR, asked, _body(index, interface), lifetime, more))
 
     def remove(self, index: int, interface: IpInterface) -> None:
         """Take an address from an interface, and leave it all others.
@@ -175,9 +187,16 @@ def _assigned(body: bytes) -> Assigned | None:
     packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
     if packed is None:
         return None
-    flags = int.from_bytes(attributes.get(_IFA_FLAGS, bytes([flags])), "little" if _IS_LITTLE else "big")
-    is_usable = not flags & (_TENTATIVE | _DADFAILED)
-    return Assigned(index=index, interface=ip_interface((ip_address(packed), length)), is_usable=is_usable, body=body)
-
-
-_IS_LITTLE = struct.pack("=H", 1) == b"\x01\x00"
+    if len(more := attributes.get(_IFA_FLAGS, b"")) == 4:
+        flags = struct.unpack("=I", more)[0]
+    lifetime_s = FOREVER
+    if len(lifetimes := attributes.get(_IFA_CACHEINFO, b"")) == 16:
+        lifetime_s = struct.unpack("=IIII", lifetimes)[1]
+    return Assigned(
+        index=index,
+        interface=ip_interface((ip_address(packed), length)),
+        is_usable=not flags & (_TENTATIVE | _DADFAILED),
+        is_secondary=bool(flags & _SECONDARY),
+        lifetime_s=lifetime_s,
+        body=body,
+    )

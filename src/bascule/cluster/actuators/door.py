@@ -29,6 +29,7 @@ DoorState = Literal["absent", "closed", "open"]
 _SETS = ("even", "odd")
 _LATE = "late"
 _SHORTEST_MS = 10  # the longest tick of a kernel: the set's clock is no finer
+_ROUNDED_NS = 1000  # more than what a float of today's date cannot tell apart
 _PREROUTING, _POSTROUTING = 0, 4
 _ARP_INPUT, _ARP_OUTPUT = 0, 1
 _RAW, _LAST = -300, 300  # before any translation of addresses, and after it
@@ -98,7 +99,7 @@ class Door:
         if not math.isfinite(left_s):
             raise ActuatorError(f"a validity until {until_s} is none", where=self.table)
         opening = self._opening[self._turn]
-        opening.fill(timeout_ms=int(left_s * 1000), wall_ns=int((wall_s + left_s) * 1e9))
+        opening.fill(timeout_ms=int(left_s * 1000), wall_ns=int((wall_s + left_s) * 1e9) - _ROUNDED_NS)
         is_there = self._try(opening.data, opening.acknowledged)
         self._turn = 1 - self._turn
         if is_there and until_s < self._until_s:

@@ -201,6 +201,17 @@ class Net:
             "    for one in Addresses().assigned(version): print(one.index, one.interface, one.is_usable)",
         )
 
+    def lifetime_s(self, host: str, address: str) -> int:
+        """After how long the kernel removes an address."""
+        return int(
+            self.python(
+                host,
+                "from bascule.cluster.actuators.addresses import Addresses\n"
+                "print(*(one.lifetime_s for version in (4, 6) for one in Addresses().assigned(version)"
+                f" if str(one.interface) == '{address}'))",
+            )
+        )
+
     @staticmethod
     def now_s() -> float:
         """The clock that all hosts share, and that validities are counted on."""

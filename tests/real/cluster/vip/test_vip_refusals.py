@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bascule.cluster.actuators.addresses import FOREVER
+
 if TYPE_CHECKING:
     from tests.real.cluster.vip.conftest import Net
 
@@ -251,6 +253,70 @@ def test_other_addresses_of_the_subnet_stay(net: Net) -> None:
     holder.must("demote")
     assert "10.77.0.9/24" in net.addresses("a")
     assert "10.77.0.8/24" not in net.addresses("a")
+
+
+def test_an_address_with_which_others_would_go_has_no_end(net: Net) -> None:
+    holder = net.holder("a", address="10.77.0.8/24", interface="eth0")
+    holder.must("promote", for_s=60)
+    assert net.lifetime_s("a", "10.77.0.8/24") <= 65
+    put(net, "a", "10.77.0.9/24")
+    holder.must("extend", for_s=60)
+    assert net.lifetime_s("a", "10.77.0.8/24") == FOREVER
+    assert net.lifetime_s("a", "10.77.0.9/24") == FOREVER
+
+
+def test_what_a_dead_agent_left_is_cleared_away_and_nothing_else(net: Net, address: str) -> None:
+    before = net.addresses("a")
+    dead = net.holder("a", address=address, mutant="brief")
+    dead.must("promote", for_s=1)
+    dead.must("extend", for_s=1)
+    dead.signal(signal.SIGKILL)
+    net.wait_for(lambda: net.addresses("a") == before, "the kernel to clear the address away")
+    routes = net.python("a", "print(open('/proc/net/ipv6_route').read(), open('/proc/net/route').read())")
+    assert "0001580A" in routes, "the route to the subnet is there"
+    assert "fd000088000000000000000000000000 40" in routes
+    assert has_door(net, "a", address), "and closed"
+
+
+def test_a_promotion_that_is_cancelled_leaves_nothing(net: Net, address: str) -> None:
+    before = net.addresses("a")
+    holder = net.holder("a", address=address, probe="10s")
+    holder.must("begin", for_s=30)
+    net.wait_for(lambda: has_door(net, "a", address), "the promotion to begin")
+    assert "CancelledError" in holder.must("cancel")["seen"]
+    assert net.addresses("a") == before
+    assert not has_door(net, "a", address)
+
+
+def test_a_validity_that_moves_on_meanwhile_is_the_one_that_counts(net: Net, address: str) -> None:
+    holder = net.holder("a", address=address, probe="300ms")
+    holder.must("begin", for_s=0.1)
+    holder.must("look")
+    holder.must("extend", for_s=30)
+    holder.must("wait")
+    assert holder.must("look")["seen"] == "active"
+
+
+def test_what_was_demoted_is_not_opened_by_a_late_extension(net: Net, address: str) -> None:
+    holder = net.holder("a", address=address)
+    holder.must("promote", for_s=5)
+    holder.must("demote")
+    holder.must("extend", for_s=5)
+    assert holder.must("look")["seen"] == "passive"
+    assert not has_door(net, "a", address)
+
+
+def test_an_interface_that_was_switched_off_may_take_the_address_with_it(net: Net, address: str) -> None:
+    holder = net.holder("a", address=address, interface="eth0", announce_every="50ms", announce_count=1)
+    holder.must("promote", for_s=30)
+    for is_up in (False, True):
+        net.python("a", f"from bascule.lab.netlink import Netlink, switch\nNetlink().execute([switch(2, up={is_up})])")
+    net.wait_until(net.now_s() + 0.06)
+    answer = holder.do("extend", for_s=30)
+    assert ("error" in answer) == (":" in address), "Linux keeps IPv4 addresses, and removes those of IPv6"
+    holder.must("promote", for_s=30)
+    assert address in net.addresses("a")
+    assert holder.must("look")["seen"] == "active"
 
 
 @pytest.mark.skipif(

@@ -55,6 +55,7 @@ class Holder:
         self.vip._clock = self.vip._door._clock = self.clock
         self.untils = os.open(untils, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self.holding: asyncio.Task[None] | None = None
+        self.promoting: asyncio.Future[None]
         self.spent_s: list[float] = []
 
     def term(self, for_s: float) -> Term:
@@ -71,31 +72,52 @@ class Holder:
             self.spent_s.append(time.perf_counter() - begun_s)
             await asyncio.sleep(every_s)
 
+    async def demote(self) -> None:
+        if self.holding:
+            self.holding.cancel()
+        await self.vip.demote()
+
+    async def cancel(self) -> str:
+        self.promoting.cancel()
+        return repr((await asyncio.gather(self.promoting, return_exceptions=True))[0])
+
     async def do(self, order: dict[str, Any]) -> dict[str, Any]:
-        kind = order["do"]
+        for_s = order.get("for_s", 0.0)
         begun_s = time.perf_counter()
-        answer: dict[str, Any] = {}
-        if kind == "promote":
-            await self.vip.promote(self.term(order["for_s"]))
-        elif kind == "extend":
-            self.vip.extend(self.term(order["for_s"]))
-        elif kind == "hold":
-            self.holding = asyncio.ensure_future(self.hold(order["for_s"], order["every_s"]))
-        elif kind == "freeze":
-            self.clock.frozen_s = order["for_s"]
-        elif kind == "demote":
-            if self.holding:
-                self.holding.cancel()
-            await self.vip.demote()
-        elif kind == "look":
-            answer["seen"] = await self.vip.look()
-        elif kind == "announce":
-            self.vip.announce()
-        elif kind == "close":
-            await self.vip.close()
-        answer |= {"spent_s": time.perf_counter() - begun_s, "name": self.vip.name, "door": self.vip.closes_by_itself}
-        answer["extends_s"] = sorted(self.spent_s)[len(self.spent_s) // 2] if self.spent_s else 0.0
-        return answer
+        found: str | None = None
+        match order["do"]:
+            case "promote":
+                await self.vip.promote(self.term(for_s))
+            case "begin":
+                self.promoting = asyncio.ensure_future(self.vip.promote(self.term(for_s)))
+            case "wait":
+                await self.promoting
+            case "cancel":
+                found = await self.cancel()
+            case "demote":
+                await self.demote()
+            case "look":
+                found = await self.vip.look()
+            case _:
+                self.do_at_once(order["do"], for_s, order.get("every_s", 0.0))
+        return {
+            "seen": found,
+            "spent_s": time.perf_counter() - begun_s,
+            "extend_s": sorted(self.spent_s)[len(self.spent_s) // 2] if self.spent_s else 0.0,
+            "name": self.vip.name,
+            "door": self.vip.closes_by_itself,
+        }
+
+    def do_at_once(self, kind: str, for_s: float, every_s: float) -> None:
+        match kind:
+            case "extend":
+                self.vip.extend(self.term(for_s))
+            case "hold":
+                self.holding = asyncio.ensure_future(self.hold(for_s, every_s))
+            case "freeze":
+                self.clock.frozen_s = for_s
+            case "announce":
+                self.vip.announce()
 
 
 async def lines() -> AsyncIterator[bytes]:
@@ -109,6 +131,8 @@ async def main() -> None:
     given = json.loads(sys.argv[1])
     durations = {name: Duration.parse(given[name]) for name in DURATIONS if name in given}
     options = vip.Options(**{**given, **durations})
+    if sys.argv[3] == "brief":
+        vip._LINGER_S = 0
     if sys.argv[3] in MUTANTS:
         name, function = MUTANTS[sys.argv[3]]
         setattr(Door, name, function)
