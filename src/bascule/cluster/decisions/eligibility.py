@@ -96,10 +96,11 @@ def better(turn: Turn, group: GroupState) -> str:
     return name if name and found[name].priority > group.config.priority else ""
 
 
-def rank(turn: Turn, group: GroupState) -> int:
-    """How many others come before this agent."""
+def rank(turn: Turn, group: GroupState, *, without: str = "") -> int:
+    """How many others come before this agent; `without` one that is thought to be dead."""
     ours = _order(turn.state.name, standing(turn, group))
-    return sum(_order(name, one) < ours for name, one in others(turn, group.config.name).items())
+    there = others(turn, group.config.name)
+    return sum(name != without and _order(name, one) < ours for name, one in there.items())
 
 
 def failed(turn: Turn, name: str, why: str) -> None:

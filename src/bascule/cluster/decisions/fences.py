@@ -22,8 +22,12 @@ def suspect(turn: Turn, group: GroupState) -> None:
     late_s = holder.seen_s + SUSPECT_AFTER * holder.record.ttl_s
     if turn.now_s < late_s:
         turn.wake(late_s)
-    elif turn.is_alive and not eligibility.why_not(turn, group) and eligibility.rank(turn, group) == 0:
+    elif turn.is_alive and not eligibility.why_not(turn, group) and _is_next(turn, group, claim.holder):
         _ask(turn, group, claim.holder, claim.session)
+
+
+def _is_next(turn: Turn, group: GroupState, holder: str) -> bool:
+    return eligibility.rank(turn, group, without=holder) == 0
 
 
 def allow(turn: Turn, group: GroupState) -> bool:

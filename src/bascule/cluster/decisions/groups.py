@@ -31,8 +31,9 @@ def advance(turn: Turn) -> None:
             eligibility.succeeded(turn, name)
         elif before.phase == "standby":
             _standby(turn, name)
-        if turn.state.groups[name].phase == "demoting":
-            turn.wake(turn.state.groups[name].retry_s)
+        after = turn.state.groups.get(name)
+        if after is not None and after.phase == "demoting":
+            turn.wake(after.retry_s)
 
 
 def _stop_for_good(turn: Turn, name: str, group: GroupState) -> None:
