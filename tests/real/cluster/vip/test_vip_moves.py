@@ -118,6 +118,17 @@ def test_what_was_worked_out_before_a_freeze_and_told_after_it_opens_nothing(net
     client.hear("a", after_s=begun_s)
 
 
+def test_a_door_with_one_clock_is_caught(net: Net, address: str) -> None:
+    client = serve(net, address)
+    holder = net.holder("a", address=address, mutant="without-limit")
+    holder.must("promote", for_s=FOR_S)
+    client.hear("a")
+    net.wait_until(holder.until_s)
+    holder.must("freeze", for_s=5.0)
+    holder.must("extend", for_s=-1.0)
+    client.hear("a", after_s=holder.until_s)
+
+
 def test_refreshing_loses_nothing(net: Net, address: str) -> None:
     net.service("a", plain(address))
     holder = net.holder("a", address=address)

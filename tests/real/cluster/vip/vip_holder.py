@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from bascule.cluster.actuators import vip
+from bascule.cluster.actuators import nftables, vip
 from bascule.cluster.actuators.door import Door
 from bascule.cluster.actuators.port import Term
 from bascule.kernel.clock import BootClock
@@ -39,13 +39,23 @@ def never_closes(self: Door, until_s: float) -> bool:
     return honest_open(self, until_s + 3600)
 
 
+def without_limit(_: int) -> bytes:
+    return honest_limit(1 << 62)
+
+
 def no_nftables(_: Door) -> None:
     raise ActuatorError("no nf_tables here")
 
 
 DURATIONS = ("probe", "announce_interval", "announce_every")
 honest_open = Door.open
-MUTANTS = {"never-closes": ("open", never_closes), "no-nftables": ("build", no_nftables)}
+honest_limit = nftables.not_before
+MUTANTS: dict[str, tuple[object, str, object]] = {
+    "never-closes": (Door, "open", never_closes),
+    "without-limit": (nftables, "not_before", without_limit),
+    "no-nftables": (Door, "build", no_nftables),
+    "brief": (vip, "_LINGER_S", 0),
+}
 
 
 class Holder:
@@ -131,11 +141,8 @@ async def main() -> None:
     given = json.loads(sys.argv[1])
     durations = {name: Duration.parse(given[name]) for name in DURATIONS if name in given}
     options = vip.Options(**{**given, **durations})
-    if sys.argv[3] == "brief":
-        vip._LINGER_S = 0
     if sys.argv[3] in MUTANTS:
-        name, function = MUTANTS[sys.argv[3]]
-        setattr(Door, name, function)
+        setattr(*MUTANTS[sys.argv[3]])
     holder = Holder(options, sys.argv[2])
     async for line in lines():
         try:
