@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import signal
 from collections.abc import Coroutine, Mapping
@@ -23,6 +24,7 @@ from bascule.cluster.agent.performing import Performer
 from bascule.cluster.agent.status import Status, status
 from bascule.cluster.decisions import events
 from bascule.cluster.decisions.step import begin
+from bascule.cluster.fencing.watchdog import KernelDevice, Watchdog, timeout_for
 from bascule.cluster.records import ORDERS, SETTINGS, Order, Settings, encode
 from bascule.kernel.clock import BootClock
 from bascule.kernel.dice import Dice
@@ -38,8 +40,6 @@ class Agent:
     Args:
         configuration: From the agent's file.
         publish: Hears every fact.
-        ready: Called once the agent takes part.
-        renewed: Called with each renewal that holds, with the end of the validity: what a watchdog is fed by.
     """
 
     def __init__(self, configuration: Configuration, publish: Publish) -> None:
@@ -62,6 +62,8 @@ class Agent:
             demote_s=made.demote_within.seconds,
             verify_s=made.verify_every.seconds,
         )
+        self._watchdog = _watchdog(configuration, self._clock)
+        self._held: Mapping[str, float] = {}
         self._control = Control(configuration.control, self._answer)
         self._peers: Peers | None = None
         self._driver: Driver | None = None
@@ -94,6 +96,9 @@ class Agent:
             if self._guardian is not None:
                 await self._guardian.start()
                 self._keep(self._guardian.keep())
+            if self._watchdog is not None:
+                self._watchdog.start()
+                self._keep(self._feed(self._watchdog))
             self._driver = Driver(
                 begin(
                     made.name,
@@ -158,7 +163,9 @@ class Agent:
         for task in (*self._checks.values(), *self._tasks):
             task.cancel()
         await asyncio.gather(*self._checks.values(), *self._tasks, return_exceptions=True)
-        await self._performer.give_up()
+        undone = await self._performer.give_up()
+        if self._watchdog is not None and undone:
+            self._watchdog.stop()
         if self._guardian is not None:
             await self._guardian.let_go()
         if self._peers is not None:
@@ -169,8 +176,15 @@ class Agent:
     # -- what the decisions want
 
     def _hold(self, until_s: Mapping[str, float]) -> None:
+        self._held = until_s
         if self._guardian is not None:
             self._guardian.hold(until_s)
+
+    async def _feed(self, watchdog: Watchdog) -> None:
+        """Pet the watchdog for as long as what is held here holds; it resets the machine if that ends and we do not."""
+        while True:
+            watchdog.pet(min(self._held.values(), default=math.inf))
+            await asyncio.sleep(watchdog.pet_every_s)
 
     async def _fence(self, peer: str, group: str) -> None:
         fence = self._fences.get(peer)
@@ -327,6 +341,20 @@ class Luck(Dice):
     def choice(self, items: Any) -> Any:  # noqa: ANN401 - as in `Dice`
         """One of the items."""
         return self._random.choice(items)
+
+
+def _watchdog(configuration: Configuration, clock: BootClock) -> Watchdog | None:
+    if configuration.watchdog is None:
+        return None
+    timing, path = configuration.timing, configuration.watchdog.device
+    return Watchdog(
+        KernelDevice(path),
+        path,
+        timeout_s=timeout_for(timing.valid_s, timing.renew_s, timing.drift),
+        stop_s=timing.stop_s,
+        drift=timing.drift,
+        clock=clock,
+    )
 
 
 def _actuators(group: GroupPart) -> list[Any]:

@@ -140,14 +140,15 @@ class Performer:
         """
         await self._undo(self._casts[group], self._demote_s)
 
-    async def give_up(self) -> None:
-        """Stop everything that is being done, undo everything, and let go; nothing is raised for what fails."""
+    async def give_up(self) -> bool:
+        """Stop everything that is being done, undo everything, and let go; returns whether all of it was undone."""
         for cast in self._casts.values():
             await cast.interrupt()
-        await asyncio.gather(
+        undone = await asyncio.gather(
             *(self._undo(cast, self._demote_s) for cast in self._casts.values()), return_exceptions=True
         )
         await self.close()
+        return not any(isinstance(one, BaseException) for one in undone)
 
     async def close(self) -> None:
         """Let go of connections; changes nothing outside."""
