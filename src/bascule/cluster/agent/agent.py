@@ -63,6 +63,7 @@ class Agent:
             verify_s=made.verify_every.seconds,
         )
         self._watchdog = _watchdog(configuration, self._clock)
+        self._feeding: asyncio.Task[None] | None = None
         self._held: Mapping[str, float] = {}
         self._control = Control(configuration.control, self._answer)
         self._peers: Peers | None = None
@@ -98,7 +99,7 @@ class Agent:
                 self._keep(self._guardian.keep())
             if self._watchdog is not None:
                 self._watchdog.start()
-                self._keep(self._feed(self._watchdog))
+                self._feeding = asyncio.get_running_loop().create_task(self._feed(self._watchdog))
             self._driver = Driver(
                 begin(
                     made.name,
@@ -164,6 +165,9 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._checks.values(), *self._tasks, return_exceptions=True)
         undone = await self._performer.give_up()
+        if self._feeding is not None:
+            self._feeding.cancel()  # only now: until all was undone, the watchdog is fed as long as the lease holds
+            await asyncio.gather(self._feeding, return_exceptions=True)
         if self._watchdog is not None and undone:
             self._watchdog.stop()
         if self._guardian is not None:
