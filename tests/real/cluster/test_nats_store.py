@@ -203,3 +203,21 @@ def test_a_watch_that_loses_its_consumer_is_told(server: Nats) -> None:
         await store.close()
 
     run(body())
+
+
+def test_what_is_not_permitted_is_told(tmp_path: Path) -> None:
+    denied = Nats(tmp_path, '{ publish: ["$JS.API.STREAM.INFO.KV_bascule", "$JS.API.STREAM.CREATE.KV_bascule"] }')
+    denied.start()
+    try:
+
+        async def body() -> None:
+            store = denied.store()
+            with pytest.raises(StoreError, match=r"(?i)permissions violation"):
+                await store.read(KEY)
+            with pytest.raises(StoreError, match=r"(?i)permissions violation"):
+                await store.swap(KEY, b"", 0)
+            await store.close()
+
+        run(body())
+    finally:
+        denied.stop()

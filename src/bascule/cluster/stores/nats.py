@@ -258,7 +258,7 @@ class NatsStore:
             async with asyncio.timeout(3 * HEARTBEAT_S):
                 message = await news.get()
             if message is None:
-                raise DoubtError("the connection of the watch was lost")
+                raise DoubtError("the watch was lost with its connection")
             headers = header_texts(message)
             if headers.get("Status") == "100":
                 if int(headers.get("Nats-Last-Consumer", delivered)) != delivered:

@@ -22,6 +22,8 @@ from bascule.kernel.errors import StoreError
 
 T = TypeVar("T")
 CLOSE_LIMIT_S = 1.0
+PING_S = 1
+"""How often a connection is probed; it is given up when four probes in a row are not answered."""
 FOREVER_S = 1e6
 """What nats-py is given where the caller bounds the time."""
 
@@ -54,15 +56,25 @@ class Connection:
         self.place = place
         self.client = client
         self.is_lost = False
+        self.last_word = "the connection was lost"
         self._waiting: set[asyncio.Future[Msg]] = set()
         self._ears: set[asyncio.Queue[Msg | None]] = set()
 
     def lose(self) -> None:
         """Whoever waits hears that it is lost."""
         self.is_lost = True
+        self._tell_all()
+
+    def hear(self, error: Exception) -> None:
+        """What the server, or nats-py, says unasked. Of a permission it is not said who lacks it: all are told."""
+        self.last_word = str(error) or type(error).__name__
+        if "ermissions" in self.last_word:
+            self._tell_all()
+
+    def _tell_all(self) -> None:
         for future in self._waiting:
             if not future.done():
-                future.set_exception(DoubtError(f"{self.place}: the connection was lost"))
+                future.set_exception(DoubtError(f"{self.place}: {self.last_word}"))
         for ear in self._ears:
             ear.put_nowait(None)
 
@@ -113,7 +125,7 @@ class Connection:
                     return []
                 else:
                     raise RefusedError(f"{self.place}: {status} {headers.get('Description', '')}")
-        raise DoubtError(f"{self.place}: the connection was lost")
+        raise DoubtError(f"{self.place}: {self.last_word}")
 
     @contextlib.asynccontextmanager
     async def heard(self) -> AsyncGenerator[tuple[str, asyncio.Queue[Msg | None]]]:
@@ -143,7 +155,7 @@ class Link:
         url: `nats://host:port` or `tls://host:port`.
         login: Who logs in.
         tls: For `tls`, and where the server demands it; read anew for each connection.
-        limit_s: How long connecting may take, in seconds; also how often a silent connection is probed.
+        limit_s: How long connecting may take, in seconds.
         prepare: What is done on each new connection before anything else.
     """
 
@@ -171,7 +183,7 @@ class Link:
 
         Raises:
             RefusedError: There is none in time.
-            StoreError: The login, or what is to be prepared, is refused.
+            StoreError: What is to be prepared is refused.
         """
         async with self._turn:
             if self._connection is None or self._connection.is_lost:
@@ -195,10 +207,9 @@ class Link:
     async def _connected(self) -> Connection:
         client = Client()
         connection = Connection(client, self.place)
-        last_words: list[Exception] = []
 
         async def hear(error: Exception) -> None:
-            last_words.append(error)
+            connection.hear(error)
 
         async def lose() -> None:
             connection.lose()
@@ -213,7 +224,7 @@ class Link:
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
                 connect_timeout=self._limit_s,  # type: ignore[arg-type]  # it is passed on to asyncio as it is
-                ping_interval=self._limit_s,  # type: ignore[arg-type]  # it is passed on to asyncio as it is
+                ping_interval=PING_S,
                 max_outstanding_pings=3,
                 user=self._login.user or None,
                 password=self._login.password or None,
@@ -226,16 +237,16 @@ class Link:
             if not isinstance(error, Exception) or isinstance(error, StoreError | RefusedError | DoubtError):
                 raise
             # Whatever nats-py makes of what a server says first: nothing was asked yet.
-            raise self._refused(last_words[-1] if last_words else error) from None
+            raise self._refused(str(error) or type(error).__name__) from None
         return connection
 
     def _context(self) -> ssl.SSLContext | None:
         return self._tls.context() if self._url.startswith("tls:") or self._tls != Tls() else None
 
-    def _refused(self, error: Exception) -> Exception:
-        text = str(error) or type(error).__name__
+    def _refused(self, text: str) -> RefusedError:
+        """Why there is no connection; each server has its own list of users, so another one may let us in."""
         if "uthorization" in text or "uthentication" in text:
-            return StoreError(f"{self.place}: the user, the password or the token is refused: {text}")
+            return RefusedError(f"{self.place}: the user, the password or the token is refused: {text}")
         return RefusedError(f"{self.place}: {text}")
 
     def _part(self, connection: Connection) -> None:
@@ -274,5 +285,5 @@ async def _closed(client: Client) -> None:
     try:
         async with asyncio.timeout(CLOSE_LIMIT_S):
             await client.close()
-    except (nats.errors.Error, OSError):
-        return  # it is given up anyway
+    except Exception:  # noqa: BLE001 - whatever nats-py makes of a connection that was never whole
+        return
