@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.sim.leases.faults import live
 from tests.sim.leases.mutants import MUTANTS
-from tests.sim.leases.world import Mutation, ViolationError
+from tests.sim.leases.parts import Mutation, ViolationError
 
 SEEDS = int(os.environ.get("BASCULE_SIM_SEEDS", "500"))
 AT_ONCE = 50

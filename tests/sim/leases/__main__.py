@@ -12,7 +12,8 @@ import sys
 
 from .faults import Faults, live, settings_of
 from .mutants import MUTANTS
-from .world import Mutation, ViolationError, World
+from .parts import Mutation, ViolationError
+from .world import World
 
 
 def main(words: list[str]) -> int:

@@ -9,7 +9,8 @@ from bascule.cluster.decisions.state import State
 from bascule.cluster.records import ORDERS, SETTINGS, Order, encode
 from bascule.cluster.records import Settings as Stored
 
-from .world import Mutation, Node, Settings, ViolationError, World
+from .parts import Mutation, Node, Settings, ViolationError
+from .world import World
 
 MOST_STEPS_PER_S = 400.0
 

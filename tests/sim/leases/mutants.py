@@ -13,7 +13,7 @@ from bascule.cluster.decisions.effects import Confirm
 from bascule.cluster.decisions.lease import Timing
 from bascule.cluster.decisions.state import GroupState, Mine, Sent, Turn
 
-from .world import Mutation
+from .parts import Mutation
 
 
 @contextlib.contextmanager

@@ -10,99 +10,17 @@ import dataclasses
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from bascule.cluster.decisions import effects, events
 from bascule.cluster.decisions.group import Group
 from bascule.cluster.decisions.lease import Timing
-from bascule.cluster.decisions.state import State
 from bascule.cluster.decisions.step import begin, step_once
 from bascule.cluster.stores.memory import MemoryStore
 from bascule.cluster.stores.port import Entry
 from bascule.kernel.dice import SeededDice
 from bascule.kernel.facts import Fact
 
-
-class ViolationError(AssertionError):
-    """An invariant does not hold."""
-
-
-@dataclass
-class Settings:
-    """What a seed made of the world. All times in seconds."""
-
-    agents: int
-    groups: int
-    ttl_s: float
-    drift: float
-    failsafe: bool
-    fencing: str
-    watch: bool
-    latency_s: float
-    loss: float
-    twice: float
-    promote_fails: float
-    demote_fails: float
-    hold_down_s: float
-    faults_until_s: float
-
-
-@dataclass
-class Mutation:
-    """What is broken on purpose in the world around the decisions."""
-
-    token_unchecked: bool = False
-    wall_clock: bool = False
-
-
-@dataclass
-class Event:
-    """One line of the trace."""
-
-    at_s: float
-    who: str
-    what: str
-    values: dict[str, object] = field(default_factory=dict)
-
-
-class Door:
-    """What acts on a node for a group, and is closed by the kernel when its time is over."""
-
-    def __init__(self) -> None:
-        self.open = False
-        self.until_s = 0.0
-        self.token = 0
-        self.version = 0
-
-
-@dataclass
-class Node:
-    """One machine: its clock, its process, and what acts on it."""
-
-    name: str
-    rate: float
-    offset_s: float
-    jump_s: float = 0.0
-    state: State | None = None
-    life: int = 0
-    paused: bool = False
-    last_pause_s: float = -1e9
-    inbox: list[events.Event] = field(default_factory=list)
-    doors: dict[str, Door] = field(default_factory=dict)
-    services: dict[str, int] = field(default_factory=dict)
-    work: dict[str, int] = field(default_factory=dict)
-    held_down: dict[str, float] = field(default_factory=dict)
-    from_store: bool = True
-    to_store: bool = True
-    late_s: float = 0.0
-    deaf: set[str] = field(default_factory=set)
-    watching: bool = False
-    watched_s: float = -1e9
-    timer: int = 0
-    steps: int = 0
-    requests: int = 0
-    healthy: bool = True
-    ended: bool = False
+from .parts import Door, Event, Mutation, Node, Settings, ViolationError
 
 
 class _Request:

@@ -22,7 +22,7 @@ from bascule.cluster.agent import registry
 from bascule.cluster.agent.configuration import load
 from bascule.cluster.agent.performing import Performer
 from bascule.kernel.clock import BootClock, Clock
-from bascule.kernel.errors import BasculeError
+from bascule.kernel.errors import BasculeError, FenceError
 
 LINE_LIMIT_BYTES = 1 << 20
 
@@ -189,7 +189,7 @@ async def _main(path: Path) -> None:
 
 
 async def _no_fence(peer: str, group: str) -> None:
-    raise NotImplementedError(f"a guardian fences nobody: {peer}, {group}")
+    raise FenceError(f"a guardian fences nobody, and so not {peer}", where=group)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,1 +1,1 @@
-"""Who may act, until when, and who may be next? Pure: state, event and time in; state and effects out."""
+"""Who may act, until when, and who may be next? State, event and time in; state and effects out."""

@@ -29,7 +29,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """Registers that all agents of a cluster share. Every answer is linearizable: never older than what was acknowledged.
+    """Registers that all agents of a cluster share; every answer is linearizable: no older than what was acknowledged.
 
     All methods may raise `StoreError`: not reached, not answered within the adapter's own time limit, refused. After a
     `StoreError` of `swap` it is not known whether the write happened; it may even happen later. Cancelling a call is
