@@ -195,9 +195,10 @@ def _rate(peer: Peer, now_s: float) -> float:
     theirs_s = peer.record.sent_s - peer.first_sent_s
     if elapsed_s < max(CLOCK_AFTER_S, CLOCK_AFTER_TTLS * peer.record.ttl_s) or theirs_s <= 0:
         return 1.0
-    # A renewal may have been on its way for up to a ttl: only what is beyond that can be the clock's fault.
-    beyond_s = abs(theirs_s - elapsed_s) - peer.record.ttl_s
-    return 1.0 if beyond_s <= 0 else theirs_s / elapsed_s
+    # A renewal may have been on its way for up to a ttl: only what is beyond that is surely the clock's doing.
+    unsure_s = peer.record.ttl_s
+    surely_s = max(elapsed_s, theirs_s - unsure_s) if theirs_s > elapsed_s else min(elapsed_s, theirs_s + unsure_s)
+    return surely_s / elapsed_s
 
 
 def compare_clocks(turn: Turn) -> None:
