@@ -10,6 +10,8 @@ from cyclopts import App, Parameter
 from bascule.cli.output import emit
 from bascule.cluster.agent import main
 from bascule.cluster.agent.configuration import Configuration, load
+from bascule.cluster.stores import postgresql_options
+from bascule.kernel.errors import InputError
 
 app = App(name="agent", help="Take part in a cluster: hold leases, and have addresses and services follow them.")
 
@@ -48,6 +50,23 @@ def check(file: Path, /, *, as_json: Json = False) -> int:
     configuration = load(file)
     told = _told(configuration)
     emit(told, as_json=as_json, text="\n".join(f"{key}: {value}" for key, value in told.items()))
+    return 0
+
+
+@app.command
+def schema(file: Path, /) -> int:
+    """Print the SQL of the table in which leases live, for an administrator who makes it; PostgreSQL alone needs one.
+
+    Examples:
+        bascule agent schema /etc/bascule/agent.toml | psql
+
+    Args:
+        file: The agent's file, TOML.
+    """
+    configuration = load(file)
+    if configuration.store.kind != "postgresql":
+        raise InputError(f"a store of kind {configuration.store.kind} needs no schema", where=str(file))
+    emit(None, as_json=False, text=postgresql_options.schema(configuration.store.options))
     return 0
 
 

@@ -56,6 +56,7 @@ def drill(
         bascule drill examples/taskmanagerpro/bascule.yaml
         bascule drill my.yaml --experiment host-loss --experiment partition
         bascule drill my.yaml --all --output /tmp/run
+        bascule drill my.yaml --experiment entry-partition
         bascule drill my.yaml --trials 10 --seed 7
         bascule drill my.yaml --experiment primary-freeze --for 2s
         bascule lab up my.yaml && bascule drill my.yaml --lab .bascule/my
@@ -63,7 +64,7 @@ def drill(
     Args:
         file: The system file.
         experiment: What to break; may be repeated. Default: primary-kill. See --list.
-        everything: Every experiment, one after the other.
+        everything: Every experiment that this system can have, one after the other.
         trials: How often each experiment is run.
         hold: Undo the fault after this time (`2s`). Default: when the clients are served again.
         aim: Aim at this member instead of the primary. If it is not the primary, the trial is INVALID.
@@ -83,8 +84,11 @@ def drill(
         raise InputError("no system file was given", hint="bascule drill FILE, or bascule init for a new one")
     system = load_checked(file)
     chosen = planning.choose(experiment, everything=everything)
+    if everything:
+        chosen = targets.possible(chosen, system)
+    targets.check(chosen, system)
     timing = planning.timing(
-        system, cycle_s=targets.cycle_s(system), hold_s=Duration.parse(hold).seconds if hold else None
+        system, cycle_s=targets.cycle_s(system, chosen), hold_s=Duration.parse(hold).seconds if hold else None
     )
     seed = secrets.randbelow(2**31) if seed is None else seed
     runs = planning.runs(chosen, trials, timing, SeededDice(seed))

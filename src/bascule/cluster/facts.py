@@ -186,6 +186,13 @@ class StoreBack(ClusterFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorePromised(ClusterFact):
+    """What the store, as it is set up now, promises of an acknowledged lease."""
+
+    promise: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordUnreadable(ClusterFact):
     """A register holds something that is no record of this version; what it is about is left alone."""
 

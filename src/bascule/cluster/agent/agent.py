@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
+from bascule.cluster import facts
 from bascule.cluster.agent import registry
 from bascule.cluster.agent.checking import keep_checking
 from bascule.cluster.agent.configuration import Configuration, GroupPart, load
@@ -28,10 +29,11 @@ from bascule.cluster.fencing.watchdog import KernelDevice, Watchdog, timeout_for
 from bascule.cluster.records import ORDERS, SETTINGS, Order, Settings, encode
 from bascule.kernel.clock import BootClock
 from bascule.kernel.dice import Dice
-from bascule.kernel.errors import ClusterError, FenceError, InputError
+from bascule.kernel.errors import ClusterError, FenceError, InputError, StoreError
 
 SWITCHOVER_LIMIT_S = 30.0
 POLL_S = 0.01
+PROMISE_LIMIT_S = 10.0
 
 
 class Agent:
@@ -117,10 +119,22 @@ class Agent:
                 asking=self._peers,
             )
             self._check_all()
+            self._keep(self._tell_promise())
             with self._signals():
                 await self._driver.run()
         finally:
             await self._take_down()
+
+    async def _tell_promise(self) -> None:
+        """Tell what an acknowledged lease is worth, where that depends on how the store is set up."""
+        promises = getattr(self._store, "promises", None)
+        if promises is None:
+            return
+        with contextlib.suppress(StoreError, TimeoutError):  # the reads tell that the store is away
+            async with asyncio.timeout(PROMISE_LIMIT_S):
+                promise = await promises()
+            made = self.configuration.agent
+            self._publish(facts.StorePromised(at_s=self._clock.monotonic_s(), agent=made.name, promise=promise))
 
     async def _listen(self) -> str:
         if self.configuration.peers is None:
