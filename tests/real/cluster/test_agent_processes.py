@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -235,3 +236,22 @@ def test_only_the_agents_own_user_may_ask_it(agents: Agents) -> None:
     path = agents.directory / "a" / "agent.sock"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.stat().st_uid == os.geteuid()
+
+
+def test_a_service_manager_hears_that_it_takes_part_what_it_does_and_that_it_stops(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(agents.directory / "notify"))
+        manager.settimeout(LIMIT_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(agents.directory / "notify"))
+        agents.start("a")
+        agents.wait_for("a", "BecameActive")
+        agents.signal("a", signal.SIGHUP)
+        agents.signal("a", signal.SIGTERM)
+        heard: list[str] = []
+        while not any("STOPPING=1" in text for text in heard):
+            heard.append(manager.recv(4096).decode())
+    agents.running.pop("a").wait(LIMIT_S)
+    assert "READY=1" in heard[0]
+    assert any("acts for g" in text for text in heard)

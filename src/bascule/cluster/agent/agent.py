@@ -20,6 +20,7 @@ from bascule.cluster.agent.configuration import Configuration, GroupPart, load
 from bascule.cluster.agent.control import Control, Request
 from bascule.cluster.agent.driver import Driver, Publish
 from bascule.cluster.agent.guardian import Guardian
+from bascule.cluster.agent.notify import ServiceManager
 from bascule.cluster.agent.peers import Peers, read_key
 from bascule.cluster.agent.performing import Performer
 from bascule.cluster.agent.status import Status, status
@@ -29,7 +30,7 @@ from bascule.cluster.fencing.watchdog import KernelDevice, Watchdog, timeout_for
 from bascule.cluster.records import ORDERS, SETTINGS, Order, Settings, encode
 from bascule.kernel.clock import BootClock
 from bascule.kernel.dice import Dice
-from bascule.kernel.errors import ClusterError, FenceError, InputError, StoreError
+from bascule.kernel.errors import BasculeError, ClusterError, FenceError, InputError, StoreError
 
 SWITCHOVER_LIMIT_S = 30.0
 POLL_S = 0.01
@@ -42,10 +43,12 @@ class Agent:
     Args:
         configuration: From the agent's file.
         publish: Hears every fact.
+        manager: Whoever started this process and wants to hear how it is; by default nobody.
     """
 
-    def __init__(self, configuration: Configuration, publish: Publish) -> None:
+    def __init__(self, configuration: Configuration, publish: Publish, manager: ServiceManager | None = None) -> None:
         self.configuration = configuration
+        self._manager = manager or ServiceManager({})
         self._publish = publish
         self._clock = BootClock()
         made = configuration.agent
@@ -120,10 +123,22 @@ class Agent:
             )
             self._check_all()
             self._keep(self._tell_promise())
+            self._keep(self._stay_alive())
+            self._manager.ready(self._in_a_line())
             with self._signals():
                 await self._driver.run()
         finally:
             await self._take_down()
+
+    async def _stay_alive(self) -> None:
+        """Say that the event loop turns, in which all decisions are taken; a manager that misses it steps in."""
+        every_s = self._manager.alive_every_s
+        while every_s is not None:
+            self._manager.alive()
+            await asyncio.sleep(every_s)
+
+    def _in_a_line(self) -> str:
+        return f"acts for {', '.join(sorted(self._held))}" if self._held else "stands by"
 
     async def _tell_promise(self) -> None:
         """Tell what an acknowledged lease is worth, where that depends on how the store is set up."""
@@ -166,6 +181,7 @@ class Agent:
 
     def stop(self) -> None:
         """Give everything back; `run` returns once that is done."""
+        self._manager.stopping("hands over")
         self.driver.hear(events.Stopping())
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -194,7 +210,9 @@ class Agent:
     # -- what the decisions want
 
     def _hold(self, until_s: Mapping[str, float]) -> None:
-        self._held = until_s
+        before, self._held = self._held, until_s
+        if before.keys() != until_s.keys():
+            self._manager.status(self._in_a_line())
         if self._guardian is not None:
             self._guardian.hold(until_s)
 
@@ -307,8 +325,13 @@ class Agent:
         return {"fenced": request.peer, "session": peer.record.session}
 
     async def _reload_by_signal(self) -> None:
-        with contextlib.suppress(ClusterError, InputError):  # the operator who sent a signal reads the log
+        self._manager.reloading()
+        try:
             await self._reload()
+        except BasculeError as error:
+            self._manager.ready(f"{self._in_a_line()}; the file was not taken: {error}")
+        else:
+            self._manager.ready(self._in_a_line())
 
     async def _reload(self) -> object:
         """Read the file again; groups and checks change, sessions and terms go on.

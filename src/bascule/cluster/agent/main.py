@@ -9,6 +9,7 @@ import sys
 from bascule.cluster.agent import metrics
 from bascule.cluster.agent.agent import Agent
 from bascule.cluster.agent.configuration import Configuration
+from bascule.cluster.agent.notify import ServiceManager
 from bascule.kernel.facts import Bus
 from bascule.telemetry.log import LOGGER, LogFacts
 
@@ -26,7 +27,7 @@ async def _run(configuration: Configuration) -> None:
     bus = Bus()
     if configuration.telemetry.log:
         bus.subscribe(LogFacts(_logger()))
-    agent = Agent(configuration, bus.publish)
+    agent = Agent(configuration, bus.publish, ServiceManager())
     if not configuration.telemetry.metrics:
         await agent.run()
         return
