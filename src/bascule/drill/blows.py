@@ -77,7 +77,7 @@ class Blows:
     def make(self, stage: Stage, run: Run, target: Target) -> Blow:
         """The blow that the experiment deals to its target."""
         if run.experiment.kind == "switchover":
-            return Switchover(stage, target)
+            return EntryMove(stage, target) if stage.aim.is_entry else Switchover(stage, target)
         self._starting.result()  # no fault before the watchdog is on watch
         self._number += 1
         engine = self._lab.engines[target.member.component]
@@ -124,7 +124,7 @@ def fault(experiment: Experiment, target: Target, command: str) -> AnyFault:
 
 
 class Harm:
-    """A fault that is aimed at the primary; it counts as witnessed only if it acts, and hit the primary."""
+    """A fault that is aimed at whoever is in charge; it counts as witnessed only if it acts, and hit that one."""
 
     def __init__(self, stage: Stage, target: Target, injected: Injection) -> None:
         self._stage = stage
@@ -133,15 +133,18 @@ class Harm:
 
     def strike(self) -> Landed:
         """Inject, and witness."""
-        primary = self._stage.primary()
+        in_charge = self._stage.in_charge()
         try:
             struck = self._injected.strike()
         except LabError as error:
             return Landed(t0_s=None, evidence=(f"it could not be injected: {error}",))
         evidence = struck.witness.evidence
-        if primary != self._target.member.name:
-            evidence = (*evidence, f"{self._target.member.name} was not the primary: {primary or 'nobody'} was")
-        seen = struck.witness.seen and primary == self._target.member.name
+        name, aim = self._target.member.name, self._stage.aim
+        right = in_charge == name or (not aim.has_holder and self._target.member.component == aim.component)
+        if not right:
+            what = "at the entry's address" if aim.is_entry else "the primary"
+            evidence = (*evidence, f"{name} was not {what}: {in_charge or 'nobody'} was")
+        seen = struck.witness.seen and right
         return Landed(t0_s=struck.at_s if seen else None, evidence=evidence)
 
     def undo(self) -> None:
@@ -162,7 +165,7 @@ class Switchover:
         Raises:
             FaultError: The engine cannot, refused, or no standby is there.
         """
-        lab, component = self._stage.lab, self._stage.component
+        lab, component = self._stage.lab, self._stage.aim.component
         engine = lab.engines[component]
         standbys = [name for name, seen in self._stage.snapshot().seen[component].items() if seen.role == "replica"]
         if not isinstance(engine, Promotable) or not standbys:
@@ -173,3 +176,39 @@ class Switchover:
 
     def undo(self) -> None:
         """Nothing: the new primary stays."""
+
+
+class EntryMove:
+    """A planned move of the entry's address; there is nothing to undo."""
+
+    def __init__(self, stage: Stage, target: Target) -> None:
+        self._stage = stage
+        self._old = target.member
+
+    def strike(self) -> Landed:
+        """Ask whoever moves the address to do it; witnessed when another host has it, and the old one does not.
+
+        Raises:
+            FaultError: It refused, or no other member of the entry is up.
+        """
+        lab, component = self._stage.lab, self._stage.aim.component
+        seen = self._stage.snapshot().seen[component]
+        others = [name for name, one in seen.items() if one.up and one.role == "replica" and name != self._old.name]
+        if not others:
+            raise FaultError("nobody can take over", hint="a switchover needs another member of the entry that is up")
+        at_s = time.monotonic()
+        try:
+            lab.move_entry(others[0])
+        except LabError as error:
+            raise FaultError(f"the entry's address was not moved: {error}") from error
+        moved = self._stage.wait("waiting until the address has moved", self._has_moved, SWITCHOVER_LIMIT_S)
+        holders = ", ".join(each.host for each in lab.world.holding() if each.holds) or "nobody"
+        evidence = (f"{self._old.name} was asked to hand over; {holders} has the entry's address now",)
+        return Landed(t0_s=at_s if moved else None, evidence=evidence, lasting=False)
+
+    def _has_moved(self) -> bool:
+        holders = [each.host for each in self._stage.lab.world.holding() if each.holds]
+        return bool(holders) and self._old.name not in holders
+
+    def undo(self) -> None:
+        """Nothing: the new holder stays."""

@@ -14,6 +14,8 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from bascule.drill import targets
+from bascule.drill.targets import Aim
 from bascule.engines.protocols import Member, Site
 from bascule.kernel.errors import BasculeError, LabError
 from bascule.lab.client import LabClient
@@ -125,7 +127,7 @@ class Client:
             targets: Where to read, if not where it wrote.
         """
         if targets:
-            plan = msgspec.structs.replace(self.plan, targets=targets)
+            plan = msgspec.structs.replace(self.plan, targets=targets, pinned=False)
             write_atomically(self._path, msgspec.json.encode(plan))
         answer = self._directory / f"{self.plan.client}.present.json"
         try:
@@ -145,26 +147,28 @@ class Access(Struct, frozen=True, kw_only=True):
 
 
 class Clients:
-    """The clients of one trial. `outside` measures what users see; `pinned` writes to the old primary directly.
+    """The clients of one trial. `outside` measures what users see; `pinned` stays on the side of who is aimed at.
+
+    It writes to the old primary directly; or, where the entry is aimed at, does what users do, from a host beside it,
+    by the entry's address or else by that member's own.
 
     Args:
         lab: A lab that is whole.
         directory: Of the trial.
-        component: The component whose primary is aimed at; its members are written to by the pinned client.
-        primary: The primary now.
+        aim: The component that is aimed at.
+        in_charge: Its member that is in charge now.
         number_base: First unique number; above all numbers of earlier trials.
         seed: Of the mix.
     """
 
-    def __init__(
-        self, lab: Lab, directory: Path, component: str, primary: Member, *, number_base: int, seed: int
-    ) -> None:
+    def __init__(self, lab: Lab, directory: Path, aim: Aim, in_charge: Member, *, number_base: int, seed: int) -> None:
         self._lab = lab
         self._directory = directory
-        self._component = component
+        self._aim = aim
         directory.mkdir(parents=True, exist_ok=True)
-        self.outside = Client(lab, CLIENT_HOST, self._outside_plan(number_base, seed), directory)
-        self.pinned = Client(lab, probe_host(primary.zone), self._pinned_plan(primary, number_base, seed), directory)
+        self.outside = Client(lab, CLIENT_HOST, self._users_plan(OUTSIDE, number_base, seed), directory)
+        pinned = self._entry_plan if aim.is_entry else self._primary_plan
+        self.pinned = Client(lab, probe_host(in_charge.zone), pinned(in_charge, number_base, seed), directory)
         self.all = (self.outside, self.pinned)
 
     def _targets(self) -> tuple[Target, ...]:
@@ -172,13 +176,16 @@ class Clients:
         component = self._lab.system.components[workload.through]
         ports = self._lab.engines[workload.through].ports(component)
         port = ports[workload.port] if workload.port else next(iter(ports.values()))
+        if self._lab.plan.vip is not None:
+            return (Target(address=self._lab.plan.vip.address, port=port, name="the entry's address"),)
         return tuple(Target(address=m.address, port=port, name=m.name) for m in self._lab.members(workload.through))
 
     def _access(self, client: str) -> Access:
-        """User, database and password file for the pinned client's component, written below the trial's directory."""
+        """User, database and password file for the component with the data, written below the trial's directory."""
+        component = targets.aim(None, self._lab.system).component
         host = self._lab.plan.host(CLIENT_HOST)
         member = Member(
-            component=self._component, name=client, address=host.address, zone=host.zone, region=host.region, index=0
+            component=component, name=client, address=host.address, zone=host.zone, region=host.region, index=0
         )
         site = self._lab.site(member)
         site = Site(
@@ -190,17 +197,18 @@ class Clients:
             secrets=site.secrets,
             programs=site.programs,
         )
-        engine = self._lab.engines[self._component]
-        exports = engine.exports(site, self._component)
-        for file in engine.credentials(site, self._component):
+        engine = self._lab.engines[component]
+        exports = engine.exports(site, component)
+        for file in engine.credentials(site, component):
             write_rendered(site.directory, file)
         return Access(user=exports["user"], database=exports["database"], passfile=exports["passfile"])
 
-    def _outside_plan(self, number_base: int, seed: int) -> Plan:
+    def _users_plan(self, client: str, number_base: int, seed: int) -> Plan:
+        """What users do, by the way that they know."""
         workload = self._lab.system.workload
-        access = self._access(OUTSIDE) if workload.protocol == "postgresql" else Access()
+        access = self._access(client) if workload.protocol == "postgresql" else Access()
         return Plan(
-            client=OUTSIDE,
+            client=client,
             protocol=workload.protocol,
             targets=self._targets(),
             rate_per_s=workload.rate.per_s,
@@ -209,8 +217,8 @@ class Clients:
             session=workload.session,
             operations=workload.operations,
             audit=workload.audit,
-            records=str((self._directory / "outside.jsonl").absolute()),
-            status=str((self._directory / "outside.status.json").absolute()),
+            records=str((self._directory / f"{client}.jsonl").absolute()),
+            status=str((self._directory / f"{client}.status.json").absolute()),
             number_base=number_base,
             seed=seed,
             user=access.user,
@@ -218,10 +226,23 @@ class Clients:
             passfile=access.passfile,
         )
 
-    def _pinned_plan(self, primary: Member, number_base: int, seed: int) -> Plan:
-        engine = self._lab.engines[self._component]
+    def _entry_plan(self, in_charge: Member, number_base: int, seed: int) -> Plan:
+        """What users do who stand beside the member at which clients arrive."""
+        plan = self._users_plan(PINNED, number_base, seed)
+        by_name = {target.name: target for target in plan.targets}
+        return msgspec.structs.replace(
+            plan,
+            targets=(by_name.get(in_charge.name, plan.targets[0]),),
+            rate_per_s=min(PINNED_RATE_PER_S, plan.rate_per_s),
+            retries=0,
+            connections=4,
+            pinned=True,
+        )
+
+    def _primary_plan(self, primary: Member, number_base: int, seed: int) -> Plan:
+        engine = self._lab.engines[self._aim.component]
         access = self._access(PINNED)
-        port = next(iter(engine.ports(self._lab.system.components[self._component]).values()))
+        port = next(iter(engine.ports(self._lab.system.components[self._aim.component]).values()))
         return Plan(
             client=PINNED,
             protocol="postgresql",
@@ -281,12 +302,13 @@ class Clients:
         if failures and kind is None:
             raise failures[0]
 
-    def present(self, primary: Member | None) -> dict[str, dict[int, int] | None]:
-        """What is stored at the end, by client; the pinned one's is read from the primary of now (None: nobody is)."""
-        if primary is None:
+    def present(self, in_charge: Member | None) -> dict[str, dict[int, int] | None]:
+        """What is stored at the end, by client, read from the primary or as users do; None if nobody is in charge."""
+        if in_charge is None:
             return {OUTSIDE: None, PINNED: None}
         old = self.pinned.plan.targets[0]
-        now = Target(address=primary.address, port=old.port, name=primary.name)
+        now = (Target(address=in_charge.address, port=old.port, name=in_charge.name),)
         with ThreadPoolExecutor() as pool:
-            outside, pinned = pool.submit(self.outside.audit), pool.submit(self.pinned.audit, (now,))
+            outside = pool.submit(self.outside.audit)
+            pinned = pool.submit(self.pinned.audit, self.outside.plan.targets if self._aim.is_entry else now)
             return {OUTSIDE: outside.result(), PINNED: pinned.result()}

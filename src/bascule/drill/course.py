@@ -14,9 +14,10 @@ from bascule.drill.observer import Snapshot, nodes
 from bascule.drill.picture import marks
 from bascule.drill.plan import Run
 from bascule.drill.report import Trial
-from bascule.drill.targets import Target
+from bascule.drill.targets import Aim, Target
 from bascule.lab.lab import Lab
 from bascule.measure.bins import bins
+from bascule.measure.checkers import Holding
 from bascule.measure.evidence import Evidence, Stall
 from bascule.measure.promises import claims_idempotence, stability
 from bascule.measure.verdict import Verdict
@@ -41,17 +42,18 @@ class Course(Struct, kw_only=True):
     """Everything that one trial was and left behind.
 
     Attributes:
-        component: The component whose primary is aimed at.
+        aim: The component that is aimed at.
         started_wall_s: Seconds since the Unix epoch.
         present: What was stored at the end, by client.
         aborted: Why it was stopped before its end.
         stalls: Of this machine's disk, under all hosts.
         powered_off: The hosts that lost their power, with the clients on them.
         hold_s: How long the fault was meant to act; None: until clients were served again.
+        holdings: Who had the entry's address, each time it was looked at; None where no address moves.
     """
 
     lab: Lab
-    component: str
+    aim: Aim
     clients: Clients
     moments: Times
     before: Snapshot
@@ -64,6 +66,7 @@ class Course(Struct, kw_only=True):
     stalls: tuple[Stall, ...] = ()
     powered_off: tuple[str, ...] = ()
     hold_s: float | None = None
+    holdings: tuple[Holding, ...] | None = None
 
     def evidence(self) -> Evidence:
         """What a verdict may stand on."""
@@ -79,7 +82,7 @@ class Course(Struct, kw_only=True):
             ended_s=moments.ended_s,
             injected_s=injected_s,
             t0_s=moments.t0_s,
-            t2_s=None if injected_s is None else noticed_s(self.events, self.component, injected_s),
+            t2_s=None if injected_s is None else noticed_s(self._telling(), self.aim.component, injected_s),
             t5_s=moments.t5_s,
             healed_s=moments.healed_s,
             lag_max_s=self.clients.outside.status().lag_max_s,
@@ -91,7 +94,12 @@ class Course(Struct, kw_only=True):
             aborted=self.aborted,
             idempotent=claims_idempotence(workload),
             stalls=self.stalls,
+            holdings=self.holdings,
         )
+
+    def _telling(self) -> tuple[TimedEvent, ...]:
+        """The events that tell of what was aimed at: an edge that misses what is behind it tells nothing of itself."""
+        return tuple(one for one in self.events if not (self.aim.is_entry and one.event.kind == "server_down"))
 
     def _was_cut_off(self, client: Client) -> bool:
         return client.killed and client.host in self.powered_off
@@ -133,11 +141,12 @@ class Course(Struct, kw_only=True):
         if verdict.instants is None:
             return (f"The witness saw: {seen}.",) if seen else ()
         return explain(
-            self.events,
+            self._telling(),
             verdict.instants,
-            component=self.component,
-            old_primary=self.before.primary(self.component),
-            new_primary=self.after.primary(self.component),
+            component=self.aim.component,
+            old_primary=self.before.in_charge(self.aim),
+            new_primary=self.after.in_charge(self.aim) if self.aim.has_holder else "",
+            shared=not self.aim.has_holder,
             action=f"{action} (the witness saw: {seen})",
         )
 

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from bascule.system.model import Scope
 
+Aims = Literal["primary", "entry"]
 Kind = Literal["kill", "kill-main", "freeze", "host-loss", "zone-loss", "region-loss", "partition", "switchover"]
 
 
 class Experiment(Struct, frozen=True, kw_only=True):
-    """One way to break a system, aimed at the primary of the component that has one.
+    """One way to break a system, aimed at the primary of the component that has one, or at the system's entry.
 
     Attributes:
         name: As on the command line.
@@ -20,6 +21,8 @@ class Experiment(Struct, frozen=True, kw_only=True):
         scope: Whose promise (RTO, RPO) it tests.
         kind: What is done.
         action: A verb with a place for the target: `killed {target}`.
+        aims: At the primary; or at the member at which clients arrive: the one whose host has the entry's address, or
+            the first one where they know all.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
     kind: Kind
     action: str
     about: str
+    aims: Aims = "primary"
 
     @property
     def cuts_power(self) -> bool:
@@ -99,6 +103,43 @@ _ALL = (
         kind="switchover",
         action="asked {target} to hand over",
         about="a planned switchover: nothing is broken",
+    ),
+    Experiment(
+        name="entry-kill",
+        title="Kill the entry",
+        scope="process",
+        kind="kill",
+        action="killed every process of {target}",
+        about="SIGKILL to every process of the member at which clients arrive; its host, and what moves the entry's "
+        "address there, lives on",
+        aims="entry",
+    ),
+    Experiment(
+        name="entry-host-loss",
+        title="Lose the entry's host",
+        scope="host",
+        kind="host-loss",
+        action="cut the power of host {target}",
+        about="the wire of the host at which clients arrive is cut, then everything on it is killed",
+        aims="entry",
+    ),
+    Experiment(
+        name="entry-partition",
+        title="Partition the entry away",
+        scope="host",
+        kind="partition",
+        action="partitioned {target} away",
+        about="the host at which clients arrive, with a client beside it, is cut off from everything else",
+        aims="entry",
+    ),
+    Experiment(
+        name="entry-switchover",
+        title="Move the entry's address on purpose",
+        scope="process",
+        kind="switchover",
+        action="asked {target} to hand the entry's address over",
+        about="a planned move of the entry's address: nothing is broken",
+        aims="entry",
     ),
 )
 

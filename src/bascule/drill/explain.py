@@ -17,17 +17,25 @@ def _after(event_s: float, t0_s: float) -> str:
 
 
 def explain(
-    events: Sequence[TimedEvent], instants: Instants, *, component: str, old_primary: str, new_primary: str, action: str
+    events: Sequence[TimedEvent],
+    instants: Instants,
+    *,
+    component: str,
+    old_primary: str,
+    new_primary: str,
+    action: str,
+    shared: bool = False,
 ) -> tuple[str, ...]:
     """Tell the incident from the fault to the last repair.
 
     Args:
         events: In time order.
         instants: Of this trial.
-        component: The component whose primary was aimed at.
-        old_primary: Primary when the fault came.
-        new_primary: Primary at the end.
+        component: The component that was aimed at.
+        old_primary: Primary when the fault came, or whoever had the entry's address.
+        new_primary: Who it was at the end.
         action: What was done, in words: `killed database-paris-a-1`.
+        shared: Nobody is in charge of the component: clients know all of its members.
     """
     t0_s = instants.t0_s
     own = [event for event in events if event.component == component and event.at_s >= t0_s]
@@ -39,7 +47,8 @@ def explain(
         told.append((down.at_s, f"{down.member} took it out of service: {down.event.text}"))
     if noticed is not None:
         told.append((noticed.at_s, f"{noticed.member} noticed: {noticed.event.text}"))
-    told.append(_outcome(own, t0_s, old_primary, new_primary))
+    if not shared:
+        told.append(_outcome(own, t0_s, old_primary, new_primary))
     told += [(at_s, text) for at_s, text in _landmarks(instants) if at_s is not None]
     if rejoined is not None:
         told.append((rejoined.at_s, f"{old_primary} was back: {rejoined.event.text}"))

@@ -11,10 +11,12 @@ from msgspec import Struct
 
 from bascule.drill.facts import MemberChanged
 from bascule.drill.report import Node
+from bascule.drill.targets import Aim
 from bascule.engines.protocols import Observation
 from bascule.kernel.facts import Bus
 from bascule.lab import startup
 from bascule.lab.lab import Lab
+from bascule.measure.checkers import Holding
 
 PERIOD_S = 0.2
 
@@ -31,6 +33,14 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         claims = [(o.epoch, name) for name, o in self.seen.get(component, {}).items() if o.up and o.role == "primary"]
         return max(claims)[1] if claims else ""
 
+    def first(self, component: str) -> str:
+        """The first member that is up, or an empty string."""
+        return next((name for name, seen in self.seen.get(component, {}).items() if seen.up), "")
+
+    def in_charge(self, aim: Aim) -> str:
+        """Who is to be hit: the member that is in charge; where nobody is, the first one that is up."""
+        return self.primary(aim.component) if aim.has_holder else self.first(aim.component)
+
 
 class Observer:
     """Takes a `Snapshot` every 0.2 s in a thread of its own, from `start` until the end of its `with` block."""
@@ -42,6 +52,7 @@ class Observer:
         self._thread = threading.Thread(target=self._watch, name="observer", daemon=True)
         self._lock = threading.Condition()
         self._latest = Snapshot(at_s=0.0, answered_s=0.0, seen={})
+        self._holdings: list[Holding] = []
         self.failure: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -65,10 +76,24 @@ class Observer:
                     self._lock.notify_all()
                 return
             self._tell_changes(asked_s, seen)
+            self._note_holders(asked_s, seen)
             with self._lock:
                 self._latest = Snapshot(at_s=asked_s, answered_s=time.monotonic(), seen=seen)
                 self._lock.notify_all()
             self._stop.wait(max(0.0, PERIOD_S - (time.monotonic() - asked_s)))
+
+    def _note_holders(self, at_s: float, seen: Mapping[str, Mapping[str, Observation]]) -> None:
+        """Keep who had the entry's address, be the member there up or not."""
+        if self._lab.plan.vip is not None:
+            among = seen.get(self._lab.system.workload.through, {})
+            hosts = tuple(name for name, one in among.items() if one.role == "primary")
+            self._holdings.append(Holding(at_s=at_s, hosts=hosts))
+
+    def holdings(self, since_s: float, until_s: float) -> tuple[Holding, ...] | None:
+        """Who had the entry's address, each time it was looked at between two moments; None where none moves."""
+        if self._lab.plan.vip is None:
+            return None
+        return tuple(one for one in self._holdings if since_s <= one.at_s <= until_s)
 
     def _tell_changes(self, at_s: float, seen: Mapping[str, Mapping[str, Observation]]) -> None:
         for component, members in self._latest.seen.items():

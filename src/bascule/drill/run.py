@@ -76,7 +76,6 @@ def run(options: Options, show: Show) -> Report:
     bus = Bus()
     with DiskWatch(options.lab or options.directory, bus, SystemClock()) as disk, _lab(options, show) as lab:
         threading.Thread(target=page_script.prepare, name="page-script", daemon=True).start()
-        component = targets.roled_component(options.system, lab.engines)
         chronicle = Chronicle(options.directory / FACTS, time.monotonic())
         bus.subscribe(chronicle.hear)
         with Blows(lab, options.directory, bus) as blows, Observer(lab, bus) as observer:
@@ -84,7 +83,7 @@ def run(options: Options, show: Show) -> Report:
                 lab=lab,
                 observer=observer,
                 disk=disk,
-                component=component,
+                aim=targets.aim(None, options.system),
                 directory=options.directory,
                 timing=options.timing,
                 heartbeat=blows.renew,
@@ -172,6 +171,7 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
     clean = is_clean(done[0].verdict)
     for position, each in enumerate(options.runs, 2):
         stage.title, stage.position = each.experiment.name, (position, total)
+        stage.aim = targets.aim(each.experiment, options.system)
         skipped = blows.refusal(each.experiment)
         if skipped:
             done.append(_untold(*_names(each), "INVALID", skipped, skipped=skipped))

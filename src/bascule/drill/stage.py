@@ -12,6 +12,7 @@ from bascule.drill.disk import DiskWatch
 from bascule.drill.live import LiveMember, LiveState
 from bascule.drill.observer import Observer, Snapshot
 from bascule.drill.plan import Timing
+from bascule.drill.targets import Aim
 from bascule.kernel.errors import AbortedError, LabError
 from bascule.kernel.facts import Bus
 from bascule.lab.lab import Lab
@@ -28,7 +29,7 @@ class Stage:
         lab: A lab that is whole.
         observer: Watching it.
         disk: Watching the disk under it.
-        component: The component whose primary is aimed at.
+        aim: The component that is aimed at; each trial sets its own.
         heartbeat: Called about ten times a second; renews the watchdog's lease.
         show: Told the state for the live view.
         bus: Hears what happens.
@@ -41,7 +42,7 @@ class Stage:
         lab: Lab,
         observer: Observer,
         disk: DiskWatch,
-        component: str,
+        aim: Aim,
         directory: Path,
         timing: Timing,
         heartbeat: Callable[[], None],
@@ -52,7 +53,7 @@ class Stage:
         self.lab = lab
         self.observer = observer
         self.disk = disk
-        self.component = component
+        self.aim = aim
         self.directory = directory
         self.timing = timing
         self.title = ""
@@ -119,9 +120,9 @@ class Stage:
             raise LabError(f"in vain: {phase}", hint=f"see the logs in {self.lab.directory / 'logs'}")
         return found[0]
 
-    def primary(self) -> str:
-        """Who says that it is primary now."""
-        return self.observer.latest().primary(self.component)
+    def in_charge(self) -> str:
+        """Who would be hit now: whoever says that it is in charge of what is aimed at."""
+        return self.observer.latest().in_charge(self.aim)
 
     def _tick(self, phase: str, left_s: float) -> None:
         self._heartbeat()
@@ -148,7 +149,7 @@ class Stage:
             trial_number=self.position[0],
             trials=self.position[1],
             members=members,
-            primary=latest.primary(self.component),
+            primary=latest.in_charge(self.aim),
             good_per_s=tuple(float(good) for good, _ in rates),
             bad_per_s=tuple(float(bad) for _, bad in rates),
             events=self._chronicle.last(),

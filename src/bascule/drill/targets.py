@@ -1,15 +1,20 @@
-"""At whom an experiment aims: the primary, and the hosts that stand or fall with it. Pure."""
+"""At whom an experiment aims: the primary or the entry, and the hosts that stand or fall with it. Pure."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from msgspec import Struct
 
 from bascule.drill.experiments import Experiment
-from bascule.engines import registry
-from bascule.engines.protocols import Engine, Member, Roled
+from bascule.engines import entry, registry
+from bascule.engines.protocols import Member, Roled
 from bascule.kernel.errors import InputError
 from bascule.lab.plan import LabPlan, probe_host
 from bascule.system.model import System
+
+ROUTE_CYCLE_S = 1.0
+"""In what rhythm clients that know all members look at one again that they had left."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -28,36 +33,95 @@ class Target(Struct, frozen=True, kw_only=True):
     members: frozenset[str]
 
 
-def roled_component(system: System, engines: dict[str, Engine]) -> str:
-    """The component that has a primary: the first in the file.
+class Aim(Struct, frozen=True, kw_only=True):
+    """The component that is aimed at, and whether one of its members is in charge.
+
+    Attributes:
+        component: Its name.
+        has_holder: One is: the primary, or whoever has the entry's address. Where nobody is, the first one is hit.
+        is_entry: It is the entry, and not what lies behind.
+    """
+
+    component: str
+    has_holder: bool = True
+    is_entry: bool = False
+
+
+def _roled(system: System) -> str:
+    """The component that has a primary: the first in the file; empty when none has."""
+    named = (name for name, each in system.components.items() if isinstance(registry.engine(each.engine), Roled))
+    return next(named, "")
+
+
+def aim(experiment: Experiment | None, system: System) -> Aim:
+    """At which component an experiment aims; without one, at the one that has a primary, or else at the entry.
 
     Raises:
-        InputError: None has one.
+        InputError: It aims at a primary, and none has one.
     """
-    for name in system.components:
-        if isinstance(engines[name], Roled):
-            return name
-    raise _nobody(system)
+    roled = _roled(system)
+    if experiment is None and not roled:
+        return Aim(component=system.workload.through, has_holder=system.vip is not None, is_entry=True)
+    if experiment is not None and experiment.aims == "entry":
+        return Aim(component=system.workload.through, has_holder=system.vip is not None, is_entry=True)
+    if not roled:
+        raise _nobody(system)
+    return Aim(component=roled)
 
 
 def _nobody(system: System) -> InputError:
     known = ", ".join(sorted({component.engine for component in system.components.values()}))
     return InputError(
-        f"no component has a primary to aim at (engines: {known})", hint="add one with engine: postgresql"
+        f"no component has a primary to aim at (engines: {known})",
+        hint="add one with engine: postgresql, or aim at the entry: -e entry-kill",
     )
 
 
-def cycle_s(system: System) -> float:
-    """In what rhythm the primary that is aimed at renews its claim.
+def refusal(experiment: Experiment, system: System) -> str:
+    """Why this system cannot have the experiment; empty when it can."""
+    if experiment.aims == "primary":
+        return "" if _roled(system) else _nobody(system).what
+    through = system.workload.through
+    if isinstance(registry.engine(system.components[through].engine), Roled):
+        return f"clients go straight to {through}, whose primary the other experiments aim at"
+    if sum(system.components[through].replicas.values()) < 2:
+        return f"{through} has one member: clients have nobody else to go to"
+    if experiment.kind == "switchover" and system.vip is None:
+        return f"clients know all members of {through}: there is no address to move"
+    return ""
+
+
+def possible(experiments: Iterable[Experiment], system: System) -> tuple[Experiment, ...]:
+    """Those that this system can have."""
+    return tuple(each for each in experiments if not refusal(each, system))
+
+
+def check(experiments: Iterable[Experiment], system: System) -> None:
+    """See that the system can have each of these experiments.
 
     Raises:
-        InputError: No component has a primary.
+        InputError: It cannot; the message says why.
     """
-    for component in system.components.values():
-        engine = registry.engine(component.engine)
-        if isinstance(engine, Roled):
-            return engine.cycle_s(component)
-    raise _nobody(system)
+    for each in experiments:
+        if each.aims == "primary" and not _roled(system):
+            raise _nobody(system)
+        if why := refusal(each, system):
+            raise InputError(f"{each.name} cannot be run: {why}", hint="bascule drill --list")
+
+
+def cycle_s(system: System, experiments: Iterable[Experiment]) -> float:
+    """In what rhythm those who are aimed at renew their claims: the slowest."""
+    cycles = [_cycle_s(system, aim(each, system)) for each in experiments]
+    return max(cycles, default=ROUTE_CYCLE_S)
+
+
+def _cycle_s(system: System, at: Aim) -> float:
+    if at.is_entry:
+        provider = entry.provider_of(system)
+        return ROUTE_CYCLE_S if provider is None else provider.cycle_s(system)
+    component = system.components[at.component]
+    engine = registry.engine(component.engine)
+    return engine.cycle_s(component) if isinstance(engine, Roled) else ROUTE_CYCLE_S
 
 
 def choose(experiment: Experiment, member: Member, plan: LabPlan) -> Target:

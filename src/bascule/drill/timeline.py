@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bascule.drill.events import TimedEvent, parse_line
+from bascule.engines import entry
 from bascule.engines.protocols import Member
 from bascule.lab.lab import Lab
 
@@ -23,11 +24,18 @@ def _lines(path: Path, since_s: float, until_s: float) -> Iterator[tuple[float, 
 
 
 def _of_member(lab: Lab, member: Member, since_s: float, until_s: float) -> Iterator[TimedEvent]:
-    engine = lab.engines[member.component]
-    for at_s, text in _lines(lab.directory / "logs" / f"{member.name}.log", since_s, until_s):
-        event = engine.event(text)
-        if event is not None:
-            yield TimedEvent(at_s=at_s, member=member.name, component=member.component, event=event)
+    """What its own log says, and those of what stands beside it."""
+    logs = lab.directory / "logs"
+    sources = [(logs / f"{member.name}.log", lab.engines[member.component].event)]
+    provider = entry.provider_of(lab.system)
+    if provider is not None:
+        beside = sorted(logs.glob(f"{entry.companion_name(member.name, provider)}*.log"))
+        sources += [(path, provider.event) for path in beside]
+    for path, meaning in sources:
+        for at_s, text in _lines(path, since_s, until_s):
+            event = meaning(text)
+            if event is not None:
+                yield TimedEvent(at_s=at_s, member=member.name, component=member.component, event=event)
 
 
 def read(lab: Lab, since_s: float, until_s: float) -> tuple[TimedEvent, ...]:

@@ -115,21 +115,21 @@ def _told_since(records: Sequence[Record], since_s: float) -> list[Record]:
 
 def _begin(stage: Stage, setting: Setting, before: Snapshot) -> Course:
     """Make the clients of a trial that begins with this snapshot."""
-    primary = stage.lab.member(before.primary(stage.component))
+    in_charge = stage.lab.member(before.in_charge(stage.aim))
     clients = Clients(
         stage.lab,
         setting.directory,
-        stage.component,
-        primary,
+        stage.aim,
+        in_charge,
         number_base=setting.number_base,
         seed=setting.seed,
     )
     stage.rates = watch(clients)
     stage.disk.settle()
-    stage.bus.publish(TrialBegan(at_s=time.monotonic(), experiment=stage.title, primary=primary.name))
+    stage.bus.publish(TrialBegan(at_s=time.monotonic(), experiment=stage.title, primary=in_charge.name))
     return Course(
         lab=stage.lab,
-        component=stage.component,
+        aim=stage.aim,
         clients=clients,
         moments=Times(started_s=time.monotonic()),
         before=before,
@@ -141,11 +141,12 @@ def _begin(stage: Stage, setting: Setting, before: Snapshot) -> Course:
 def _end(stage: Stage, course: Course) -> None:
     """See how the system is now, and read back what is stored."""
     course.after = stage.snapshot()
-    primary = course.after.primary(stage.component)
-    readable = primary and not course.aborted
-    course.present = course.clients.present(stage.lab.member(primary) if readable else None)
+    in_charge = course.after.in_charge(stage.aim)
+    readable = in_charge and not course.aborted
+    course.present = course.clients.present(stage.lab.member(in_charge) if readable else None)
     course.clients.forget()
     course.events = timeline.read(stage.lab, course.moments.started_s, course.moments.ended_s)
+    course.holdings = stage.observer.holdings(course.moments.started_s, course.moments.ended_s)
     course.stalls = stage.disk.stalls(course.moments.started_s, course.moments.ended_s)
 
 
@@ -189,8 +190,8 @@ def trial(
     course = _begin(stage, setting, stage.wait_whole())
     course.control_clean = control_clean
     course.hold_s = stage.timing.hold_s
-    primary = course.before.primary(stage.component)
-    target = targets.choose(run.experiment, stage.lab.member(aim or primary), stage.lab.plan)
+    in_charge = course.before.in_charge(stage.aim)
+    target = targets.choose(run.experiment, stage.lab.member(aim or in_charge), stage.lab.plan)
     course.powered_off = target.hosts if run.experiment.cuts_power else ()
     blow = make_blow(stage, run, target)
     try:

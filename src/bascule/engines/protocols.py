@@ -291,6 +291,10 @@ class Provider(Protocol):
         """
         ...
 
+    def cycle_s(self, system: System) -> float:
+        """In what rhythm a holder renews its claim: a fault meets each phase of it. Pure."""
+        ...
+
     def is_ready(self, site: Site, timeout_s: float) -> bool:
         """Whether what runs beside the member takes part: it has the address, or could take it now. Never raises.
 

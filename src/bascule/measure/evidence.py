@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
-from bascule.measure.checkers import EpochFindings, SetFindings, check_epochs, check_set
+from bascule.measure.checkers import (
+    EpochFindings,
+    HolderFindings,
+    Holding,
+    SetFindings,
+    check_epochs,
+    check_holders,
+    check_set,
+)
 from bascule.measure.instants import Outage, Parts, Stability, new_epoch_s, outages, parts
 from bascule.measure.records import Record
 from bascule.measure.schedule import lag_bound_s
@@ -52,6 +60,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         idempotent: The system and its clients claim that no write is stored twice.
         stability: When the system counts as recovered.
         stalls: When this machine's disk stalled under all hosts at once; they excuse nothing, and explain much.
+        holdings: Who had the entry's address, each time it was looked at; None where no address moves.
     """
 
     rate_per_s: float
@@ -74,6 +83,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     idempotent: bool = True
     stability: Stability = field(default_factory=Stability)
     stalls: tuple[Stall, ...] = ()
+    holdings: tuple[Holding, ...] | None = None
 
     @property
     def resolution_s(self) -> float:
@@ -102,6 +112,7 @@ class Findings(Struct, frozen=True, kw_only=True):
         later: The outages after it: those of the heal, and relapses.
         sets: What became of each client's writes; clients whose numbers could not be read are missing.
         unread: Clients whose numbers could not be read.
+        holders: Whether the entry's address ever had two; None where no address moves.
     """
 
     observed: tuple[Record, ...]
@@ -113,6 +124,7 @@ class Findings(Struct, frozen=True, kw_only=True):
     sets: Mapping[str, SetFindings]
     unread: tuple[str, ...]
     epochs: EpochFindings
+    holders: HolderFindings | None = None
 
 
 def find(evidence: Evidence) -> Findings:
@@ -152,6 +164,7 @@ def find(evidence: Evidence) -> Findings:
         sets=sets,
         unread=tuple(unread),
         epochs=check_epochs(everybody),
+        holders=None if evidence.holdings is None else check_holders(evidence.holdings),
     )
 
 

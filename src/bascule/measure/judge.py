@@ -105,6 +105,8 @@ def _doubts(evidence: Evidence, found: Findings) -> tuple[str, ...]:
             f"the load generator fell behind by {evidence.lag_max_s * 1000:.0f} ms "
             f"(at most {evidence.lag_bound_s * 1000:.0f} ms)"
         )
+    if evidence.holdings is not None and not evidence.holdings:
+        doubts.append("nobody saw who had the entry's address")
     doubts.extend(f"the final audit could not be read for client {client}" for client in found.unread)
     return tuple(doubts)
 

@@ -156,7 +156,24 @@ def correctness(evidence: Evidence, found: Findings, promised: Promises) -> tupl
             None if unseen and not found.epochs.violations else 0.0,
             note="; ".join(found.epochs.examples) or unseen,
         ),
+        *_holders(evidence, found),
     )
+
+
+def _holders(evidence: Evidence, found: Findings) -> tuple[Measure, ...]:
+    """How often the entry's address was seen on several hosts at once; nothing where no address moves."""
+    seen = found.holders
+    if seen is None:
+        return ()
+    looks = len(evidence.holdings or ())
+    note = f"of {looks} looks"
+    if seen.first_s is not None:
+        since_s = seen.first_s - (evidence.started_s if evidence.t0_s is None else evidence.t0_s)
+        begin = "the trial's start" if evidence.t0_s is None else "the fault"
+        held = f"{' and '.join(seen.hosts)} had it at once for about {seen.together_s:.1f} s"
+        note = f"{note}; {held}, seen first {since_s:+.1f} s from {begin}"
+    value = float(seen.looks) if looks else None
+    return (measure("entry_split", "looks that saw the entry's address twice", value, "count", 0.0, note=note),)
 
 
 def _epochs_unseen(evidence: Evidence) -> str:

@@ -19,6 +19,7 @@ FAULTS = (
     "partition",
     "switchover",
 )
+ENTRIES = ("entry-kill", "entry-host-loss", "entry-partition")
 
 
 def test_taskmanagerpro_survives_everything(run: Callable[..., Command], tmp_path: Path) -> None:
@@ -30,13 +31,14 @@ def test_taskmanagerpro_survives_everything(run: Callable[..., Command], tmp_pat
     report = json.loads(out)
     outcomes = {trial["experiment"]: trial["verdict"]["outcome"] for trial in report["trials"]}
     why = json.dumps({trial["experiment"]: trial["verdict"]["reasons"] for trial in report["trials"]}, indent=1)
-    assert set(outcomes) == {"control", *FAULTS}, why
+    assert set(outcomes) == {"control", *FAULTS, *ENTRIES}, why
     assert set(outcomes.values()) == {"PASS"}, why
     assert code == 0, err
+    for name in (*FAULTS, *ENTRIES):
+        for measure in ("rpo_writes", "lost_after_fault", "duplicated", "phantom", "split_brain"):
+            assert measure_of(trial_of(report, name), measure)["value"] == 0, (name, measure)
     for name in FAULTS:
         trial = trial_of(report, name)
-        for measure in ("rpo_writes", "lost_after_fault", "duplicated", "phantom", "split_brain"):
-            assert measure_of(trial, measure)["value"] == 0, (name, measure)
         assert any(mark["kind"] == "noticed" for mark in trial["marks"]), name
         assert any(mark["kind"] == "promoted" for mark in trial["marks"]), name
     for name in ("report.html", "junit.xml", "report.json"):

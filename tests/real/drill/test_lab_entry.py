@@ -145,7 +145,7 @@ def test_in_a_partition_a_lease_has_one_holder_and_keepalived_two(whole: Lab) ->
 
 
 def test_what_moves_the_address_may_die_and_is_missed(whole: Lab) -> None:
-    """A lease follows at once, and nothing is left behind. VRRP follows as well, and leaves the address where it was."""
+    """A lease is followed, and nothing is left behind. VRRP is too, and leaves the address where it was."""
     assert whole.system.vip is not None
     holder = only_holder(whole)
     whole.world.kill(beside(whole, holder))

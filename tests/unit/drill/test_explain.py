@@ -65,3 +65,17 @@ def test_without_a_notice_the_first_failed_health_check_counts() -> None:
 def test_a_log_line_has_its_moment_in_front() -> None:
     assert parse_line("12.345678 LOG: ready\n") == (12.345678, "LOG: ready")
     assert parse_line("no moment here") is None
+
+
+def test_where_clients_know_all_members_nobody_fails_over() -> None:
+    sentences = explain(
+        [event(101.0, "noticed", "db-2", "db-1 is away")],
+        Instants(t0_s=100.0, t4_s=100.5),
+        component="database",
+        old_primary="db-1",
+        new_primary="",
+        action="killed db-1",
+        shared=True,
+    )
+    assert not any("failed over" in each or "nobody became primary" in each for each in sentences)
+    assert sentences[0] == "At 0 s the drill killed db-1."

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 
-from bascule.measure.checkers import EpochFindings, SetFindings, check_epochs, check_set
+from bascule.measure.checkers import (
+    EpochFindings,
+    HolderFindings,
+    Holding,
+    SetFindings,
+    check_epochs,
+    check_holders,
+    check_set,
+)
 from bascule.measure.records import Outcome, Record
 
 T0 = 10.0
@@ -218,3 +226,56 @@ def test_the_naive_form_of_the_rule_agrees_with_every_case() -> None:
 @pytest.mark.parametrize("mutant", EPOCH_MUTANTS.values(), ids=EPOCH_MUTANTS.keys())
 def test_the_cases_catch_every_mutant_of_the_epoch_checker(mutant: EpochChecker) -> None:
     assert _told_apart(mutant)
+
+
+HolderChecker = Callable[[Iterable[Holding]], HolderFindings]
+
+
+def look(at_s: float, *hosts: str) -> Holding:
+    return Holding(at_s=at_s, hosts=hosts)
+
+
+def together(together_s: float, looks: int, first_s: float, *hosts: str) -> HolderFindings:
+    return HolderFindings(together_s=together_s, looks=looks, first_s=first_s, hosts=hosts)
+
+
+HOLDER_CASES: list[tuple[str, list[Holding], HolderFindings]] = [
+    ("nobody looked", [], HolderFindings()),
+    ("nobody had it", [look(1.0), look(2.0)], HolderFindings()),
+    ("it moved", [look(1.0, "a"), look(2.0), look(3.0, "b")], HolderFindings()),
+    ("it moved at once", [look(1.0, "a"), look(2.0, "b"), look(3.0, "a")], HolderFindings()),
+    ("one look saw two", [look(1.0, "a"), look(2.0, "a", "b"), look(2.5, "b")], together(0.5, 1, 2.0, "a", "b")),
+    ("the last look saw two", [look(1.0, "a"), look(2.0, "a", "b")], together(0.0, 1, 2.0, "a", "b")),
+    (
+        "twice, in any order",
+        [look(4.0, "c", "b"), look(1.0, "a", "b"), look(2.0, "b"), look(5.0, "c")],
+        together(2.0, 2, 1.0, "a", "b", "c"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("looks", "expected"), [c[1:] for c in HOLDER_CASES], ids=[c[0] for c in HOLDER_CASES])
+def test_two_holders_at_once_are_found(looks: list[Holding], expected: HolderFindings) -> None:
+    assert check_holders(looks) == expected
+
+
+def _over_all_looks(looks: Iterable[Holding]) -> HolderFindings:
+    """Counts everybody who ever had it as if they had had it together."""
+    hosts = {host for one in looks for host in one.hosts}
+    return check_holders([look(one.at_s, *sorted(hosts)) for one in looks])
+
+
+HOLDER_MUTANTS: dict[str, HolderChecker] = {
+    "sees nothing": lambda _: HolderFindings(),
+    "a move is a split": _over_all_looks,
+    "the order of the looks counts": lambda looks: check_holders(
+        [look(float(place), *one.hosts) for place, one in enumerate(looks)]
+    ),
+    "a single look is chance": lambda looks: sound if (sound := check_holders(looks)).looks > 1 else HolderFindings(),
+    "the last look does not count": lambda looks: check_holders(sorted(looks, key=lambda one: one.at_s)[:-1]),
+}
+
+
+@pytest.mark.parametrize("mutant", HOLDER_MUTANTS.values(), ids=HOLDER_MUTANTS.keys())
+def test_the_cases_catch_every_mutant_of_the_holder_checker(mutant: HolderChecker) -> None:
+    assert any(mutant(looks) != expected for _, looks, expected in HOLDER_CASES)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from bascule.kernel.quantities import Duration, Rate, Share
+from bascule.measure.checkers import Holding
 from bascule.measure.evidence import Evidence, Stall
 from bascule.measure.instants import Stability
 from bascule.measure.judge import is_clean, judge, judge_control, number
@@ -384,3 +385,43 @@ def test_only_what_is_sent_twice_without_a_key_may_be_stored_twice() -> None:
     keyed = msgspec.structs.replace(put, idempotent=True)
     assert claims_idempotence(msgspec.structs.replace(load, retries=1, operations=(keyed,)))
     assert not claims_idempotence(msgspec.structs.replace(load, retries=1, protocol="postgresql"))
+
+
+def looks(*at_once: int) -> tuple[Holding, ...]:
+    """A look each 0.2 s, of which these saw the address on two hosts."""
+    return tuple(
+        Holding(at_s=START + place / 5, hosts=("edge-1", "edge-2") if place in at_once else ("edge-1",))
+        for place in range(int((END - START) * 5))
+    )
+
+
+def test_an_address_that_two_hosts_had_at_once_fails() -> None:
+    verdict = judge(evidence(holdings=looks(51, 52, 53)), PROMISED)
+    assert verdict.outcome == "FAIL"
+    split = taken(verdict, "entry_split")
+    assert (split.value, split.met) == (3.0, False)
+    assert "edge-1 and edge-2 had it at once for about 0.6 s, seen first +0.2 s from the fault" in split.note
+    assert any("address twice: 3 count, promised at most 0" in reason for reason in verdict.reasons)
+
+
+def test_an_address_that_one_host_has_at_a_time_is_shown_and_passes() -> None:
+    verdict = judge(evidence(holdings=looks()), PROMISED)
+    assert verdict.outcome == "PASS"
+    assert taken(verdict, "entry_split").value == 0.0
+
+
+def test_where_no_address_moves_nothing_is_said_of_one() -> None:
+    names = {measure.name for measure in judge(evidence(), PROMISED).measures}
+    assert "entry_split" not in names
+
+
+def test_an_address_that_nobody_looked_at_proves_nothing() -> None:
+    verdict = judge(evidence(holdings=()), PROMISED)
+    assert verdict.outcome == "INVALID"
+    assert "nobody saw who had the entry's address" in verdict.reasons
+
+
+def test_two_holders_without_any_fault_make_the_control_trial_unclean() -> None:
+    verdict = judge_control(control(history(), holdings=looks(7)), PROMISED)
+    assert not is_clean(verdict)
+    assert any("without any fault: looks that saw the entry's address twice" in reason for reason in verdict.reasons)

@@ -30,6 +30,10 @@ class Agent:
         health = engine.health(site.component, "any")
         return (render.companion(site, decoding.of_entry(site.system, Options), health, registry.engine),)
 
+    def cycle_s(self, system: System) -> float:
+        """A third of the lease."""
+        return render.ttl(system).seconds / 3
+
     def is_ready(self, site: Site, timeout_s: float) -> bool:
         """The agent says that it is alive in the store, and may be chosen."""
         return observe.is_ready(site.directory, site.member.component, timeout_s)

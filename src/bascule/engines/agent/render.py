@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bascule.engines.agent.options import Options
 from bascule.engines.protocols import Companion, Engine, File, Finding, HealthCheck, Launch, Site
+from bascule.kernel.quantities import Duration
 from bascule.system.model import System
 from bascule.system.rules_entry import DEFAULT_TTL
 
@@ -17,6 +18,11 @@ INTERFACE = "eth0"
 _LEAST_CHECK_S = 0.01
 
 Engines = Callable[[str], Engine]
+
+
+def ttl(system: System) -> Duration:
+    """The lease: how long rivals wait after the holder's last sign of life."""
+    return (system.vip.ttl if system.vip is not None else None) or DEFAULT_TTL
 
 
 def check(system: System, options: Options) -> tuple[Finding, ...]:
@@ -37,11 +43,11 @@ def check(system: System, options: Options) -> tuple[Finding, ...]:
 
 def _promises(system: System, options: Options) -> list[Finding]:
     promised = system.objectives.disruptions
-    ttl = (system.vip.ttl if system.vip else None) or DEFAULT_TTL
+    lease = ttl(system)
     checks_s = options.check.fall * (options.check.every.seconds + options.check.timeout.seconds)
     findings: list[Finding] = []
-    if (host := promised.get("host")) is not None and ttl > host.rto:
-        what = f"rivals wait {ttl} for a dead holder; an RTO of {host.rto} is promised for a host"
+    if (host := promised.get("host")) is not None and lease > host.rto:
+        what = f"rivals wait {lease} for a dead holder; an RTO of {host.rto} is promised for a host"
         findings.append(Finding(path="workload.entry.ttl", what=what, hint="shorten it, or promise less"))
     if (process := promised.get("process")) is not None and checks_s > process.rto.seconds:
         what = f"a member is found dead after up to {checks_s:.2f} s; an RTO of {process.rto} is promised for a process"
@@ -95,7 +101,7 @@ def _configuration(site: Site, options: Options, health: HealthCheck, engines: E
 [agent]
 cluster = {json.dumps(site.system.system)}
 name = {json.dumps(me.name)}
-ttl = "{entry.ttl or DEFAULT_TTL}"
+ttl = "{ttl(site.system)}"
 control = "{CONTROL}"
 
 [store]

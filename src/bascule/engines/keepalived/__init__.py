@@ -29,6 +29,10 @@ class Keepalived:
         engine = registry.engine(site.component.engine)
         return render.companions(site, decoding.of_entry(site.system, Options), engine.health(site.component, "any"))
 
+    def cycle_s(self, system: System) -> float:
+        """The interval of its adverts."""
+        return decoding.of_entry(system, Options).advert.seconds
+
     def is_ready(self, site: Site, timeout_s: float) -> bool:  # noqa: ARG002 - the protocol's
         """Its member serves: then keepalived is no longer in the state FAULT."""
         try:
