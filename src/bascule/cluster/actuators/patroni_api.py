@@ -146,25 +146,21 @@ class PatroniApi:
         }
         return Members(members=found, is_paused=seen.pause)
 
-    async def switch_over(self, leader: str, candidate: str) -> None:
+    async def switch_over(self, leader: str, candidate: str = "") -> None:
         """Have Patroni move its leader; returns when Patroni says that it did, or that it took the order.
 
-        Raises:
-            ActuatorError: It refused, or did not do it.
-        """
-        status, body = await self._ask("POST", "/switchover", {"leader": leader, "candidate": candidate})
-        if status not in {200, 202}:
-            raise self._refused(f"did not switch over from {leader} to {candidate}", status, body)
-
-    async def take_over(self, candidate: str) -> None:
-        """Have Patroni give its lock, which nobody holds, to a node; returns when it did, or took the order.
+        Args:
+            leader: Who leads now; Patroni refuses if it is somebody else.
+            candidate: Who is to lead; by default whom Patroni chooses, which it does not while it is paused.
 
         Raises:
             ActuatorError: It refused, or did not do it.
         """
-        status, body = await self._ask("POST", "/failover", {"candidate": candidate})
+        wanted = {"leader": leader, **({"candidate": candidate} if candidate else {})}
+        status, body = await self._ask("POST", "/switchover", wanted)
         if status not in {200, 202}:
-            raise self._refused(f"did not make {candidate} the leader", status, body)
+            whom = f"from {leader} to {candidate}" if candidate else f"away from {leader}"
+            raise self._refused(f"did not switch over {whom}", status, body)
 
     async def settle(self, *, paused: bool) -> None:
         """Pause Patroni's own failover for the whole cluster, or resume it.
