@@ -94,7 +94,8 @@ def _standby(turn: Turn, name: str) -> None:
         turn.set(groups={other: one for other, one in turn.state.groups.items() if other != name})
         return
     claim, ours = group.claim, turn.state.mine.session
-    if claim and ours and claim.holder == turn.state.name and claim.session == ours and turn.is_alive:
+    is_ours = claim is not None and claim.holder == turn.state.name and claim.session == ours
+    if is_ours and turn.is_alive and not group.stale:
         won(turn, name, group.revision)  # the answer to our claim was lost
         return
     if not is_free(turn, group):
