@@ -25,7 +25,7 @@ class Line:
 
     def __init__(self) -> None:
         self.told: list[list[tuple[int, bytes]]] = []
-        self.refusal: int = 0
+        self.refusal = self.blindness = 0
 
     def execute(self, data: bytes, _acknowledged: int) -> None:
         if self.refusal:
@@ -36,6 +36,11 @@ class Line:
             messages.append((kind, bytes(data[offset + netlink.HEADER.size + 4 : offset + length])))
             offset += length
         self.told.append(messages)
+
+    def dump(self, _kind: int, *_parts: bytes) -> list[tuple[int, bytes]]:
+        if self.blindness:
+            raise OSError(self.blindness, "blind")
+        return []
 
 
 class DriftingClock(FakeClock):
@@ -176,6 +181,29 @@ def test_a_kernel_without_time_in_rules_gets_a_door_without_it(monkeypatch: pyte
     assert one.open(1002.0)
     assert limits_s(line.told[-1]) == set()
     assert timeouts_ms(line.told[-1]) == {2000}
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_where_tables_have_no_owner_nothing_is_claimed(number: int) -> None:
+    one, line, _ = made()
+    line.refusal = number
+    assert one.claim()
+    line.refusal = 0
+    one.unclaim()
+    assert line.told == []
+
+
+def test_a_claim_is_made_once_and_refused_to_others() -> None:
+    one, line, _ = made()
+    assert one.claim()
+    assert one.claim()
+    assert len(line.told) == 1
+    one.unclaim()
+    line.refusal = errno.EPERM
+    assert not one.claim(), "it may be seen, so it is the claim of another"
+    line.blindness = errno.EPERM
+    with pytest.raises(ActuatorError):
+        one.claim()
 
 
 def test_each_address_has_a_table_of_its_own() -> None:

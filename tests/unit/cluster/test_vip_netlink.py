@@ -48,6 +48,12 @@ def test_a_batch_has_a_beginning_and_an_end_for_nftables() -> None:
     assert (bytes(data), acknowledged) == (begin + middle + end, 1)
 
 
+def test_a_table_may_go_with_its_line() -> None:
+    message = nft.own_table(nft.ARP, "t")
+    assert message[HEADER.size + 4 :] == attribute(1, b"t\0") + attribute(2, bytes([0, 0, 0, 2]))
+    assert HEADER.unpack_from(message)[1:3] == (0xA00, 1 | 0x200 | 0x400)
+
+
 def body(message: bytes) -> bytes:
     return message[HEADER.size + 4 :]
 

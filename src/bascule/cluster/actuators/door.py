@@ -53,11 +53,49 @@ class Door:
         self._address = address
         self._clock = clock
         self._families = (nft.ARP, nft.IPV4) if address.version == 4 else (nft.IPV6,)
+        self._claim = f"{self.table}.claimed"
+        self._is_claimed = False
         self._line: Netlink | None = None
         self._turn = 0
         self._until_s = -math.inf
         self._has_wall_limit = True
         self._opening = [self._open_in(name) for name in _SETS]
+
+    def claim(self) -> bool:
+        """Be the one process of this machine that may remove the door, until it unclaims, disconnects or ends.
+
+        A process that is frozen between two of its steps goes on with the second one whenever it is woken. What it
+        then does to the address it must still do behind a door: nobody else may remove that while the process lives.
+
+        Returns:
+            Whether it is so; otherwise another process that lives, or is just being ended, has claimed it.
+
+        Raises:
+            ActuatorError: The kernel refused.
+        """
+        if self._is_claimed:
+            return True
+        try:
+            self._execute([nft.own_table(self._families[0], self._claim)])
+        except OSError as error:
+            if error.errno in {errno.EEXIST, errno.EPERM}:
+                self.state()  # refused as well if it is not the owner but a right of ours that stands in the way
+                return False
+            if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                raise _refusal(error, self.table) from error
+            return True  # Linux before 5.12: its tables have no owner, and nothing is claimed
+        self._is_claimed = True
+        return True
+
+    def unclaim(self) -> None:
+        """Leave the door to any process.
+
+        Raises:
+            ActuatorError: The kernel refused.
+        """
+        if self._is_claimed:
+            self._is_claimed = False
+            self._try(*nft.batch([nft.no_table(self._families[0], self._claim)]))
 
     def build(self) -> None:
         """Have a closed door, whatever was there before, without a moment in between.
@@ -148,6 +186,7 @@ class Door:
         if self._line:
             self._line.close()
             self._line = None
+            self._is_claimed = False
 
     def _connected(self) -> Netlink:
         if self._line is None:

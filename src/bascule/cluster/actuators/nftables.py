@@ -25,6 +25,7 @@ _GENERAL = struct.Struct(">BBH")
 _REGISTER = 1
 _VERDICT_REGISTER = 0
 _DROP, _JUMP = 0, -3 & 0xFFFFFFFF
+_OWNED = 0x2
 _WITH_TIMEOUTS = 0x10
 _INVERTED = 1
 _META_TIME_NS, _META_L4PROTO = 30, 16
@@ -59,6 +60,15 @@ def batch(messages: Sequence[bytes]) -> tuple[bytearray, int]:
 def table(family: int, name: str) -> bytes:
     """Make a table, if it is not there."""
     return _message(_NEWTABLE, family, netlink.CREATE, attribute(1, _name(name)), attribute(2, _number(0)))
+
+
+def own_table(family: int, name: str) -> bytes:
+    """Make a table that goes with the line to the kernel by which it was made; refused when it is there.
+
+    With EPERM when it is another line's, with EEXIST when it is nobody's.
+    """
+    flags = netlink.CREATE | netlink.EXCLUSIVE
+    return _message(_NEWTABLE, family, flags, attribute(1, _name(name)), attribute(2, _number(_OWNED)))
 
 
 def no_table(family: int, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import re
@@ -24,6 +25,7 @@ from bascule.kernel.quantities import Duration
 _INTERFACE = re.compile(r"[^\s/:\0]{1,15}")
 _BROADCAST = IPv4Address("255.255.255.255")
 _LINGER_S = 5
+_PATIENCE, _PATIENCE_S = 20, 0.005
 _PROLONG_EVERY_S, _PROLONG_OFTEN_S = 2.0, 0.5
 
 
@@ -138,7 +140,8 @@ class Vip:
         except BaseException:
             # Also when cancelled: what was begun is taken back at once, for nothing in it waits.
             with contextlib.suppress(ActuatorError):
-                self._release()
+                self._take_away()
+                self._remove_door()
             raise
 
     def extend(self, term: Term) -> None:
@@ -168,10 +171,16 @@ class Vip:
     async def demote(self) -> None:
         """Have the address no longer here: closed first, then removed.
 
+        What another process of this machine that still lives has promoted stays behind its closed door.
+
         Raises:
             ActuatorError: It may still be here.
         """
-        self._release()
+        self._take_away()
+        for _ in range(_PATIENCE):
+            if self._remove_door():
+                break
+            await asyncio.sleep(_PATIENCE_S)  # it may be just being ended
 
     async def look(self) -> Seen:
         """Whether the address is here and open. Changes nothing."""
@@ -195,7 +204,7 @@ class Vip:
         self.name = f"vip {self._place.interface} on {link.name}"
         if not self._had_door():
             self._place.check_foreign()
-        self._build_door()
+        await self._build_door()
         self._place.remove()
         if self._options.probe.seconds and link.resolves:
             await self._probe(link)
@@ -229,11 +238,12 @@ class Vip:
     def _is_held(self, link: Link) -> bool:
         return (not self._has_door or self._door.state() == "open") and self._place.is_on(link)
 
-    def _build_door(self) -> None:
+    async def _build_door(self) -> None:
         """Have a closed door, or settle for none where that is allowed."""
         self._has_door = self._options.door != "off"
         try:
             if self._has_door:
+                await self._claim_door()
                 self._door.build()
             elif self._had_door():
                 self._door.remove()
@@ -242,6 +252,13 @@ class Vip:
                 raise
             self._has_door = False
             self.name += ", without a door"
+
+    async def _claim_door(self) -> None:
+        for _ in range(_PATIENCE):
+            if self._door.claim():
+                return
+            await asyncio.sleep(_PATIENCE_S)  # it may be just being ended, or only cleaning up
+        raise self._error("another process of this machine holds the address", "one agent for each address")
 
     def _had_door(self) -> bool:
         """Whether there is a door, perhaps of earlier options: then we put the address where it is, if it is.
@@ -278,18 +295,30 @@ class Vip:
         left_s = max(1, math.ceil(self._until_s - self._clock.monotonic_s()))
         return left_s + _LINGER_S if self._has_door else left_s
 
-    def _release(self) -> None:
-        """Close, remove the address, remove the door; in this order, each as far as it goes."""
+    def _take_away(self) -> None:
+        """Close the door, then remove the address."""
         self._link = None
         self._until_s = -math.inf
+        is_ours = False
         with self._told():
-            if self._had_door():
-                self._door.close()
+            try:
+                is_ours = self._had_door()
+                if is_ours:
+                    self._door.close()
+            finally:
+                # Even if the door could not be closed: an address that is not here needs none.
+                if not is_ours:
+                    self._place.check_foreign()
                 self._place.remove()
-                self._door.remove()
-            else:
-                self._place.check_foreign()
-            self._place.remove()
+
+    def _remove_door(self) -> bool:
+        """Remove the door, if the address is gone and nobody else may still put it here."""
+        if self._had_door():
+            if not self._door.claim():
+                return False
+            self._door.remove()
+        self._door.unclaim()
+        return True
 
     def _check_is_on(self, link: Link) -> None:
         if not self._place.found(link.index):

@@ -63,6 +63,10 @@ class Program:
         assert self.process.stdin
         self.process.stdin.close()
 
+    def is_stopped(self) -> bool:
+        """Whether it is frozen."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -163,7 +167,7 @@ class Net:
     def holder(self, host: str, *, capabilities: str = "all", mutant: str = "", **options: object) -> Holder:
         untils = self._path(f"untils-{host}")
         program = [sys.executable, str(HERE / "vip_holder.py"), json.dumps(options), str(untils)]
-        argv = self.argv(host, *program, mutant or "honest", capabilities=capabilities)
+        argv = self.argv(host, *program, mutant, capabilities=capabilities)
         holder: Holder = self._started(Holder(argv, untils))
         return holder
 
@@ -184,6 +188,15 @@ class Net:
         """Switch a host's port `down` (it has no carrier then) or `up`; or pull it `out` of the bridge, put it `in`."""
         self._bridge.tell(f"{host} {state}")
         assert self._bridge.line() == "done"
+
+    def door(self, host: str, address: str) -> str:
+        """Whether the door of an address is `open`, `closed` or `absent`."""
+        return self.python(
+            host,
+            "from ipaddress import ip_interface\nfrom bascule.cluster.actuators.door import Door\n"
+            "from bascule.kernel.clock import BootClock\n"
+            f"print(Door(ip_interface('{address}').ip, BootClock()).state())",
+        ).strip()
 
     def neighbour(self, host: str, ip: str) -> str:
         """At which link address a host believes an address to be."""

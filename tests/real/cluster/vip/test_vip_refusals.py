@@ -28,12 +28,7 @@ def put(net: Net, host: str, address: str, index: int = 2) -> None:
 
 
 def has_door(net: Net, host: str, address: str) -> bool:
-    code = (
-        "from ipaddress import ip_interface\nfrom bascule.cluster.actuators.door import Door\n"
-        "from bascule.kernel.clock import BootClock\n"
-        f"print(Door(ip_interface('{address}').ip, BootClock()).state())"
-    )
-    return net.python(host, code).strip() != "absent"
+    return net.door(host, address) != "absent"
 
 
 @pytest.mark.parametrize("capabilities", CAPABILITIES)
@@ -159,12 +154,51 @@ def test_a_flap_of_the_link_leaves_the_address(net: Net, address: str, name: str
 
 
 def test_what_another_demoted_is_not_held(net: Net, address: str) -> None:
-    holder, guardian = net.holder("a", address=address), net.holder("a", address=address)
+    holder = net.holder("a", address=address, announce_every="50ms", announce_count=1)
+    guardian = net.holder("a", address=address)
     holder.must("promote", for_s=5)
     guardian.must("demote")
     assert address not in net.addresses("a")
-    assert holder.do("extend", for_s=5)["error"] == "ActuatorError"
+    assert net.door("a", address) == "closed", "who promoted it lives, and may be about to add the address"
+    net.wait_until(net.now_s() + 0.06)
+    assert "no longer here" in holder.do("extend", for_s=5)["text"]
+    holder.must("demote")
     assert not has_door(net, "a", address)
+
+
+def test_one_address_has_one_agent_on_a_machine(net: Net, address: str) -> None:
+    first, second = net.holder("a", address=address), net.holder("a", address=address)
+    first.must("promote", for_s=5)
+    assert "another process of this machine" in second.do("promote", for_s=5)["text"]
+    first.must("demote")
+    second.must("promote", for_s=5)
+    second.signal(signal.SIGKILL)
+    first.must("promote", for_s=5)
+
+
+def frozen_around_the_claim(net: Net, address: str, guardian: str) -> str:
+    """The door at the moment when the address is added by who was frozen meanwhile, and demoted by its guardian."""
+    holder = net.holder("a", address=address, mutant="stopped-around")
+    holder.tell('{"do": "promote", "for_s": 0.3}')
+    net.wait_for(holder.is_stopped, "the holder to be frozen before it adds the address")
+    net.wait_until(holder.until_s)
+    net.holder("a", address=address, mutant=guardian).must("demote")
+    holder.signal(signal.SIGCONT)
+    net.wait_for(lambda: holder.is_stopped() and address in net.addresses("a"), "the holder to add the address")
+    found = net.door("a", address)
+    holder.signal(signal.SIGCONT)
+    assert "not there or not open" in holder.line()
+    assert address not in net.addresses("a")
+    assert not has_door(net, "a", address)
+    return found
+
+
+def test_who_was_frozen_before_it_added_the_address_adds_it_behind_a_closed_door(net: Net, address: str) -> None:
+    assert frozen_around_the_claim(net, address, guardian="") == "closed"
+
+
+def test_a_guardian_that_removes_the_door_of_a_living_agent_is_caught(net: Net, address: str) -> None:
+    assert frozen_around_the_claim(net, address, guardian="unclaimed") == "absent"
 
 
 def test_another_prefix_is_left_alone(net: Net) -> None:

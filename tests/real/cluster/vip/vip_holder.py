@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from bascule.cluster.actuators import nftables, vip
+from bascule.cluster.actuators.addresses import Link
 from bascule.cluster.actuators.door import Door
+from bascule.cluster.actuators.placement import Placement
 from bascule.cluster.actuators.port import Term
 from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import ActuatorError, BasculeError
@@ -47,10 +50,24 @@ def no_nftables(_: Door) -> None:
     raise ActuatorError("no nf_tables here")
 
 
+def stopped_around(self: Placement, link: Link, lifetime_s: int) -> None:
+    """Frozen before the address is added, and after it was."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    honest_put(self, link, lifetime_s)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def unclaimed(_: Door) -> bool:
+    return True
+
+
 DURATIONS = ("probe", "announce_interval", "announce_every")
 honest_open = Door.open
 honest_limit = nftables.not_before
+honest_put = Placement.put
 MUTANTS: dict[str, tuple[object, str, object]] = {
+    "stopped-around": (Placement, "put", stopped_around),
+    "unclaimed": (Door, "claim", unclaimed),
     "never-closes": (Door, "open", never_closes),
     "without-limit": (nftables, "not_before", without_limit),
     "no-nftables": (Door, "build", no_nftables),
@@ -141,8 +158,8 @@ async def main() -> None:
     given = json.loads(sys.argv[1])
     durations = {name: Duration.parse(given[name]) for name in DURATIONS if name in given}
     options = vip.Options(**{**given, **durations})
-    if sys.argv[3] in MUTANTS:
-        setattr(*MUTANTS[sys.argv[3]])
+    for name in sys.argv[3].split():
+        setattr(*MUTANTS[name])
     holder = Holder(options, sys.argv[2])
     async for line in lines():
         try:
