@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from bascule.cluster.agent.acting import Hear
-from bascule.cluster.agent.agent import Luck
 from bascule.cluster.agent.driver import Driver
+from bascule.cluster.agent.luck import Luck
 from bascule.cluster.decisions import events
 from bascule.cluster.decisions.group import Group
 from bascule.cluster.decisions.lease import Timing

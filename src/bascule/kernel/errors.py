@@ -14,6 +14,7 @@
     │   ├── ActuatorError        what must follow the lease (an address, a route, a service) did not
     │   │   └── ConflictError    somebody else has it already: an address that is answered for
     │   ├── FenceError           a node could not be fenced, or it is not sure that it was
+    │   ├── LeadershipNotGainedError  somebody else led for as long as was waited
     │   └── LeadershipLostError  the lease was lost; nothing may be done in its name any more
     └── AbortedError             stopped before the end (exit code 3)
 """
@@ -93,6 +94,10 @@ class ConflictError(ActuatorError):
 
 class FenceError(ClusterError):
     """A node could not be fenced, or it is not sure that it was."""
+
+
+class LeadershipNotGainedError(ClusterError):
+    """Somebody else led, or nobody could, for as long as was waited."""
 
 
 class LeadershipLostError(ClusterError):

@@ -8,7 +8,6 @@ import math
 import secrets
 import signal
 from collections.abc import Coroutine, Mapping
-from random import SystemRandom
 from typing import Any
 
 from msgspec import structs
@@ -20,6 +19,7 @@ from bascule.cluster.agent.configuration import Configuration, GroupPart, load
 from bascule.cluster.agent.control import Control, Request
 from bascule.cluster.agent.driver import Driver, Publish
 from bascule.cluster.agent.guardian import Guardian
+from bascule.cluster.agent.luck import Luck
 from bascule.cluster.agent.notify import ServiceManager
 from bascule.cluster.agent.peers import Peers, read_key
 from bascule.cluster.agent.performing import Performer
@@ -29,7 +29,6 @@ from bascule.cluster.decisions.step import begin
 from bascule.cluster.fencing.watchdog import KernelDevice, Watchdog, timeout_for
 from bascule.cluster.records import ORDERS, SETTINGS, Order, Settings, encode
 from bascule.kernel.clock import BootClock
-from bascule.kernel.dice import Dice
 from bascule.kernel.errors import BasculeError, ClusterError, FenceError, InputError, StoreError
 
 SWITCHOVER_LIMIT_S = 30.0
@@ -367,21 +366,6 @@ class Agent:
         if self._guardian is not None:
             self._guardian.renew()
         return {"groups": sorted(fresh.groups), "changed": different}
-
-
-class Luck(Dice):
-    """The machine's own randomness: not to be guessed, and never the same in two processes."""
-
-    def __init__(self) -> None:
-        self._random = SystemRandom()
-
-    def uniform(self, low: float, high: float) -> float:
-        """A number between `low` and `high`."""
-        return self._random.uniform(low, high)
-
-    def choice(self, items: Any) -> Any:  # noqa: ANN401 - as in `Dice`
-        """One of the items."""
-        return self._random.choice(items)
 
 
 def _watchdog(configuration: Configuration, clock: BootClock) -> Watchdog | None:
