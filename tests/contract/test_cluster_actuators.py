@@ -15,24 +15,33 @@ from typing import Any, TypeVar, cast
 import pytest
 from tests.real.cluster.daemons import DEADLINE_S
 from tests.real.cluster.rig import Plug, Rig, Served
+from tests.real.cluster.rig_command import hooks_rig, run_rig
 from tests.real.cluster.rig_dns import named_rig
 from tests.real.cluster.rig_haproxy import haproxy_rig
+from tests.real.cluster.rig_patroni import patroni_rig
+from tests.real.cluster.rig_systemd import stand_in_rig, user_manager_rig
 
 from bascule.cluster.actuators.port import Actuator, Term
+from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import ActuatorError
 
 pytestmark = pytest.mark.real
 T = TypeVar("T")
 PLUGS: dict[str, Plug] = {
+    "command": Plug(make=hooks_rig, is_served=False),
+    "command-run": Plug(make=run_rig, is_served=False),
     "dns": Plug(make=named_rig),
     "haproxy": Plug(make=haproxy_rig),
+    "patroni": Plug(make=patroni_rig),
+    "systemd": Plug(make=stand_in_rig, is_served=False),
+    "systemd-user": Plug(make=user_manager_rig),
 }
 CANCEL_AFTER_S = 0.2
 tokens = iter(range(1, 10**9))
 
 
 def term() -> Term:
-    return Term(cluster="east", group="edge", agent="a", token=next(tokens), until_s=0.0)
+    return Term(cluster="east", group="edge", agent="a", token=next(tokens), until_s=BootClock().monotonic_s() + 3600)
 
 
 def run(doing: Coroutine[Any, Any, T]) -> T:
