@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -26,10 +28,10 @@ from bascule.cluster.stores.port import Store
 from bascule.cluster.term import Term
 from bascule.guard.stream import FACTS
 from bascule.kernel.clock import BootClock
-from bascule.kernel.errors import InputError, LeadershipLostError, LeadershipNotGainedError, StoreError
+from bascule.kernel.errors import InputError, LeadershipLostError, LeadershipNotGainedError
 from bascule.kernel.facts import Fact
 
-LEAVE_TTLS = 1.0
+LEAVE_LIMIT_S = 10.0
 MOST_SLOTS = 1000
 JOIN_LIMIT_S = 30.0
 
@@ -107,6 +109,8 @@ class Leadership:
             async with asyncio.timeout(self._wait_s):
                 return await standing.enter(cancels=self._on_lost == "cancel")
         except TimeoutError as error:
+            if self._wait_s is None:
+                raise
             why = standing.state_in_words()
             await self._leave()
             raise LeadershipNotGainedError(
@@ -125,12 +129,12 @@ class Leadership:
             LeadershipLostError: The lease was lost, and the block was cancelled for that.
         """
         standing = self._standing
-        cancelled = standing is not None and standing.undo_cancel()
+        if standing is None or standing.is_forked:
+            return  # a child has no part in its parent's lease, and nothing to give back
+        lost = await standing.undo_cancel(kind)
         await self._leave()
-        if cancelled and (kind is None or kind is asyncio.CancelledError):
-            raise LeadershipLostError(
-                f"the lease on {self.group} was lost", hint=standing.why if standing else ""
-            ) from error
+        if lost:
+            raise LeadershipLostError(f"the lease on {self.group} was lost", hint=standing.why) from error
 
     async def _leave(self) -> None:
         standing, self._standing = self._standing, None
@@ -140,7 +144,13 @@ class Leadership:
     # -- in a thread
 
     def __enter__(self) -> Term:
-        """Wait until this process leads; as `async with`, in a thread."""
+        """Wait until this process leads; as `async with`, in a thread.
+
+        Raises:
+            InputError: The store is an object, which belongs to one event loop: give its path or its text.
+        """
+        if not isinstance(self._where, str | Path):
+            raise InputError("a store belongs to one event loop", hint="give `with` the store's path or its text")
         if self._standing is not None or self._thread is not None:
             raise InputError(f"this leadership of {self.group} is entered already", hint="make another one")
         self._thread = _Thread(self._twin())
@@ -156,7 +166,7 @@ class Leadership:
     ) -> None:
         """Give the lease back."""
         thread, self._thread = self._thread, None
-        if thread is not None:
+        if thread is not None and thread.pid == os.getpid():
             thread.leave()
 
     def _twin(self) -> Leadership:
@@ -214,7 +224,9 @@ class _Standing:
         self._term: Term | None = None
         self._body: asyncio.Task[object] | None = None
         self._cancelled = False
+        self._cancelling = 0
         self._inside = False
+        self._pid = os.getpid()
         self._waiting: Hear | None = None
         self._taken = False
         self.why = ""
@@ -226,33 +238,61 @@ class _Standing:
             name = self._leadership.fixed_name or await self._free_name()
             self._driver = self._leadership.driver(name, self._store, self)
             self._running = asyncio.create_task(self._driver.run())
-            either: set[asyncio.Future[Any]] = {self._gained, self._running}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if self._gained.done():
+            self._running.add_done_callback(self._driver_ended)
+            term = await self._gained_term(self._running)
+            if term is not None:
                 self._body = asyncio.current_task() if cancels else None
+                self._cancelling = self._body.cancelling() if self._body else 0
                 self._inside = True
-                term = self._gained.result()
-                if term.lost.is_set():
-                    self._cancel_body()
                 return term
             if not self._taken:
                 await self._running  # raises what ended it
+
+    async def _gained_term(self, running: asyncio.Task[None]) -> Term | None:
+        """A term that is not lost already; None: the driver has ended."""
+        while True:
+            either: set[asyncio.Future[Any]] = {self._gained, running}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._gained.done():
+                return None
+            term = self._gained.result()
+            if not term.lost.is_set():
+                return term
+            self._gained = asyncio.get_running_loop().create_future()
+
+    def _driver_ended(self, running: asyncio.Task[None]) -> None:
+        """Nobody keeps the lease any more, by a fault of ours: whoever is inside must hear of it."""
+        if self._inside and not running.cancelled() and running.exception() is not None and self._term is not None:
+            self.why = self.why or f"a fault of bascule itself: {running.exception()}"
+            self._term.lost.set(self.why)
+            self._cancel_body()
+
+    @property
+    def is_forked(self) -> bool:
+        """This is a child of the process that leads."""
+        return os.getpid() != self._pid
 
     async def _free_name(self) -> str:
         """The host's name with the first number whose session is absent or over: names come again, none piles up."""
         host = "".join(one if one.isalnum() or one in "_.-" else "-" for one in socket.gethostname())[:50] or "host"
         prefix = f"bascule/{self._leadership.cluster}/{AGENTS}{host}."
-        alive: set[str] = set()
+        limit_s = self._leadership.timing.renew_s
         while True:
             try:
-                for entry in await self._store.read(prefix):
-                    with contextlib.suppress(UnreadableError):
-                        if decode(entry.value, Session).state == "alive":
-                            alive.add(entry.key.rpartition(".")[2])
+                async with asyncio.timeout(limit_s):
+                    entries = await self._store.read(prefix)
                 break
-            except StoreError:
-                await asyncio.sleep(self._leadership.timing.renew_s)
-        return next(f"{host}.{number}" for number in range(1, MOST_SLOTS) if str(number) not in alive)
+            except Exception:  # noqa: BLE001 - whatever an adapter raises, the store is away; `wait_s` bounds the wait
+                await asyncio.sleep(limit_s)
+        alive: set[str] = set()
+        for entry in entries:
+            with contextlib.suppress(UnreadableError):
+                if decode(entry.value, Session).state == "alive":
+                    alive.add(entry.key.rpartition(".")[2])
+        number = next((number for number in range(1, MOST_SLOTS) if str(number) not in alive), None)
+        if number is None:
+            raise InputError(f"{MOST_SLOTS} processes of {host} stand for leaderships already", hint="give a name")
+        return f"{host}.{number}"
 
     def hear_fact(self, fact: Fact) -> None:
         """Pass facts on; a name that somebody else has means that another one must be found."""
@@ -277,8 +317,9 @@ class _Standing:
         """This process leads."""
         self._term = Term(group, token, until_s)
         hear(events.Promoted(group=group))
-        if not self._gained.done():
-            self._gained.set_result(self._term)
+        if self._gained.done():
+            self._gained = asyncio.get_running_loop().create_future()
+        self._gained.set_result(self._term)
 
     def extend(self, until_s: float) -> None:
         """The term holds until then."""
@@ -287,13 +328,16 @@ class _Standing:
 
     def demote(self, group: str, token: int, until_s: float, why: str, hear: Hear) -> None:
         """The term is over: the block is told, and once it has ended, so is the driver."""
-        del token, until_s
+        del token
         self.why = self.why or why
         if self._term is not None:
             self._term.lost.set(why)
         if self._inside:
             self._waiting = hear
             self._cancel_body()
+            left_s = until_s - BootClock().monotonic_s()
+            if left_s < math.inf:
+                asyncio.get_running_loop().call_later(max(left_s, 0.05), self._still_inside, hear)
         else:
             hear(events.Demoted(group=group))
 
@@ -311,22 +355,43 @@ class _Standing:
             self._cancelled = True
             self._body.cancel(f"the lease on {self._leadership.group} is lost")
 
-    def undo_cancel(self) -> bool:
-        """Whether we cancelled the block; if so, that is taken back, as `asyncio.timeout` does."""
-        if self._cancelled and self._body is not None:
-            self._body.uncancel()
-        self._body = None
-        return self._cancelled
+    def _still_inside(self, hear: Hear) -> None:
+        if self._waiting is hear and self._inside:
+            self._waiting = None
+            group = self._leadership.group
+            hear(events.DemotingFailed(group=group, why="the block has not ended although its lease is lost"))
+
+    async def undo_cancel(self, kind: type[BaseException] | None) -> bool:
+        """Take back that we cancelled the block, as `asyncio.timeout` does; returns whether the loss is to be raised.
+
+        A cancellation from outside goes before; so does an error of the block's own.
+        """
+        body, self._body, self._inside = self._body, None, False
+        if not self._cancelled or body is None:
+            return body is not None and kind is None and self._term is not None and self._term.lost.is_set()
+        from_outside = body.uncancel() > self._cancelling
+        if kind is not asyncio.CancelledError and not from_outside:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)  # ours may still be on its way, and would hit the giving back
+        return not from_outside and kind in {None, asyncio.CancelledError}
 
     async def leave(self) -> None:
-        """The block has ended: give the lease back, within a ttl; and let go of everything."""
+        """The block has ended: give the lease back, and let go of everything, also when that is cancelled meanwhile."""
         self._inside = False
+        leaving = asyncio.create_task(self._give_back())
+        try:
+            await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            await asyncio.wait([leaving])
+            raise
+
+    async def _give_back(self) -> None:
         try:
             if self._driver is not None and self._running is not None and not self._running.done():
                 if self._waiting is not None:
                     self._waiting(events.Demoted(group=self._leadership.group))
                 self._driver.hear(events.Stopping())
-                limit_s = LEAVE_TTLS * self._leadership.timing.ttl_s
+                limit_s = min(self._leadership.timing.ttl_s, LEAVE_LIMIT_S)
                 await asyncio.wait([self._running], timeout=limit_s)
         finally:
             if self._term is not None:
@@ -347,6 +412,7 @@ class _Thread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: asyncio.Task[None] | None = None
         self._left = threading.Event()
+        self.pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name=f"leadership {leadership.group}", daemon=True)
         self._thread.start()
 
@@ -372,6 +438,8 @@ class _Thread:
 
     async def _serve(self) -> None:
         self._loop, self._serving = asyncio.get_running_loop(), asyncio.current_task()
+        if self._left.is_set():
+            return  # whoever wanted it has left already
         with contextlib.suppress(asyncio.CancelledError):
             async with self._leadership as term:
                 self._gained.set_result(term)

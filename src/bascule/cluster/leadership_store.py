@@ -27,8 +27,10 @@ def open_store(where: str | Path, timeout_s: float) -> Store:
         return _sqlite(where, timeout_s)
     scheme, separator, rest = where.partition("://")
     if not separator:
-        raise InputError(f"{where[:60]!r} names no store", hint=f"write it like {EXAMPLES}")
+        raise InputError(f"{where.rpartition('@')[2][:60]!r} names no store", hint=f"write it like {EXAMPLES}")
     if scheme == "sqlite":
+        if not rest.startswith("/"):
+            raise InputError("the path of a SQLite file must be absolute here", hint="sqlite:///var/lib/app/leases.db")
         return _sqlite(Path(unquote(rest)), timeout_s)
     if scheme in {"etcd", "etcds"}:
         return _etcd(rest, "https" if scheme == "etcds" else "http", timeout_s)
@@ -60,6 +62,8 @@ def _postgresql(where: str, timeout_s: float) -> Store:
     user, _, hosts = parts.netloc.rpartition("@")
     if ":" in user:
         raise InputError("a password stands in the address of PostgreSQL", hint="a passfile: PGPASSFILE, or ~/.pgpass")
+    if parts.query or parts.fragment:
+        raise InputError("parameters stand in the address of PostgreSQL", hint="make the store: postgresql.Options")
     named = Options(hosts=tuple(host for host in hosts.split(",") if host))
     options = Options(
         hosts=named.hosts,

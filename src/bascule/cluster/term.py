@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 
 from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import LeadershipLostError
 
+LEAST_S, MOST_S = 0.001, 3600.0
+
 
 class Lost:
     """Whether the lease is lost. For threads and for tasks alike.
 
-    It never goes back. In a forked child it is set: a child has no part in its parent's lease.
+    It looks at the clock: it is set once the validity has ended, also if nobody came to say so. It never goes back. In
+    a forked child it is set: a child has no part in its parent's lease.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, until_s: float) -> None:
+        self.until_s = until_s
+        self._clock = BootClock()
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
@@ -25,21 +31,31 @@ class Lost:
 
     def is_set(self) -> bool:
         """It is lost."""
-        return self._event.is_set() or os.getpid() != self._pid
+        if self._event.is_set() or os.getpid() != self._pid:
+            return True
+        if self._clock.monotonic_s() >= self.until_s:
+            self.set("the validity has ended")
+            return True
+        return False
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait in a thread until it is lost, for so long at most; returns whether it is."""
-        return self.is_set() or self._event.wait(timeout_s)
+        end_s = math.inf if timeout_s is None else self._clock.monotonic_s() + timeout_s
+        while not self.is_set():
+            left_s = min(end_s, self.until_s) - self._clock.monotonic_s()
+            if end_s <= self._clock.monotonic_s():
+                return False
+            self._event.wait(min(max(left_s, LEAST_S), MOST_S))
+        return True
 
     async def waited(self) -> None:
         """Wait in a task until it is lost."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            if self.is_set():
-                return
             self._tasks.append((loop, future))
-        await future
+        while not self.is_set():
+            await asyncio.wait([future], timeout=max(self.until_s - self._clock.monotonic_s(), LEAST_S))
 
     def set(self, why: str) -> None:
         """It is lost, for this reason. Only whoever keeps the lease says so."""
@@ -70,14 +86,13 @@ class Term:
     def __init__(self, group: str, token: int, until_s: float) -> None:
         self.group = group
         self.token = token
-        self.lost = Lost()
-        self._until_s = until_s
+        self.lost = Lost(until_s)
         self._clock = BootClock()
 
     @property
     def remaining_s(self) -> float:
         """For how many seconds it holds if no renewal succeeds any more; 0 once it is lost."""
-        return 0.0 if self.lost.is_set() else max(0.0, self._until_s - self._clock.monotonic_s())
+        return 0.0 if self.lost.is_set() else max(0.0, self.lost.until_s - self._clock.monotonic_s())
 
     def check(self) -> None:
         """Return if the term holds now.
@@ -90,4 +105,4 @@ class Term:
 
     def extend(self, until_s: float) -> None:
         """It holds until then. Only whoever keeps the lease says so."""
-        self._until_s = until_s
+        self.lost.until_s = until_s

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from bascule.cluster import FENCES_SQL, Leadership, Term, guarded
+from bascule.cluster.decisions import events
 from bascule.cluster.leadership_store import open_store
 from bascule.cluster.stores.memory import MemoryStore
 from bascule.cluster.stores.port import Entry
+from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import InputError, LeadershipLostError, LeadershipNotGainedError, StoreError
 from bascule.kernel.facts import Fact
 
@@ -153,6 +155,78 @@ def test_a_cancellation_from_outside_is_not_swallowed() -> None:
     play(scene)
 
 
+def test_a_cancellation_from_outside_goes_before_a_lost_lease() -> None:
+    async def scene() -> None:
+        store = Fickle()
+        inside, cleaning = asyncio.Event(), asyncio.Event()
+
+        async def work() -> None:
+            async with lead(store):
+                inside.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    cleaning.set()
+                    await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await inside.wait()
+        store.lost = True
+        await cleaning.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    play(scene)
+
+
+def test_a_driver_that_dies_takes_the_lease_with_it() -> None:
+    async def scene() -> None:
+        store = MemoryStore()
+        leadership = lead(store)
+
+        async def work() -> None:
+            async with leadership:
+                driver = leadership._standing._driver  # type: ignore[union-attr]  # to break it
+                driver.hear("nonsense")  # type: ignore[arg-type,union-attr]  # on purpose
+                driver.hear(events.Checked(group="g", ok=True, lag_bytes="many"))  # type: ignore[arg-type,union-attr]
+                await asyncio.Event().wait()
+
+        with pytest.raises(LeadershipLostError, match="lost"):
+            await work()
+
+    play(scene)
+
+
+def test_a_term_whose_validity_has_ended_is_lost_although_nobody_said_so() -> None:
+    term = Term("g", 7, BootClock().monotonic_s() + 0.02)
+    assert term.lost.wait(10)
+    term.extend(1e12)
+    assert term.lost.is_set()
+    assert not Term("g", 7, 1e12).lost.wait(0.01)
+
+
+def test_a_block_that_ends_as_its_lease_is_lost_says_so() -> None:
+    async def scene() -> None:
+        store = Fickle()
+
+        async def work() -> None:
+            async with lead(store) as term:
+                store.lost = True
+                term.lost.wait(10)  # the event loop stands still meanwhile
+                await asyncio.sleep(0)
+
+        with pytest.raises(LeadershipLostError):
+            await work()
+
+    play(scene)
+
+
+def test_a_store_of_another_event_loop_is_refused_in_a_thread() -> None:
+    with pytest.raises(InputError, match="one event loop"), lead(MemoryStore()):
+        pass
+
+
 def test_whoever_waits_may_be_cancelled_or_give_up() -> None:
     async def scene() -> None:
         store = MemoryStore()
@@ -259,6 +333,9 @@ def test_a_database_refuses_what_is_written_in_the_name_of_an_old_term(tmp_path:
     [
         ("redis://localhost", "no store is called"),
         ("leases.db", "names no store"),
+        ("me:secret@db/app", "names no store"),
+        ("postgresql://me@db/app?password=secret", "postgresql.Options"),
+        ("sqlite://leases.db", "must be absolute"),
         ("postgresql://me:secret@db/app", "passfile"),
         ("etcd://me:secret@10.0.0.1:2379", "password_file"),
     ],
