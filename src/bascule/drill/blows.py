@@ -190,6 +190,7 @@ class EntryMove:
 
         Raises:
             FaultError: It refused, or no other member of the entry is up.
+            LabError: No host has the address.
         """
         lab, component = self._stage.lab, self._stage.aim.component
         seen = self._stage.snapshot().seen[component]
@@ -197,10 +198,7 @@ class EntryMove:
         if not others:
             raise FaultError("nobody can take over", hint="a switchover needs another member of the entry that is up")
         at_s = time.monotonic()
-        try:
-            lab.move_entry(others[0])
-        except LabError as error:
-            raise FaultError(f"the entry's address was not moved: {error}") from error
+        lab.move_entry(others[0])
         moved = self._stage.wait("waiting until the address has moved", self._has_moved, SWITCHOVER_LIMIT_S)
         holders = ", ".join(each.host for each in lab.world.holding() if each.holds) or "nobody"
         evidence = (f"{self._old.name} was asked to hand over; {holders} has the entry's address now",)

@@ -304,11 +304,14 @@ class Provider(Protocol):
         """
         ...
 
-    def handover(self, site: Site, target: str) -> tuple[str, ...]:
-        """The command that moves the address to the member `target`, orderly, from the host of the site's member. Pure.
+    def hand_over(self, site: Site, target: str, timeout_s: float) -> bool:
+        """Ask the holder, beside the site's member, to hand the address over to the member `target`, orderly.
 
-        It is run in the companion's directory. Empty when there is none: then the companion is stopped orderly, and
-        started again.
+        Returns:
+            False where there is no such request: then the companion is stopped orderly, and started again.
+
+        Raises:
+            FaultError: It refused, or did not answer in time.
         """
         ...
 

@@ -187,11 +187,10 @@ class LabClient:
         *,
         timeout_s: float = 60.0,
         environment: Mapping[str, str] | None = None,
-        directory: Path | None = None,
         input: bytes = b"",  # noqa: A002 - as in subprocess.run
         capabilities: tuple[Capability, ...] = (),
     ) -> Completed:
-        """Run a command on a host to its end, and collect what it says; `directory`, `capabilities` as for `spawn`.
+        """Run a command on a host to its end, and collect what it says; `capabilities` as for `spawn`.
 
         Raises:
             LabError: It cannot be started, or did not end in time.
@@ -201,7 +200,7 @@ class LabClient:
             argv=tuple(argv),
             timeout_s=timeout_s,
             environment=dict(environment or {}),
-            directory=str((directory or self.directory).absolute()),
+            directory=str(self.directory.absolute()),
             input=input,
             capabilities=capabilities,
         )

@@ -215,22 +215,17 @@ class Lab:
         """Ask for an orderly move of the entry's address, from the host that has it to that of the member `target`.
 
         Raises:
-            LabError: Nobody has it, or whoever moves it refused.
+            LabError: Nobody has it.
+            FaultError: Whoever moves it refused.
         """
         provider = entry.provider_of(self.system)
         holders = [each.host for each in self.world.holding() if each.holds]
         if provider is None or not holders:
             raise LabError("no host has the entry's address", hint="see the logs in " + str(self.directory / "logs"))
         site = entry.companion_site(self.site(self.member(holders[0])), provider)
-        command = provider.handover(site, target)
-        if not command:
-            beside = entry.companion_name(holders[0], provider)
-            self.world.stop(beside)
-            self.world.start(beside)
-            return
-        done = self.world.run(holders[0], command, timeout_s=HANDOVER_LIMIT_S, directory=site.directory)
-        if done.exit_code:
-            raise LabError(f"{provider.name} did not hand over: {done.stderr.decode(errors='replace').strip()[-300:]}")
+        if not provider.hand_over(site, target, HANDOVER_LIMIT_S):
+            self.world.stop(site.directory.name)
+            self.world.start(site.directory.name)
 
     def dial(self, member: Member) -> Dial:
         """How to reach the member's ports from inside its own host, whatever the network does."""

@@ -51,6 +51,17 @@ def test_taskmanagerpro_survives_everything(run: Callable[..., Command], tmp_pat
         assert "Selected new etcd server" not in before, f"{member} left the store's member in its own zone"
 
 
+def test_taskmanagerpro_behind_one_address_follows_it(run: Callable[..., Command], tmp_path: Path) -> None:
+    """The edge that has the address is cut off: the other one takes it, and never do both have it."""
+    file = EXAMPLES / "taskmanagerpro" / "active-passive.yaml"
+    code, out, err = run("drill", file, "-e", "entry-partition", "-o", tmp_path / "run").result()
+    trial = trial_of(report_of(tmp_path / "run"), "entry-partition")
+    assert code == 0, out + err
+    assert trial["target"].startswith("edge-paris-a-")
+    for measure in ("rpo_writes", "lost_after_fault", "duplicated", "phantom", "split_brain", "entry_split"):
+        assert measure_of(trial, measure)["value"] == 0, measure
+
+
 def test_asynchronous_replication_loses_writes_and_says_how_many(run: Callable[..., Command], tmp_path: Path) -> None:
     code, _, err = run(
         "drill", EXAMPLES / "negative" / "asynchronous.yaml", "-e", "partition", "-o", tmp_path / "run"

@@ -11,7 +11,7 @@ import pytest
 
 from bascule.engines import binaries, entry, registry
 from bascule.engines.protocols import Program, Rendering, Site
-from bascule.kernel.errors import MissingProgramError
+from bascule.kernel.errors import FaultError, MissingProgramError
 from bascule.kernel.quantities import Duration
 from bascule.system.model import Disruption, Entry, System
 
@@ -135,12 +135,29 @@ def test_the_agent_stands_for_the_address_as_long_as_its_member_serves(moving: M
     assert agent.launch.capabilities == ("net_admin", "net_raw")
 
 
-def test_a_handover_is_what_an_operator_would_type(moving: Moving, site_of: SiteOf) -> None:
-    system = moving()
-    provider = entry.provider_of(system)
-    assert provider is not None
-    words = provider.handover(site_of(system, "edge"), "edge-a-2")
-    assert words[1:7] == ("-m", "bascule", "cluster", "switchover", "edge", "edge-a-2")
+def test_an_agent_that_is_not_there_is_not_ready_and_hands_nothing_over(
+    moving: Moving, site_of: SiteOf, tmp_path: Path
+) -> None:
+    provider = entry._named("bascule")
+    site = msgspec.structs.replace(site_of(moving(), "edge"), directory=tmp_path / "none")
+    assert not provider.is_ready(site, 0.2)
+    with pytest.raises(FaultError, match="did not hand edge over to edge-a-2"):
+        provider.hand_over(site, "edge-a-2", 0.2)
+
+
+def test_keepalived_is_ready_once_its_member_serves(moving: Moving, site_of: SiteOf, tmp_path: Path) -> None:
+    provider = entry._named("keepalived")
+    site = msgspec.structs.replace(site_of(moving("keepalived"), "edge"), directory=tmp_path)
+    assert not provider.is_ready(site, 0.2)
+    for text, ready in (("1\n", False), ("0\n", True), ("", False)):
+        (tmp_path / "serves").write_text(text)
+        assert provider.is_ready(site, 0.2) is ready
+    assert not provider.hand_over(site, "edge-a-2", 0.2)
+
+
+def test_the_cycle_is_that_of_the_holders_sign_of_life(moving: Moving) -> None:
+    assert entry._named("bascule").cycle_s(moving()) == pytest.approx(0.5 / 3)
+    assert entry._named("keepalived").cycle_s(moving("keepalived", advert="200ms")) == 0.2
 
 
 @pytest.mark.parametrize("provider", ["bascule", "keepalived"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bascule.engines import registry
@@ -27,6 +28,30 @@ def test_every_region_can_be_lost_with_a_majority_left() -> None:
     system = read(EXAMPLES / "taskmanagerpro" / "bascule.yaml")
     votes = {system.region_of(zone): count for zone, count in system.components["consensus"].replicas.items()}
     assert all(2 * (sum(votes.values()) - lost) > sum(votes.values()) for lost in votes.values())
+
+
+def test_behind_one_address_taskmanagerpro_is_the_same_system() -> None:
+    """But for where its edges stand, how users find them, and what can then be promised."""
+    folder = EXAMPLES / "taskmanagerpro"
+    active, passive = read(folder / "bascule.yaml"), read(folder / "active-passive.yaml")
+    assert passive.vip is not None
+    assert active.vip is None
+    disruptions = passive.objectives.disruptions
+    assert set(disruptions) == {"process", "host"}
+    edge = passive.components["edge"]
+    assert edge.replicas == {"paris-a": 2}
+    like_active = msgspec.structs.replace(
+        passive,
+        objectives=msgspec.structs.replace(
+            passive.objectives, disruptions={**active.objectives.disruptions, **disruptions}
+        ),
+        components={
+            **passive.components,
+            "edge": msgspec.structs.replace(edge, replicas=active.components["edge"].replicas),
+        },
+        workload=msgspec.structs.replace(passive.workload, entry=None),
+    )
+    assert like_active == active
 
 
 def test_the_controls_differ_in_their_name_and_their_replication_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bascule.engines import decoding, registry
-from bascule.engines.agent import events, observe, render
+from bascule.engines.agent import control_socket, events, render
 from bascule.engines.agent.options import Options
 from bascule.engines.protocols import Companion, EngineEvent, Finding, Site
 from bascule.system.model import System
@@ -36,11 +36,12 @@ class Agent:
 
     def is_ready(self, site: Site, timeout_s: float) -> bool:
         """The agent says that it is alive in the store, and may be chosen."""
-        return observe.is_ready(site.directory, site.member.component, timeout_s)
+        return control_socket.is_ready(site.directory, site.member.component, timeout_s)
 
-    def handover(self, site: Site, target: str) -> tuple[str, ...]:
-        """What an operator would type on the holder's host."""
-        return render.handover(site, target)
+    def hand_over(self, site: Site, target: str, timeout_s: float) -> bool:
+        """Order a switchover, as `bascule cluster switchover` does."""
+        control_socket.hand_over(site.directory, site.member.component, target, timeout_s)
+        return True
 
     def event(self, line: str) -> EngineEvent | None:
         """Who became holder, and who noticed what."""

@@ -76,12 +76,6 @@ def companion(site: Site, options: Options, health: HealthCheck, engines: Engine
     )
 
 
-def handover(site: Site, target: str) -> tuple[str, ...]:
-    """The command that asks this agent to hand the address over to the member `target`."""
-    words = ("-m", "bascule", "cluster", "switchover", site.member.component, target, "--yes")
-    return (*site.programs["python"].argv, *words, "--agent", CONFIGURATION)
-
-
 def _configuration(site: Site, options: Options, health: HealthCheck, engines: Engines) -> str:
     entry = site.system.vip
     if entry is None:

@@ -40,9 +40,9 @@ class Keepalived:
         except (OSError, ValueError):
             return False
 
-    def handover(self, site: Site, target: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
-        """None: a holder that is stopped says so, and a backup follows at once."""
-        return ()
+    def hand_over(self, site: Site, target: str, timeout_s: float) -> bool:  # noqa: ARG002 - the protocol's
+        """There is no such request: a holder that is stopped says so, and a backup follows at once."""
+        return False
 
     def event(self, line: str) -> EngineEvent | None:
         """Who became holder, and who noticed what."""
