@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,23 @@ class Workers:
     def send(self, name: str, number: int) -> None:
         self._running[name].send_signal(number)
 
+    def freeze_outside_of_a_transaction(self, name: str) -> None:
+        """Freeze a process that does not hold the file's lock: one that does keeps everybody out, as docs say."""
+        connection = sqlite3.connect(self._store, timeout=0.2, isolation_level=None)
+        try:
+            for _ in range(100):
+                self.send(name, signal.SIGSTOP)
+                try:
+                    connection.execute("BEGIN EXCLUSIVE")
+                    connection.execute("ROLLBACK")
+                except sqlite3.OperationalError:
+                    self.send(name, signal.SIGCONT)
+                else:
+                    return
+        finally:
+            connection.close()
+        raise AssertionError("it always holds the lock")
+
     def exit_code(self, name: str) -> int:
         return self._running.pop(name).wait(30)
 
@@ -117,7 +135,7 @@ def test_who_is_frozen_finds_its_lease_lost_when_it_wakes_up(workers: Workers) -
     for name in "ab":
         workers.start(name)
     first = workers.inside()
-    workers.send(first, signal.SIGSTOP)
+    workers.freeze_outside_of_a_transaction(first)
     workers.inside(besides=first)
     workers.send(first, signal.SIGCONT)
     wait_until(lambda: any(line.startswith(f"{first} lost") for line in workers.lines()), "it notices")
