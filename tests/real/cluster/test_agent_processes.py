@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.real.cluster.daemons import wait_until
+from tests.real.cluster.frozen import freeze_outside_of_a_transaction
 
 from bascule.cluster.agent import control
 from bascule.kernel.errors import BasculeError
@@ -157,7 +158,7 @@ def test_a_frozen_agents_service_is_stopped_by_its_guardian(agents: Agents) -> N
     agents.wait_for("a", "BecameActive")
     agents.start("b")
     agents.wait_for("b", "SessionStarted")
-    agents.signal("a", signal.SIGSTOP)
+    freeze_outside_of_a_transaction(lambda number: agents.signal("a", number), agents.directory / "leases.db")
     agents.wait_for("b", "BecameActive")
     diary = [line.split()[:2] for line in agents.diary()]
     assert diary.index(["b", "promote"]) > len(diary) - 1 - diary[::-1].index(["a", "demote"])

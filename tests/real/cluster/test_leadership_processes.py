@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.real.cluster.daemons import wait_until
+from tests.real.cluster.frozen import freeze_outside_of_a_transaction
 
 pytestmark = pytest.mark.real
 
@@ -85,22 +85,8 @@ class Workers:
     def send(self, name: str, number: int) -> None:
         self._running[name].send_signal(number)
 
-    def freeze_outside_of_a_transaction(self, name: str) -> None:
-        """Freeze a process that does not hold the file's lock: one that does keeps everybody out, as docs say."""
-        connection = sqlite3.connect(self._store, timeout=0.2, isolation_level=None)
-        try:
-            for _ in range(100):
-                self.send(name, signal.SIGSTOP)
-                try:
-                    connection.execute("BEGIN EXCLUSIVE")
-                    connection.execute("ROLLBACK")
-                except sqlite3.OperationalError:
-                    self.send(name, signal.SIGCONT)
-                else:
-                    return
-        finally:
-            connection.close()
-        raise AssertionError("it always holds the lock")
+    def freeze(self, name: str) -> None:
+        freeze_outside_of_a_transaction(lambda number: self.send(name, number), self._store)
 
     def exit_code(self, name: str) -> int:
         return self._running.pop(name).wait(30)
@@ -135,7 +121,7 @@ def test_who_is_frozen_finds_its_lease_lost_when_it_wakes_up(workers: Workers) -
     for name in "ab":
         workers.start(name)
     first = workers.inside()
-    workers.freeze_outside_of_a_transaction(first)
+    workers.freeze(first)
     workers.inside(besides=first)
     workers.send(first, signal.SIGCONT)
     wait_until(lambda: any(line.startswith(f"{first} lost") for line in workers.lines()), "it notices")
