@@ -176,7 +176,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         kind: `members`: they know all of its replicas, and leave one that does not answer. `vip`: they know one
             address, which stands on the host of one replica at a time, and moves when that fails.
         provider: What moves the address: `bascule` by a lease in a store, `keepalived` by VRRP.
-        store: Provider bascule only: the component, with engine etcd, that keeps the lease.
+        store: Provider bascule only: the component, with engine etcd or postgresql, that keeps the lease.
         ttl: Provider bascule only: how long rivals wait after the holder's last sign of life; 500ms if not given.
         options: The provider's own; it checks them.
     """

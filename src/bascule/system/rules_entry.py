@@ -12,7 +12,7 @@ DEFAULT_TTL = Duration(0.5)
 MIN_TTL = Duration(0.1)
 MAX_TTL = Duration(3600.0)
 TRIPS_PER_TTL = 10
-STORES = ("etcd",)
+STORES = ("etcd", "postgresql")
 _HERE = "workload.entry"
 _SAID = (f"{_HERE}.kind", f"{_HERE}.provider")
 

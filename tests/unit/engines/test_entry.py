@@ -135,6 +135,35 @@ def test_the_agent_stands_for_the_address_as_long_as_its_member_serves(moving: M
     assert agent.launch.capabilities == ("net_admin", "net_raw")
 
 
+def in_database(system: System, **options: object) -> System:
+    """With the lease in the database."""
+    given = Entry(kind="vip", store="database")
+    database = msgspec.structs.replace(system.components["database"], options=options)
+    return msgspec.structs.replace(
+        system,
+        components={**system.components, "database": database},
+        workload=msgspec.structs.replace(system.workload, entry=given),
+    )
+
+
+def test_a_lease_may_be_in_the_database_and_its_password_is_in_a_secret_file(moving: Moving, site_of: SiteOf) -> None:
+    system = in_database(moving())
+    assert findings(system) == []
+    (agent,) = rendered(system, site_of).companions
+    toml, passfile = agent.files
+    assert 'kind = "postgresql"' in toml.text
+    assert f'passfile = "/lab/members/edge-a-1-bascule/{passfile.path}"' in toml.text
+    assert (toml.secret, passfile.secret) == (False, True)
+    assert "word-of-database-app" in passfile.text
+    assert "word-of-database-app" not in toml.text
+
+
+def test_a_database_that_may_forget_keeps_no_leases(moving: Moving) -> None:
+    ((path, what, _),) = findings(in_database(moving(), replication="asynchronous"))
+    assert path == "workload.entry.store"
+    assert "the address has two holders" in what
+
+
 def test_an_agent_that_is_not_there_is_not_ready_and_hands_nothing_over(
     moving: Moving, site_of: SiteOf, tmp_path: Path
 ) -> None:

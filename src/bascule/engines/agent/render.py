@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from bascule.engines import decoding
 from bascule.engines.agent.options import Options
+from bascule.engines.postgresql import options as postgresql
 from bascule.engines.protocols import Companion, Engine, File, Finding, HealthCheck, Launch, Site
 from bascule.kernel.quantities import Duration
 from bascule.system.model import System
@@ -15,6 +17,7 @@ CONFIGURATION = "agent.toml"
 CONTROL = "agent.sock"
 PATH = "workload.entry.options"
 INTERFACE = "eth0"
+POSTGRESQL = "postgresql"
 _LEAST_CHECK_S = 0.01
 
 Engines = Callable[[str], Engine]
@@ -26,7 +29,7 @@ def ttl(system: System) -> Duration:
 
 
 def check(system: System, options: Options) -> tuple[Finding, ...]:
-    """Numbers that cannot be, and times that cannot keep what was promised."""
+    """Numbers that cannot be, a store that forgets, and times that cannot keep what was promised."""
     findings: list[Finding] = []
     if not 0 <= options.priority <= 1_000_000 or not 0 <= options.step <= 1000:
         what = f"priorities from {options.priority} down in steps of {options.step}"
@@ -38,7 +41,20 @@ def check(system: System, options: Options) -> tuple[Finding, ...]:
         for key in ("every", "timeout")
         if getattr(options.check, key).seconds < _LEAST_CHECK_S
     )
-    return (*findings, *_promises(system, options))
+    return (*findings, *_forgetting(system), *_promises(system, options))
+
+
+def _forgetting(system: System) -> list[Finding]:
+    """A database may keep leases only if what it acknowledged survives its primary."""
+    name = system.vip.store if system.vip is not None else ""
+    component = system.components[name]
+    if component.engine != POSTGRESQL:
+        return []
+    chosen = decoding.of(component, postgresql.Options)
+    if not postgresql.standbys(system, name) or postgresql.synchronous_count(system, name, chosen):
+        return []
+    what = f"{name} replicates asynchronously: with its primary it may lose a claim, and the address has two holders"
+    return [Finding(path="workload.entry.store", what=what, hint="replication: synchronous, or a component with etcd")]
 
 
 def _promises(system: System, options: Options) -> list[Finding]:
@@ -65,9 +81,12 @@ def companion(site: Site, options: Options, health: HealthCheck, engines: Engine
         engines: Gives an engine by its name.
     """
     python = site.programs["python"]
+    store = site.system.vip.store if site.system.vip is not None else ""  # only where there is one, is this called
+    engine = engines(site.system.components[store].engine)
+    toml = File(path=CONFIGURATION, text=_configuration(site, options, health, _store(site, store, engine)))
     return Companion(
         name=site.directory.name,
-        files=(File(path=CONFIGURATION, text=_configuration(site, options, health, engines)),),
+        files=(toml, *engine.credentials(site, store)),
         launch=Launch(
             argv=(*python.argv, "-m", "bascule", "agent", "run", str(site.directory / CONFIGURATION)),
             environment=dict(python.environment),
@@ -76,13 +95,20 @@ def companion(site: Site, options: Options, health: HealthCheck, engines: Engine
     )
 
 
-def _configuration(site: Site, options: Options, health: HealthCheck, engines: Engines) -> str:
-    entry = site.system.vip
-    if entry is None:
-        return ""  # nobody has a companion then
+def _store(site: Site, name: str, engine: Engine) -> str:
+    """The table of the store, nearest member first; a password is in a file of its own."""
+    exports = engine.exports(site, name)
+    if engine.name != POSTGRESQL:
+        return f'kind = "etcd"\nendpoints = {json.dumps(exports["endpoints"].split(","))}'
+    words = {key: exports[key] for key in ("database", "user", "passfile")}
+    lines = ['kind = "postgresql"', f"hosts = {json.dumps(exports['postgresql'].split(','))}"]
+    lines += [f"{key} = {json.dumps(word)}" for key, word in words.items()]
+    return "\n".join((*lines, 'tls = "disable"'))
+
+
+def _configuration(site: Site, options: Options, health: HealthCheck, stored: str) -> str:
     among = [member for member in site.members if member.component == site.member.component]
     me = site.member
-    store = engines(site.system.components[entry.store].engine).exports(site, entry.store)
     group = f"groups.{json.dumps(me.component)}"
     tested = options.check
     asked = (
@@ -99,8 +125,7 @@ ttl = "{ttl(site.system)}"
 control = "{CONTROL}"
 
 [store]
-kind = "etcd"
-endpoints = {json.dumps(store["endpoints"].split(","))}
+{stored}
 
 [{group}]
 priority = {max(0, options.priority - options.step * among.index(me))}
