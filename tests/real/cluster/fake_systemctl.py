@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def main(path: Path, arguments: list[str]) -> int:
             return 0
         if mood != "slow" or verb != "start":
             return order(unit, verb)
-    time.sleep(1000)
+    signal.pause()
     return 0
 
 

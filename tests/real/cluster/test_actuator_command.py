@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -290,3 +291,39 @@ def test_many_at_once_end_each_with_its_own(rig: HooksRig) -> None:
         assert await asyncio.gather(*map(one, range(60))) == ["active", "passive", "unknown"] * 20
 
     run(scenario())
+
+
+def test_a_command_begins_with_the_signals_that_any_program_expects(rig: HooksRig) -> None:
+    """An agent in the background of a shell ignores SIGINT, and Python SIGPIPE: both would be inherited."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run(
+            command.make(rig.options(promote=script(rig, 'cat /proc/self/status > "$0/told"'), check=())).promote(
+                term()
+            )
+        )
+        run(command.make(rig.options(demote=script(rig, 'cat /proc/self/status > "$0/also"'), check=())).demote())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for name in ("told", "also"):
+        lines = (rig.directory / name).read_text().splitlines()
+        (ignored,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigIgn"))
+        assert ignored & 0x7FFFFFFF == 0, "the two above these are the C library's own"
+
+
+def test_a_machine_without_a_file_left_is_told_and_loses_none(rig: HooksRig) -> None:
+    actuator = rig.actuator()
+    before = open_files()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def scenario() -> None:
+        for spare in range(8):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + spare, limits[1]))  # noqa: PTH208 - their number
+            try:
+                seen = await actuator.look()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            assert seen in {"unknown", "passive"}
+
+    run(scenario())
+    assert open_files() == before

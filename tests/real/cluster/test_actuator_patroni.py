@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.real.cluster.daemons import wait_until
 from tests.real.cluster.rig_command import run, term
 from tests.real.cluster.rig_patroni import PatroniRig, patroni_rig
 from tests.real.cluster.speaking import page, speaking
@@ -47,6 +48,22 @@ def test_a_switchover_is_ordered_once_and_waited_for(rig: PatroniRig) -> None:
     promote(rig)
     assert rig.is_so()
     assert rig.orders == [{"leader": "b", "candidate": "a"}]
+
+
+def test_an_answer_that_is_missing_in_the_middle_of_a_switchover_is_no_failure(rig: PatroniRig) -> None:
+    rig.set(switches_after_s=1.5)
+
+    async def scenario() -> None:
+        task = asyncio.create_task(rig.actuator().promote(term()))
+        await asyncio.to_thread(wait_until, lambda: bool(rig.orders), "nothing is ordered")
+        rig.set(status={"/cluster": 500, "/primary": 500})
+        await asyncio.wait([task], timeout=0.6)
+        assert not task.done()
+        rig.set(status={})
+        await task
+
+    run(scenario())
+    assert rig.is_so()
 
 
 def test_where_this_node_leads_nothing_is_ordered(rig: PatroniRig) -> None:

@@ -249,6 +249,7 @@ def test_an_agent_that_is_not_there_is_told_at_the_start() -> None:
         ({"parameters": {"passwd": "open sesame"}}, "parameters.passwd"),
         ({"parameters": {"snmp_auth_passwd": "open sesame"}}, "parameters.snmp_auth_passwd"),
         ({"parameters": {"api_key": "open sesame"}}, "parameters.api_key"),
+        ({"parameters": {"secret_key": "open sesame"}}, "parameters.secret_key"),
         ({"parameters": {"ip": "1\naction=on"}}, "parameters.ip"),
         ({"parameters": {"ip\naction": "on"}}, "parameters"),
         ({"parameters": {"action": "on"}}, "parameters"),

@@ -99,16 +99,23 @@ class PatroniLeader:
         if await self._asking.is_primary():
             return
         own = await self._asking.name()
-        asked = False
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self._options.switchover_within.seconds
-        while not await self._asking.is_primary():
-            seen = await self._asking.members()
-            if seen.leader not in {"", own} and not asked:
-                await self._order(seen.leader, own)
+        asked = False
+        while True:
+            try:
+                if await self._asking.is_primary():
+                    return
+                leader = (await self._asking.members()).leader
+            except ActuatorError:
+                if not asked or loop.time() >= until_s:
+                    raise
+                leader = ""  # in the middle of a switchover that was taken, one answer more or less says nothing
+            if leader not in {"", own} and not asked:
+                await self._order(leader, own)
                 asked = True
             elif loop.time() >= until_s:
-                raise self._late(f"is not the primary: the leader is {seen.leader or 'nobody'}")
+                raise self._late(f"is not the primary: the leader is {leader or 'nobody'}")
             else:
                 await asyncio.sleep(LOOK_EVERY_S)
 

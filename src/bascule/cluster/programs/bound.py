@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> int:
     if time.clock_gettime(time.CLOCK_BOOTTIME) >= until_s:
         return _say("the validity has ended", TOO_LATE)
     try:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored_by_python, signal.SIG_DFL)
         os.execvp(argv[0], argv)  # noqa: S606 - an argument list, and no shell
     except (OSError, ValueError) as error:
         return _say(f"{argv[0]}: {getattr(error, 'strerror', None) or error}", NOT_EXECUTED)

@@ -23,7 +23,8 @@ REAP_WITHIN_S = 2.0
 """After SIGKILL; what takes longer hangs in the kernel (on a dead NFS server, say), and nothing can end it."""
 OUTPUT_LIMIT_BYTES = 8192
 _PIECE_BYTES = 65536
-_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them; a program expects that nobody does
+# Python ignores two of them, and a shell in the background two more; a program expects that nobody does.
+_RESTORED = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 _NOT_THEIRS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
 
@@ -62,7 +63,7 @@ class Tail:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._kept = bytearray()
-        self._reader, self.writer = os.pipe()
+        self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         self.is_cut = False
         self._loop = asyncio.get_running_loop()
@@ -85,8 +86,20 @@ class Tail:
     def __enter__(self) -> Self:
         return self
 
+    @property
+    def writer(self) -> int:
+        """The end that a program writes to."""
+        return self._writer
+
+    def close_writer(self) -> None:
+        """Only who was given it may write any more."""
+        if self._writer >= 0:
+            os.close(self._writer)
+            self._writer = -1
+
     def __exit__(self, *_: object) -> None:
         """Whoever still writes is not read any more."""
+        self.close_writer()
         rounds = 16  # what a pipe holds, and no more: somebody in the background may write for ever
         while rounds and self._take():
             rounds -= 1
@@ -288,8 +301,9 @@ def _spawn_with(argv: Sequence[str], environment: Mapping[str, str], stdin: str,
     try:
         return spawn(argv, environment, stdin=given, stdout=output.writer, stderr=errors.writer)
     finally:
-        for one in (given, output.writer, errors.writer):
-            os.close(one)
+        os.close(given)
+        output.close_writer()
+        errors.close_writer()
 
 
 def _readable(text: str) -> int:
