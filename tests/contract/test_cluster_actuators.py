@@ -15,10 +15,12 @@ from typing import Any, TypeVar, cast
 import pytest
 from tests.real.cluster.daemons import DEADLINE_S
 from tests.real.cluster.rig import Plug, Rig, Served
+from tests.real.cluster.rig_bgp import birds_rig
 from tests.real.cluster.rig_command import hooks_rig, run_rig
 from tests.real.cluster.rig_dns import named_rig
 from tests.real.cluster.rig_haproxy import haproxy_rig
 from tests.real.cluster.rig_patroni import patroni_rig
+from tests.real.cluster.rig_route53 import route53_rig
 from tests.real.cluster.rig_systemd import stand_in_rig, user_manager_rig
 
 from bascule.cluster.actuators.port import Actuator, Term
@@ -28,11 +30,13 @@ from bascule.kernel.errors import ActuatorError
 pytestmark = pytest.mark.real
 T = TypeVar("T")
 PLUGS: dict[str, Plug] = {
+    "bgp": Plug(make=birds_rig),
     "command": Plug(make=hooks_rig, is_served=False),
     "command-run": Plug(make=run_rig, is_served=False),
     "dns": Plug(make=named_rig),
     "haproxy": Plug(make=haproxy_rig),
     "patroni": Plug(make=patroni_rig),
+    "route53": Plug(make=route53_rig),
     "systemd": Plug(make=stand_in_rig, is_served=False),
     "systemd-user": Plug(make=user_manager_rig),
 }
