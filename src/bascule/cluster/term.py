@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import threading
@@ -50,12 +51,18 @@ class Lost:
 
     async def waited(self) -> None:
         """Wait in a task until it is lost."""
+        if self.is_set():
+            return
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        waiting: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] = (loop, loop.create_future())
         with self._lock:
-            self._tasks.append((loop, future))
-        while not self.is_set():
-            await asyncio.wait([future], timeout=max(self.until_s - self._clock.monotonic_s(), LEAST_S))
+            self._tasks.append(waiting)
+        try:
+            while not self.is_set():
+                await asyncio.wait([waiting[1]], timeout=max(self.until_s - self._clock.monotonic_s(), LEAST_S))
+        finally:
+            with self._lock, contextlib.suppress(ValueError):  # whoever set it has taken all of them out
+                self._tasks.remove(waiting)
 
     def set(self, why: str) -> None:
         """It is lost, for this reason. Only whoever keeps the lease says so."""
@@ -66,7 +73,8 @@ class Lost:
             self._event.set()
             waiting, self._tasks = self._tasks, []
         for loop, future in waiting:
-            loop.call_soon_threadsafe(_resolve, future)
+            with contextlib.suppress(RuntimeError):  # that event loop was closed, and nobody waits in it any more
+                loop.call_soon_threadsafe(_resolve, future)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -188,8 +188,9 @@ def test_a_driver_that_dies_takes_the_lease_with_it() -> None:
         async def work() -> None:
             async with leadership:
                 driver = leadership._standing._driver  # type: ignore[union-attr]  # to break it
-                driver.hear("nonsense")  # type: ignore[arg-type,union-attr]  # on purpose
-                driver.hear(events.Checked(group="g", ok=True, lag_bytes="many"))  # type: ignore[arg-type,union-attr]
+                assert driver is not None
+                nonsense: Any = "many"
+                driver.hear(events.Checked(group="g", ok=True, lag_bytes=nonsense))
                 await asyncio.Event().wait()
 
         with pytest.raises(LeadershipLostError, match="lost"):
