@@ -343,5 +343,5 @@ class _Reading:
 
 def _identity(actuators: tuple[Chosen, ...]) -> str:
     """What the actuators act on, in a word: the same on all agents although interfaces and paths differ."""
-    words = [f"{one.kind} {getattr(one.options, 'address', getattr(one.options, 'name', ''))}" for one in actuators]
+    words = [f"{one.kind} {getattr(one.options, 'address' if one.kind == 'vip' else 'name', '')}" for one in actuators]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16] if words else ""
