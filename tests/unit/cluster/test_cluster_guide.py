@@ -17,12 +17,10 @@ PAGES = ("cluster.md", "cluster-actuators.md", "cluster-stores.md", "cluster-fen
 
 
 def tables() -> list[tuple[str, str]]:
-    found = []
+    found: list[tuple[str, str]] = []
     for page in PAGES:
-        for number, text in enumerate(
-            re.findall(r"^```toml\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
-        ):
-            found.append((f"{page}-{number}", text))
+        shown = re.findall(r"^```toml\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+        found += [(f"{page}-{number}", text) for number, text in enumerate(shown)]
     return found
 
 

@@ -25,6 +25,9 @@ from bascule.kernel.clock import BootClock, Clock
 from bascule.kernel.errors import BasculeError, FenceError
 
 LINE_LIMIT_BYTES = 1 << 20
+AT_ONCE_S = 0.5
+"""For undoing what may not act any more: whatever takes longer is killed, where it can be."""
+TRIES = 5
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -50,9 +53,9 @@ class Watch:
         self._until_s = dict(held.until_s)
         self.over = self.over or held.goodbye
 
-    def gone(self) -> tuple[str, ...]:
-        """The agent is gone: what it held must be undone; nothing if it said goodbye."""
-        due = () if self.over else tuple(self._until_s)
+    def gone(self) -> dict[str, float]:
+        """The agent is gone: what it held must be undone, by then; nothing if it said goodbye."""
+        due = {} if self.over else dict(self._until_s)
         self._until_s.clear()
         self.over = True
         return due
@@ -141,8 +144,10 @@ async def guard(pipe: asyncio.StreamReader, performer: Performer, clock: Clock) 
             if line:
                 watch.hear(msgspec.json.decode(line, type=Held))
             else:
-                await _undo(performer, watch.gone())
-        await _undo(performer, watch.due(clock.monotonic_s()))
+                gone = watch.gone()
+                left_s = min(gone.values(), default=0.0) - clock.monotonic_s()
+                await _undo(performer, tuple(gone), max(left_s, AT_ONCE_S))
+        await _undo(performer, watch.due(clock.monotonic_s()), AT_ONCE_S)
 
 
 async def _line(pipe: asyncio.StreamReader, within_s: float | None) -> bytes | None:
@@ -154,12 +159,13 @@ async def _line(pipe: asyncio.StreamReader, within_s: float | None) -> bytes | N
         return None
 
 
-async def _undo(performer: Performer, groups: tuple[str, ...]) -> None:
+async def _undo(performer: Performer, groups: tuple[str, ...], within_s: float) -> None:
+    """Undo these groups within a time, and what could not be undone in that again and again, with more."""
     for group in groups:
         sys.stderr.write(f"bascule guardian: undoing {group}: its agent is gone, or hangs\n")
-        for _ in range(3):
+        for more in range(TRIES):
             try:
-                await performer.undo(group)
+                await performer.undo(group, within_s * (1 + more))
                 break
             except BasculeError as error:
                 sys.stderr.write(f"bascule guardian: {group}: {error}\n")

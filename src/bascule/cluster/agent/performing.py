@@ -132,13 +132,13 @@ class Performer:
             for cast in self._casts.values():
                 together.create_task(self._undo(cast, self._demote_s))
 
-    async def undo(self, group: str) -> None:
-        """Undo what follows the lease of one group.
+    async def undo(self, group: str, within_s: float) -> None:
+        """Undo what follows the lease of one group, within this time.
 
         Raises:
             ActuatorError: Something may still act.
         """
-        await self._undo(self._casts[group], self._demote_s)
+        await self._undo(self._casts[group], within_s)
 
     async def give_up(self) -> bool:
         """Stop everything that is being done, undo everything, and let go; returns whether all of it was undone."""
