@@ -256,3 +256,13 @@ def test_a_service_manager_hears_that_it_takes_part_what_it_does_and_that_it_sto
     agents.running.pop("a").wait(LIMIT_S)
     assert "READY=1" in heard[0]
     assert any("acts for g" in text for text in heard)
+
+
+def test_a_fence_that_would_not_work_is_told_at_the_start(agents: Agents) -> None:
+    agent = agents.directory / "fence_nobody"
+    agent.write_text("#!/bin/sh\nexit 1\n")
+    agent.chmod(0o700)
+    agents.start("a", more=f'[fences.b]\nkind = "fence_agent"\nagent = "{agent}"\n')
+    told = agents.wait_for("a", "FenceFailed")
+    assert told["peer"] == "b"
+    agents.wait_for("a", "BecameActive")

@@ -122,6 +122,7 @@ class Agent:
             )
             self._check_all()
             self._keep(self._tell_promise())
+            self._keep(self._try_fences())
             self._keep(self._stay_alive())
             self._manager.ready(self._in_a_line())
             with self._signals():
@@ -138,6 +139,15 @@ class Agent:
 
     def _in_a_line(self) -> str:
         return f"acts for {', '.join(sorted(self._held))}" if self._held else "stands by"
+
+    async def _try_fences(self) -> None:
+        """Tell of each fence that would not work: better now than when it is needed."""
+        for peer, fence in self._fences.items():
+            try:
+                await fence.try_out()
+            except FenceError as error:
+                made, now_s = self.configuration.agent, self._clock.monotonic_s()
+                self._publish(facts.FenceFailed(at_s=now_s, agent=made.name, peer=peer, why=f"tried out: {error}"))
 
     async def _tell_promise(self) -> None:
         """Tell what an acknowledged lease is worth, where that depends on how the store is set up."""
