@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bascule.cli.main import main
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Path:
+    path = tmp_path / "agent.toml"
+    path.write_text(
+        f"""
+[agent]
+name = "edge-1"
+cluster = "shop"
+ttl = "500ms"
+control = "{tmp_path}/agent.sock"
+[store]
+kind = "sqlite"
+path = "{tmp_path}/leases.db"
+[groups.edge]
+"""
+    )
+    return path
+
+
+def test_a_file_is_explained_without_being_run(agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agent", "check", str(agent), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["agent"] == "edge-1 of shop"
+    assert told["lease"]["rivals_wait_s"] == 0.5
+    assert main(["agent", "check", str(agent)]) == 0
+    assert "sqlite" in capsys.readouterr().out
+
+
+def test_a_wrong_file_is_told_with_what_would_be_right(agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.write_text(agent.read_text().replace("ttl", "tll"))
+    assert main(["agent", "run", str(agent)]) == 2
+    assert "did you mean ttl?" in capsys.readouterr().err
+
+
+def test_a_store_that_needs_no_schema_says_so(agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agent", "schema", str(agent)]) == 2
+    assert "needs no schema" in capsys.readouterr().err
+
+
+def test_the_schema_of_a_table_is_printed(agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = agent.read_text().replace('kind = "sqlite"', 'kind = "postgresql"\nhosts = ["db1"]')
+    agent.write_text("\n".join(line for line in text.splitlines() if not line.startswith("path")))
+    assert main(["agent", "schema", str(agent)]) == 0
+    assert "CREATE TABLE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["switchover", "edge"], ["pause"], ["resume"], ["fence", "x"], ["reload"]]
+)
+def test_without_an_agent_the_next_step_is_told(
+    words: list[str], agent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cluster", *words, "--agent", str(agent)]) == 2
+    assert "bascule agent run" in capsys.readouterr().err
+
+
+def test_a_layout_is_explained(agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    voters = [word for name in ("a", "b", "c") for word in ("--voter", f"{name}=site-{name}")]
+    assert main(["cluster", "explain", "--agent", str(agent), *voters, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["majority"] == 2
+    assert main(["cluster", "explain", "--agent", str(agent), "--voter", "nowhere"]) == 2
+    assert "etcd-1=paris" in capsys.readouterr().err
+
+
+def test_logs_become_a_timeline(tmp_path: Path, agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del agent
+    log = tmp_path / "a.log"
+    log.write_text('{"fact": "BecameActive", "at_s": 1.0, "agent": "a", "group": "g", "token": 3, "took_s": 0.1}\n')
+    assert main(["cluster", "timeline", str(log)]) == 0
+    assert "■ ACTIVE g #3" in capsys.readouterr().out
+    assert main(["cluster", "timeline", str(log), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["fact"] == "BecameActive"
+    assert main(["cluster", "timeline"]) == 2
+    assert main(["cluster", "timeline", str(tmp_path / "none.log")]) == 2
