@@ -13,7 +13,7 @@ from bascule.lab import isolation
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 DOORWAY = Path(__file__).with_name("doorway.yaml")
-BASCULE = "{kind: vip, store: leases, ttl: 1s}"
+BASCULE = "{kind: vip, store: leases, ttl: 2s}"
 
 
 @pytest.fixture(autouse=True)

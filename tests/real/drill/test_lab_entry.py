@@ -19,7 +19,7 @@ from bascule.lab.plan import CLIENT_HOST, probe_host
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 DOORWAY = Path(__file__).with_name("doorway.yaml")
-BASCULE = "{kind: vip, store: leases, ttl: 1s}"
+BASCULE = "{kind: vip, store: leases, ttl: 2s}"
 KEEPALIVED = "{kind: vip, provider: keepalived, options: {advert: 100ms}}"
 ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=2).status)"
 EDGES = ("edge-north-a-1", "edge-north-a-2")
