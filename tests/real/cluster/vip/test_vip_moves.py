@@ -136,8 +136,10 @@ def test_refreshing_loses_nothing(net: Net, address: str) -> None:
     warm = net.client(plain(address))
     warm.hear("a")
     holder.must("hold", for_s=5.0, every_s=0.0)
-    client = net.client(plain(address), every_ms=0.5)
-    net.wait_for(lambda: len(client.answers()) >= 2000, "2000 answers")
+    # So slow that a queue of questions holds out for as long as a busy machine may let the service wait: what is lost
+    # then was lost by the door, which is refreshed without a pause.
+    client = net.client(plain(address), every_ms=2)
+    net.wait_for(lambda: len(client.answers()) >= 1000, "1000 answers")
     client.finish()
     asked = int(client.line())
     net.wait_for(lambda: len(client.answers()) >= asked - 1, "all answers")  # the last one may have come too late
