@@ -302,6 +302,9 @@ class Agent:
         )
         await self._swap(ORDERS + request.group, encode(order), await self._revision(ORDERS + request.group))
         while self._clock.monotonic_s() < began_s + SWITCHOVER_LIMIT_S:
+            if order.id in self.driver.state.refused:
+                hint = "HandoverRefused in the log says why"
+                raise ClusterError(f"{request.group} stays with {group.claim.holder}", hint=hint)
             now = self.driver.state.groups[request.group]
             if now.claim and now.claim.holder and now.revision > token and now.claim.holder != group.claim.holder:
                 took_s = round(self._clock.monotonic_s() - began_s, 3)
