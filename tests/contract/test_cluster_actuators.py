@@ -140,6 +140,15 @@ def test_a_look_says_how_it_is_and_changes_nothing(rig: Rig) -> None:
 
 
 @for_all
+def test_it_can_be_closed_unused_and_once_more(rig: Rig) -> None:
+    async def scenario(actuator: Actuator) -> None:
+        await actuator.close()
+        await actuator.close()
+
+    run(scenario(rig.actuator()))
+
+
+@for_all
 def test_one_term_follows_another(rig: Rig) -> None:
     async def scenario(actuator: Actuator) -> None:
         for _ in range(3):

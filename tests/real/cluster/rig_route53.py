@@ -52,6 +52,7 @@ class Route53Rig:
             at_demote="leave" if leaves else "remove",
             endpoint=f"http://127.0.0.1:{self.port}",
             in_sync_within=Duration(1),
+            look_every=Duration(0),
             timeout=Duration(1.0),
         )
 

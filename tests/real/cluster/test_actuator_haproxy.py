@@ -174,6 +174,17 @@ def test_a_server_that_fails_its_health_check_is_not_called_active(tmp_path: Pat
         run(scenario())
 
 
+@pytest.mark.parametrize("order", ["set server web/mine state maint", "set server web/theirs state ready"])
+def test_what_somebody_undid_is_seen_and_done_once_more(rig: HaproxyRig, order: str) -> None:
+    actuator = haproxy.make(rig.options())
+    run(actuator.promote(TERM))
+    asyncio.run(actuator._order(order))
+    assert asyncio.run(actuator.look()) == "passive"
+    run(actuator.promote(TERM))
+    assert asyncio.run(actuator.look()) == "active"
+    assert rig.get() == "mine"
+
+
 @pytest.mark.parametrize(("servers", "others"), [(("web/none",), ()), (("web/mine",), ("none/theirs",))])
 def test_a_server_that_there_is_not_is_named(
     rig: HaproxyRig, servers: tuple[str, ...], others: tuple[str, ...]

@@ -76,6 +76,7 @@ def test_a_key_that_is_not_there_is_told_of(tmp_path: Path) -> None:
         {"type": "CNAME", "value": "a..b"},
         {"ttl": Duration(0.5)},
         {"ttl": Duration(604801)},
+        {"timeout": Duration(0)},
     ],
 )
 def test_what_cannot_be_used_is_refused_at_the_start(options: dns.Options, changes: dict[str, object]) -> None:

@@ -32,6 +32,7 @@ WANTED = Wanted(name="db.example.org.", type="A", value="10.0.0.1", ttl_s=30)
         {"type": "CNAME", "value": "a b"},
         {"ttl": Duration(0.5)},
         {"timeout": Duration(0)},
+        {"look_every": Duration(3601)},
         {"endpoint": "http://10.0.0.1:5000"},
         {"endpoint": "http://localhost.example:5000"},
         {"endpoint": "ftp://127.0.0.1"},
@@ -75,6 +76,13 @@ def test_what_was_not_there_is_created_and_so_fails_if_it_is_there_by_then() -> 
     assert actions(route53_changes.pointing(WANTED, 7, None, None)) == [
         ("CREATE", WANTED.texts(7)),
         ("CREATE", WANTED.records()),
+    ]
+
+
+def test_what_points_here_already_is_left_and_the_token_is_swapped() -> None:
+    assert actions(route53_changes.pointing(WANTED, 7, WANTED.records(), WANTED.texts(6))) == [
+        ("DELETE", WANTED.texts(6)),
+        ("CREATE", WANTED.texts(7)),
     ]
 
 

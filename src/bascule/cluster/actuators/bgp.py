@@ -80,10 +80,11 @@ class Bgp:
         """Nothing: the guardian withdraws them when the agent cannot."""
 
     async def demote(self) -> None:
-        """Have the routes withdrawn. Without BIRD there is nothing that could announce them.
+        """Have the routes withdrawn.
 
         Raises:
-            ActuatorError: BIRD runs, and did not do it in time.
+            ActuatorError: BIRD was not reached, or did not do it in time. Also where it does not run at all: with
+                graceful restart, its neighbours go on sending to it for a while.
         """
         await self._order("disable", {_DISABLED, _ALREADY_DISABLED}, "down")
 

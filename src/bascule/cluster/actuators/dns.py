@@ -81,6 +81,8 @@ class DnsName:
             raise InputError(f"{len(options.servers)} servers are impossible", where="servers", hint="name 1 to 8")
         if options.ttl.seconds != int(options.ttl.seconds) or not 0 <= options.ttl.seconds <= 604800:
             raise InputError(f"a TTL of {options.ttl} is impossible", where="ttl", hint="whole seconds, up to 7d")
+        if not 0.05 <= options.timeout.seconds <= 60:
+            raise InputError(f"a timeout of {options.timeout} is impossible", where="timeout", hint="50ms to 60s")
         zone = _name(options.zone, "zone")
         self._name = _name(options.name, "name")
         self._token_name = _name(f"{fencing_record.PREFIX}.{options.name}", "name")

@@ -25,7 +25,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
             is made good when it is back, as long as this node is active.
         at_demote: Whether the record is left, to be overwritten by the next holder, or removed. Where it is removed,
             resolvers remember for the zone's negative TTL that there is none, also when the next holder is quick.
-        timeout: Limit of one question to a server.
+        timeout: Limit of one question to a server: 50 ms to 60 s.
     """
 
     servers: tuple[str, ...]

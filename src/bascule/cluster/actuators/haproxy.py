@@ -43,12 +43,12 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         others: `backend/server`, put into `maint` when the group becomes active here: the servers of the other nodes.
         address: `10.0.0.5:5432`: given to each of `servers` before it becomes ready. For a server that all agents
             share; one whose address is another one is then left alone by `demote`. Empty: addresses stay.
-        drain: How long sessions may go on before `maint`, while new ones go elsewhere. Must be well below the time
-            that the group has to stop. Clients that stick to a server by cookie leave it only at `maint`.
+        drain: How long sessions may go on before `maint`, while new ones go elsewhere, up to 1 h. Must be well below
+            the time that the group has to stop. Clients that stick to a server by cookie leave it only at `maint`.
         shutdown_sessions: Sessions that are left at `maint` are ended. Otherwise they last as long as their clients
             want, also to a node that is no longer active.
-        up_within: How long a server may take to pass its health check once it is ready.
-        timeout: Limit of one question to HAProxy.
+        up_within: How long a server may take to pass its health check once it is ready, up to 10 min.
+        timeout: Limit of one question to HAProxy: 50 ms to 60 s.
     """
 
     socket: str
@@ -152,7 +152,9 @@ class HaproxyServers:
         if both := set(options.servers) & set(options.others):
             what = f"{', '.join(sorted(both))} cannot be both in `servers` and in `others`"
             raise InputError(what, where=options.socket, hint="name it in one of them")
+        _check_durations(options)
         self._options = options
+        self._is_promoted = False
         self._address = _address(options)
         self._timeout_s = options.timeout.seconds
         self._clock = SystemClock()
@@ -175,6 +177,7 @@ class HaproxyServers:
             if not (self._is_here(states[server]) and states[server].is_ready):
                 await self._order(f"set server {server} state ready")
         await self._until(self._is_active, self._options.up_within.seconds, "is not serving, or others still are")
+        self._is_promoted = True
 
     def extend(self, term: Term) -> None:
         """Nothing: HAProxy's servers end with no term."""
@@ -185,6 +188,7 @@ class HaproxyServers:
         Raises:
             ActuatorError: HAProxy was not reached or refused, or sessions went on.
         """
+        self._is_promoted = False
         states = await self._states()
         mine = [server for server in self._options.servers if self._is_here(states[server])]
         serving = [server for server in mine if not states[server].is_in_maint]
@@ -197,14 +201,19 @@ class HaproxyServers:
             raise ActuatorError(f"sessions of {', '.join(mine)} go on", where=self._place.text, hint="see `show sess`")
 
     async def look(self) -> Seen:
-        """Active when all of the servers serve and none of the others may; passive when none of them may."""
+        """Active when all of the servers serve and none of the others may; passive when none of them may.
+
+        Once promoted, it is passive too when somebody undid a part of it. A server that only fails its health check
+        leaves it unknown: it is as it was ordered, and to order it again would not help.
+        """
         try:
             states = await self._states()
         except ActuatorError:
             return "unknown"
         if self._is_active(states):
             return "active"
-        return "passive" if self._is_passive(states) else "unknown"
+        is_undone = self._is_promoted and not self._is_as_ordered(states)
+        return "passive" if is_undone or self._is_passive(states) else "unknown"
 
     async def close(self) -> None:
         """Nothing to let go of: each question has a connection of its own."""
@@ -212,9 +221,12 @@ class HaproxyServers:
     def _is_here(self, state: ServerState) -> bool:
         return not self._address or state.address == self._address
 
-    def _is_active(self, states: States) -> bool:
-        own = all(states[one].is_serving and self._is_here(states[one]) for one in self._options.servers)
+    def _is_as_ordered(self, states: States) -> bool:
+        own = all(states[one].is_ready and self._is_here(states[one]) for one in self._options.servers)
         return own and all(states[one].is_in_maint for one in self._options.others)
+
+    def _is_active(self, states: States) -> bool:
+        return self._is_as_ordered(states) and all(states[one].is_serving for one in self._options.servers)
 
     def _is_passive(self, states: States) -> bool:
         return all(states[one].is_in_maint or not self._is_here(states[one]) for one in self._options.servers)
@@ -287,6 +299,14 @@ class HaproxyServers:
                 what = f"{', '.join(self._options.servers)} {otherwise} (state/admin bits: {seen})"
                 raise ActuatorError(what, where=self._place.text, hint="see `show servers state`")
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _check_durations(options: Options) -> None:
+    for name, least_s, most_s in (("drain", 0.0, 3600.0), ("up_within", 0.0, 600.0), ("timeout", 0.05, 60.0)):
+        given: Duration = getattr(options, name)
+        if not least_s <= given.seconds <= most_s:
+            hint = f"{Duration(least_s)} to {Duration(most_s)}"
+            raise InputError(f"{name} = {given} is impossible", where=options.socket, hint=hint)
 
 
 def _address(options: Options) -> tuple[str, str] | None:

@@ -107,6 +107,8 @@ def _check(options: Options) -> None:
         raise InputError(f"a TTL of {options.ttl} is impossible", where="ttl", hint="whole seconds, up to 7d")
     if not 0.1 <= options.timeout.seconds <= 60:
         raise InputError(f"a timeout of {options.timeout} is impossible", where="timeout", hint="100ms to 60s")
+    if not 0 <= options.look_every.seconds <= 3600:
+        raise InputError(f"{options.look_every} is impossible", where="look_every", hint="0 to 1h")
     if options.endpoint and not _is_safe(options.endpoint):
         hint = "https://..., or http:// on a loopback address: calls are signed, answers are not"
         raise InputError(f"{options.endpoint[:120]!r} is no endpoint to be trusted", where="endpoint", hint=hint)
@@ -138,10 +140,12 @@ class Route53Name:
         self._connect = connect
         self._client: Client | None = None
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bascule-route53")
+        self._is_closed = False
         self._clock = SystemClock()
         self._where = f"route53 {options.zone_id} {options.name}"
         self._token: int | None = None
         self._change = ""
+        self._looked: tuple[float, Seen] | None = None
         self.name = f"{self._where} {options.type} {options.value}"
 
     async def promote(self, term: Term) -> None:
@@ -153,6 +157,7 @@ class Route53Name:
                 accepted goes on.
         """
         self._token = term.token
+        self._looked = None
         why = ""
         for _ in range(ATTEMPTS):
             there = await self._there()
@@ -174,13 +179,23 @@ class Route53Name:
         Raises:
             ActuatorError: It was to be removed, and Route 53 was not reached, or refused.
         """
+        self._looked = None
         if self._options.at_demote == "remove":
             await self._remove()
         self._token = None
         self._change = ""
 
     async def look(self) -> Seen:
-        """Whether the zone has the name point here; a record that is left by intent counts as passive."""
+        """Whether the zone has the name point here; a record that is left by intent counts as passive.
+
+        What was seen less than `look_every` ago is said again, without a call.
+        """
+        now_s = self._clock.monotonic_s()
+        if self._looked is None or now_s - self._looked[0] >= self._options.look_every.seconds:
+            self._looked = (now_s, await self._look())
+        return self._looked[1]
+
+    async def _look(self) -> Seen:
         try:
             there = await self._there()
         except ActuatorError:
@@ -189,10 +204,12 @@ class Route53Name:
         return "active" if self._is_here(there) and not is_left else "passive"
 
     async def close(self) -> None:
-        """Let go of the connections, as soon as a call that is in flight has ended."""
-        closing = self._threads.submit(self._close)
-        self._threads.shutdown(wait=False)
-        await asyncio.wrap_future(closing)
+        """Let go of the connections, as soon as a call that is in flight has ended; once more does no harm."""
+        if not self._is_closed:
+            self._is_closed = True
+            closing = self._threads.submit(self._close)
+            self._threads.shutdown(wait=False)
+            await asyncio.wrap_future(closing)
 
     def _close(self) -> None:
         if self._client is not None:

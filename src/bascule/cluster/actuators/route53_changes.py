@@ -72,8 +72,12 @@ def values(there: RecordSet | None) -> tuple[str, ...]:
 
 
 def pointing(wanted: Wanted, token: int, records: RecordSet | None, texts: RecordSet | None) -> list[dict[str, Any]]:
-    """The batch that has the name point here, if both record sets are still as they were read."""
-    return [*_swapped(texts, wanted.texts(token)), *_swapped(records, wanted.records())]
+    """The batch that has the name point here, if both record sets are still as they were read.
+
+    One that points here already is not touched: the token alone says whether another term came in between.
+    """
+    pointed = [] if records == wanted.records() else _swapped(records, wanted.records())
+    return [*_swapped(texts, wanted.texts(token)), *pointed]
 
 
 def removing(records: RecordSet, texts: RecordSet | None) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         in_sync_within: How long to wait until all of Amazon's name servers have the change, and to fail otherwise.
             That takes 60 s or so: the group's limit of a promotion must be above it. 0: it is enough that the change
             was accepted, which makes it final.
+        look_every: How often the zone is looked at while this node is active: 0 to 1 h. Amazon answers 5 calls a second
+            for a whole account; a look is two.
         at_demote: Whether the record is left, to be overwritten by the next holder, or removed.
         profile: Of the credentials; empty: the chain's own choice.
         endpoint: Another address of the service: `https://...`, or `http://` on a loopback address; empty: Amazon's.
@@ -36,6 +38,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     type: Literal["A", "AAAA", "CNAME"] = "A"
     ttl: Duration = Duration(30.0)
     in_sync_within: Duration = Duration(0.0)
+    look_every: Duration = Duration(30.0)
     at_demote: Literal["leave", "remove"] = "leave"
     profile: str = ""
     endpoint: str = ""
