@@ -277,7 +277,8 @@ class Vip:
             # Somebody removed all tables (`nft flush ruleset`); or, with the address, all that is ours.
             self._check_is_on(link)
             self._door.build()
-            self._door.open(self._until_s)
+            if not self._door.open(self._until_s):
+                raise self._error("the door is removed again and again", "see which program flushes all of nftables")
         now_s = self._clock.monotonic_s()
         if self._options.door != "off" and self._prolong_at_s <= now_s < self._until_s:
             self._check_is_on(link)

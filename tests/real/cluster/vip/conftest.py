@@ -58,11 +58,6 @@ class Program:
         self.process.stdin.write(text.encode() + b"\n")
         self.process.stdin.flush()
 
-    def finish(self) -> None:
-        """Let it come to its end by itself."""
-        assert self.process.stdin
-        self.process.stdin.close()
-
     def is_stopped(self) -> bool:
         """Whether it is frozen."""
         return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

@@ -42,6 +42,11 @@ def never_closes(self: Door, until_s: float) -> bool:
     return honest_open(self, until_s + 3600)
 
 
+def closes_between(self: Door, until_s: float) -> bool:
+    self.close()
+    return honest_open(self, until_s)
+
+
 def without_limit(_: int) -> bytes:
     return honest_limit(1 << 62)
 
@@ -69,6 +74,7 @@ MUTANTS: dict[str, tuple[object, str, object]] = {
     "stopped-around": (Placement, "put", stopped_around),
     "unclaimed": (Door, "claim", unclaimed),
     "never-closes": (Door, "open", never_closes),
+    "closes-between": (Door, "open", closes_between),
     "without-limit": (nftables, "not_before", without_limit),
     "no-nftables": (Door, "build", no_nftables),
     "brief": (vip, "_LINGER_S", 0),
