@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from tests.real.cluster.daemons import DEADLINE_S
 from tests.real.cluster.rig import Plug, Rig, Served
-from tests.real.cluster.rig_bgp import birds_rig
+from tests.real.cluster.rig_bgp import birds_rig, exabgp_rig
 from tests.real.cluster.rig_command import hooks_rig, run_rig
 from tests.real.cluster.rig_dns import named_rig
 from tests.real.cluster.rig_haproxy import haproxy_rig
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.real
 T = TypeVar("T")
 PLUGS: dict[str, Plug] = {
     "bgp": Plug(make=birds_rig),
+    "bgp-exabgp": Plug(make=exabgp_rig),
     "command": Plug(make=hooks_rig, is_served=False),
     "command-run": Plug(make=run_rig, is_served=False),
     "dns": Plug(make=named_rig),

@@ -1,19 +1,22 @@
-"""A route that BIRD announces where the group is active: anycast, with the network as the load balancer.
+"""A route that BIRD or ExaBGP announces where the group is active: anycast, with the network as the load balancer.
 
 In BIRD's configuration a `static` protocol has the routes, and is disabled at the start; a `bgp` protocol exports what
 it has. The actuator enables and disables it through BIRD's control socket. What BIRD does then, it does at once; how
 long neighbours take is theirs: some send updates seconds apart, and the longest path to the old place is tried first.
+ExaBGP is the matter of `exabgp`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from typing import Literal
 
 from msgspec import Struct
 
+from bascule.cluster.actuators import exabgp
 from bascule.cluster.actuators.control_socket import Place, opened, place_of
-from bascule.cluster.actuators.port import Seen, Term
+from bascule.cluster.actuators.port import Actuator, Seen, Term
 from bascule.kernel.errors import ActuatorError, InputError
 from bascule.kernel.quantities import Duration
 
@@ -25,37 +28,57 @@ POLL_S = 0.02
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="bgp"):
-    """Which routes of BIRD follow the lease.
+    """Which routes of which speaker follow the lease.
 
     Attributes:
-        protocol: The name of BIRD's `static` protocol that has the routes, configured with `disabled`.
-        socket: BIRD's control socket. Whoever may write to it commands BIRD: give the agent its group.
-        timeout: How long BIRD may take to do one thing.
+        speaker: The program that speaks BGP.
+        protocol: BIRD: the name of its `static` protocol that has the routes, configured with `disabled`.
+        routes: ExaBGP: the routes, 1 to 64 of them: `192.0.2.1/32`.
+        next_hop: ExaBGP: of the routes: `self`, or an address.
+        socket: Where the speaker is told what to do; whoever may write to it commands it. BIRD's control socket, else
+            `/run/bird/bird.ctl`; or that of the relay which ExaBGP runs, else `/run/exabgp/bascule.sock`.
+        timeout: How long the speaker may take to do one thing: 50 ms to 60 s.
     """
 
-    protocol: str
-    socket: str = "/run/bird/bird.ctl"
+    speaker: Literal["bird", "exabgp"] = "bird"
+    protocol: str = ""
+    routes: tuple[str, ...] = ()
+    next_hop: str = "self"
+    socket: str = ""
     timeout: Duration = Duration(2.0)
 
     @property
     def name(self) -> str:
         """What is the same on all agents."""
-        return self.protocol
+        return self.protocol or ", ".join(self.routes)
 
 
-def make(options: Options) -> Bgp:
+def make(options: Options) -> Actuator:
     """The actuator; nothing is announced yet.
 
     Raises:
         InputError: An option is impossible.
     """
+    if not 0.05 <= options.timeout.seconds <= 60:
+        raise InputError(f"{options.timeout} is impossible", where="timeout", hint="50ms to 60s")
+    if options.speaker == "exabgp":
+        return _exabgp(options)
+    if options.routes or options.next_hop != "self":
+        hint = "write the routes into BIRD's own configuration"
+        raise InputError("`routes` and `next_hop` are ExaBGP's", where="routes", hint=hint)
     if not _PROTOCOL.fullmatch(options.protocol):
         hint = "letters, digits and _, a letter first"
         raise InputError(f"{options.protocol[:80]!r} is no protocol of BIRD", where="protocol", hint=hint)
-    if not 0.05 <= options.timeout.seconds <= 60:
-        raise InputError(f"{options.timeout} is impossible", where="timeout", hint="50ms to 60s")
     hint = "does BIRD run, and may the agent write to its control socket?"
-    return Bgp(options, place_of(options.socket, daemon="BIRD", hint=hint))
+    return Bgp(options, place_of(options.socket or "/run/bird/bird.ctl", daemon="BIRD", hint=hint))
+
+
+def _exabgp(options: Options) -> Actuator:
+    if options.protocol:
+        raise InputError("`protocol` is BIRD's", where="protocol", hint="name the `routes` instead")
+    place = place_of(options.socket or "/run/exabgp/bascule.sock", daemon="ExaBGP's relay", hint=exabgp.HINT)
+    routes = exabgp.check_routes(options.routes, options.next_hop)
+    return exabgp.ExaBgpRoutes(routes, options.next_hop, place, options.timeout.seconds)
 
 
 class Bgp:
