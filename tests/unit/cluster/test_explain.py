@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from bascule.cluster.decisions.lease import Timing
@@ -78,3 +81,110 @@ def test_it_reads_as_sentences() -> None:
     assert "  without paris: 1 voters left, NO majority; a1 left" in text
     assert "note: " in text
     assert "one server or file" in render(explain(Layout()))
+
+
+def voters(*sites: str) -> tuple[Voter, ...]:
+    return tuple(Voter(name=f"v{number}", site=site) for number, site in enumerate(sites))
+
+
+def test_members_that_do_not_vote_count_for_nothing() -> None:
+    reader = Voter(name="reader", site="rome", votes=False)
+    found = explain(Layout(voters=(*voters("paris", "lyon", "bern"), reader), timing=FAST, election_s=0.2))
+    assert (found.voters, found.majority, found.may_lose) == (3, 2, 1)
+    assert not any("rome" in loss.sites for loss in found.losses)
+    assert explain(Layout(voters=(reader,), timing=FAST)).warnings[0].startswith("no member of the store votes")
+
+
+@pytest.mark.parametrize(
+    ("sites", "each", "added"), [(("a", "b"), 1, 1), (("a", "a", "b"), 2, 2), (("a", "a", "b", "b"), 2, 1)]
+)
+def test_with_a_witness_any_of_three_sites_may_be_lost(sites: tuple[str, ...], each: int, added: int) -> None:
+    witness = layout(*sites).witness
+    assert witness is not None
+    assert (witness.voters, witness.added) == (each, added)
+    assert len(witness.losses) == 3
+    assert all(loss.quorum for loss in witness.losses)
+    assert layout("a", "b", "c").witness is layout("a").witness is None
+
+
+def test_a_table_of_truth_agrees_with_counting() -> None:
+    for sites in (("a",), ("a", "b"), ("a", "a", "b"), ("a", "b", "c"), ("a", "a", "b", "b", "c"), tuple("abcdefg")):
+        for loss in layout(*sites).losses:
+            left = [site for site in sites if site not in loss.sites]
+            assert loss.quorum == (len(left) > len(sites) - len(left)), (sites, loss.sites)
+
+
+def test_agents_in_a_minority_of_the_store_are_told() -> None:
+    found = layout("a", "b", "b", agents=("a", "a"))
+    assert any("a minority of the store" in warning for warning in found.warnings)
+    found = layout("a", "b", "b", agents=("b", "b"))
+    assert not any("a minority of the store" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"timing": Timing(ttl_s=1.0, stop_s=0.3)}, "stopping takes"),
+        ({"round_trip_s": 0.03}, "is short for a store"),
+        ({"hold_down_s": 0.2}, "a hold-down of 0.2 s"),
+        ({"preempt_after_s": 1.0}, "preemption after 1 s"),
+    ],
+)
+def test_times_that_are_unwise_are_told(change: dict[str, object], told: str) -> None:
+    well = Layout(voters=voters("a", "b", "c"), timing=FAST, election_s=0.2)
+    assert explain(well).warnings == ()
+    assert [
+        one for one in explain(msgspec.structs.replace(well, **change)).warnings if one.startswith(told) or told in one
+    ]
+
+
+def test_patient_preemption_is_not_told() -> None:
+    found = explain(Layout(voters=voters("a", "b", "c"), timing=FAST, election_s=0.2, preempt_after_s=30.0))
+    assert found.warnings == ()
+
+
+def test_what_was_chosen_is_put_into_words() -> None:
+    found = explain(Layout(timing=FAST, fencing="both", hold=True))
+    assert [one.partition(":")[0] for one in found.consequences] == ['fencing = "both"', 'without_store = "hold"']
+    assert '"step_down"' in explain(Layout(timing=FAST)).consequences[1]
+
+
+def test_who_is_cut_off_has_stopped_before_anybody_follows() -> None:
+    for ttl_s in (0.5, 3.0, 60.0):
+        times = explain(Layout(timing=Timing(ttl_s=ttl_s, stop_s=ttl_s / 10))).times
+        assert times.cut_off_least_s < times.cut_off_most_s < times.takeover_most_s
+        assert times.nobody_most_s > 0
+
+
+GOLDEN = Path(__file__).parent / "explained"
+LAYOUTS = {
+    "three-sites": Layout(
+        voters=voters("paris", "lyon", "bern"),
+        agents={"edge-1": "paris", "edge-2": "lyon"},
+        timing=FAST,
+        election_s=0.2,
+    ),
+    "two-sites": Layout(
+        voters=voters("paris", "paris", "lyon"),
+        agents={"edge-1": "paris", "edge-2": "lyon"},
+        election_s=0.2,
+        groups=200,
+    ),
+    "everything-unwise": Layout(
+        voters=(*voters("paris", "lyon"), Voter(name="reader", site="lyon", votes=False)),
+        agents={"edge-1": "paris", "edge-2": "paris"},
+        timing=Timing(ttl_s=0.5, stop_s=0.2),
+        round_trip_s=0.05,
+        election_s=1.0,
+        fencing="fence",
+        preempt_after_s=1.0,
+        hold_down_s=0.1,
+    ),
+    "one-server": Layout(agents={"edge-1": "paris"}, hold=True, fencing="both"),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_it_reads_as_it_did(name: str) -> None:
+    """To renew: write what `render` says into the file, and read it."""
+    assert render(explain(LAYOUTS[name])) + "\n" == (GOLDEN / f"{name}.txt").read_text()
