@@ -19,7 +19,7 @@ from bascule.cluster.decisions import events
 from bascule.cluster.decisions.group import Group
 from bascule.cluster.decisions.lease import Timing
 from bascule.cluster.decisions.step import begin
-from bascule.cluster.facts import AgentNameTaken, StoreBack, StoreLost
+from bascule.cluster.facts import StoreBack, StoreLost
 from bascule.cluster.leadership_store import open_store
 from bascule.cluster.records import AGENTS, Session, UnreadableError, decode
 from bascule.cluster.stores.port import Entry, Store
@@ -127,9 +127,16 @@ class Standing:
     def _make_driver(self, name: str) -> Driver:
         plan = self._plan
         group = Group(name=plan.group, identity="leadership", priority=plan.priority, hold_down_s=0.0)
-        state = begin(name, plan.timing, [group])
         return Driver(
-            state, self._store, self, cluster=plan.cluster, clock=self._clock, dice=Luck(), publish=self._hear_fact
+            begin(name, plan.timing, [group]),
+            self._store
+            if plan.name
+            else _Named(self._store, f"bascule/{plan.cluster}/{AGENTS}{name}", self._lost_name),
+            self,
+            cluster=plan.cluster,
+            clock=self._clock,
+            dice=Luck(),
+            publish=self._plan.tell,
         )
 
     async def _gained_term(self, running: asyncio.Task[None]) -> Term | None:
@@ -154,8 +161,8 @@ class Standing:
     async def _free_name(self) -> str:
         """The host's name with the first number whose session is absent or over: names come again, none piles up.
 
-        Two processes may choose the same: a compare-and-swap lets one have it, and the other one chooses again. A
-        number whose process was killed comes free as soon as another process of the cluster ends its session.
+        Two processes may choose the same: a compare-and-swap lets one have it, and the other one chooses again at once.
+        A number whose process was killed comes free as soon as another process of the cluster ends its session.
         """
         host = "".join(one if one.isalnum() or one in "_.-" else "-" for one in socket.gethostname())[:50] or "host"
         alive: set[str] = set()
@@ -190,10 +197,9 @@ class Standing:
                     self._plan.tell(StoreBack(at_s=now_s, agent=prefix.rstrip("."), away_s=now_s - lost_s))
                 return entries
 
-    def _hear_fact(self, fact: Fact) -> None:
-        """Pass facts on; a name that somebody else has means that another one must be found."""
-        self._plan.tell(fact)
-        if isinstance(fact, AgentNameTaken) and not self._plan.name and self._running is not None:
+    def _lost_name(self) -> None:
+        """Somebody else was faster with this name: another one must be found. A name that leads is kept."""
+        if not self._gained.done() and not self._inside and self._running is not None:
             self._taken = True
             self._running.cancel()
 
@@ -302,3 +308,33 @@ class Standing:
                 await asyncio.gather(self._running, return_exceptions=True)
             if self._ours:
                 await self._store.close()
+
+
+class _Named:
+    """A store that notices at once when a name is somebody else's; the driver may wait a whole lease for it."""
+
+    def __init__(self, store: Store, key: str, lost: Callable[[], None]) -> None:
+        self.name = store.name
+        self.watch = store.watch
+        self.close = store.close
+        self._store = store
+        self._key = key
+        self._lost = lost
+        self._ours: set[str] = set()
+
+    async def read(self, prefix: str) -> tuple[Entry, ...]:
+        entries = await self._store.read(prefix)
+        there = next((entry for entry in entries if entry.key == self._key), None)
+        with contextlib.suppress(UnreadableError):
+            record = decode(there.value, Session) if there is not None else None
+            if record is not None and record.state == "alive" and record.session not in self._ours:
+                self._lost()
+        return entries
+
+    async def swap(self, key: str, value: bytes, expected: int) -> int | None:
+        if key == self._key:
+            self._ours.add(decode(value, Session).session)
+        revision = await self._store.swap(key, value, expected)
+        if revision is None and key == self._key:
+            self._lost()
+        return revision

@@ -86,6 +86,28 @@ def test_each_has_a_name_of_its_own_and_names_come_again() -> None:
     play(scene)
 
 
+def test_who_is_slower_with_a_name_takes_another_one_at_once() -> None:
+    async def scene() -> None:
+        store, inside = Moody(), asyncio.Barrier(3)
+        store.gate.clear()  # both have read that the name is free before either has written it
+
+        async def work(group: str) -> None:
+            async with lead(store, group, ttl_s=600):  # nobody renews its session meanwhile
+                await inside.wait()
+                await inside.wait()
+
+        works = [asyncio.create_task(work(group)) for group in "ab"]
+        await store.asked.wait()
+        await asyncio.sleep(0.01)
+        store.gate.set()
+        await inside.wait()
+        assert len({one.agent for one in store.sessions() if one.state == "alive"}) == 2
+        await inside.wait()
+        await asyncio.gather(*works)
+
+    play(scene)
+
+
 def test_a_store_that_is_away_at_the_entrance_is_told_and_waited_for() -> None:
     async def scene() -> None:
         store, facts = Moody(), list[str]()
