@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class Environment:
         return [name for name in (OURS, *PINS) if name not in self.missing]
 
 
-def install(python: Path, folder: Path) -> list[str]:
+def install(python: Path, folder: Path, pins: Mapping[str, str] = PINS) -> list[str]:
     """Install every peer, one by one if need be; returns those that could not be had."""
     ends_s = time.monotonic() + INSTALL_S
 
@@ -79,7 +79,7 @@ def install(python: Path, folder: Path) -> list[str]:
             return False
         return done.returncode == 0
 
-    pinned = {name: f"{name}=={version}" for name, version in PINS.items()}
+    pinned = {name: f"{name}=={version}" for name, version in pins.items()}
     if pip(*pinned.values()):
         return []
     if not pip(next(iter(pinned.values()))):
@@ -88,13 +88,13 @@ def install(python: Path, folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def environment() -> Iterator[Environment]:
-    """The environment, for as long as the block runs."""
+def environment(pins: Mapping[str, str] = PINS) -> Iterator[Environment]:
+    """The environment with these peers, for as long as the block runs."""
     with tempfile.TemporaryDirectory(prefix="peers-") as name:
         folder = Path(name)
         venv.create(folder / "venv", with_pip=True, symlinks=True)
         python = folder / "venv" / "bin" / "python"
-        missing = install(python, folder)
+        missing = install(python, folder, pins)
         variables = {word: value for word, value in os.environ.items() if word != "PYTHONDONTWRITEBYTECODE"}
         variables |= {
             "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
