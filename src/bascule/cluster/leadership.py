@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -15,7 +14,7 @@ from bascule.cluster.stores.port import Store
 from bascule.cluster.term import Term
 from bascule.guard.stream import FACTS
 from bascule.kernel.errors import InputError, LeadershipLostError
-from bascule.kernel.facts import Fact
+from bascule.kernel.facts import Bus, Fact, Listener
 
 
 class Leadership:
@@ -41,7 +40,8 @@ class Leadership:
         priority: The higher, the sooner this process is chosen.
         wait_s: How long to wait at the entrance; None: for ever.
         on_lost: What becomes of a task's block when the lease is lost.
-        listen: Hears facts; by default `bascule.guard.FACTS` does, and so telemetry.
+        listen: Hears facts, in the event loop of the lease: it must not block. By default `bascule.guard.FACTS` does,
+            and so telemetry.
 
     Raises:
         InputError: A name or a time is impossible.
@@ -59,13 +59,15 @@ class Leadership:
         priority: int = 100,
         wait_s: float | None = None,
         on_lost: Literal["cancel", "signal"] = "cancel",
-        listen: Callable[[Fact], None] = FACTS.tell,
+        listen: Listener | None = None,
     ) -> None:
         for what, text in (("group", group), ("cluster", cluster), ("name", name or "host")):
             if not is_name(text):
                 raise InputError(f"{text[:60]!r} is no name", where=what, hint="letters, digits and _.-, at most 63")
         if on_lost not in {"cancel", "signal"}:
             raise InputError(f"{on_lost!r} is not known", where="on_lost", hint='"cancel" or "signal"')
+        bus = Bus()  # a listener that raises breaks no lease
+        bus.subscribe(listen or _tell)
         self.group = group
         self._on_lost = on_lost
         self._standing: Standing | None = None
@@ -78,7 +80,7 @@ class Leadership:
             name=name,
             priority=priority,
             wait_s=wait_s,
-            tell=listen,
+            tell=bus.publish,
         )
 
     def _check_free(self) -> None:
@@ -142,3 +144,8 @@ class Leadership:
         thread, self._thread = self._thread, None
         if thread is not None and not thread.is_forked:
             thread.leave()
+
+
+def _tell(fact: Fact) -> None:
+    if FACTS.is_heard:  # otherwise nobody need carry it
+        FACTS.tell(fact)

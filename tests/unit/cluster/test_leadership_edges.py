@@ -18,6 +18,7 @@ from bascule.cluster import Leadership, Term
 from bascule.cluster.records import AGENTS, Session, decode
 from bascule.cluster.stores.memory import MemoryStore
 from bascule.cluster.stores.port import Entry
+from bascule.guard.stream import FACTS
 from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import InputError, LeadershipLostError, StoreError
 from bascule.kernel.facts import Fact
@@ -231,6 +232,36 @@ def test_a_loop_that_stands_still_for_longer_than_the_lease_loses_it() -> None:
         with pytest.raises(LeadershipLostError):
             await work()
 
+    play(scene)
+
+
+def test_a_listener_that_raises_breaks_no_lease() -> None:
+    def hear(fact: Fact) -> None:
+        raise KeyError(type(fact).__name__)
+
+    async def scene() -> None:
+        async with lead(Moody(), listen=hear) as term:
+            await asyncio.sleep(0.3)  # two renewals
+            term.check()
+
+    play(scene)
+
+
+def test_telemetry_hears_it_and_nothing_is_carried_while_nobody_listens() -> None:
+    heard: list[str] = []
+
+    async def scene() -> None:
+        leadership = Leadership("g", store=Moody(), ttl_s=0.4)
+        async with leadership:
+            assert not FACTS._queue
+        end = FACTS.subscribe(lambda fact: heard.append(type(fact).__name__))
+        async with leadership:
+            pass
+        await asyncio.to_thread(FACTS.flush)
+        end()
+        assert "BecameActive" in heard
+
+    assert not FACTS.is_heard
     play(scene)
 
 
