@@ -55,15 +55,15 @@ def _etcd(hosts: str, scheme: str, timeout_s: float) -> Store:
 
 
 def _postgresql(where: str, timeout_s: float) -> Store:
-    from bascule.cluster.stores import postgresql  # noqa: PLC0415 - only the store that is named is imported
-    from bascule.cluster.stores.postgresql_options import Options  # noqa: PLC0415 - only the store that is named is imported
-
     parts = urlsplit(where)
     user, _, hosts = parts.netloc.rpartition("@")
     if ":" in user:
         raise InputError("a password stands in the address of PostgreSQL", hint="a passfile: PGPASSFILE, or ~/.pgpass")
     if parts.query or parts.fragment:
         raise InputError("parameters stand in the address of PostgreSQL", hint="make the store: postgresql.Options")
+    from bascule.cluster.stores import postgresql  # noqa: PLC0415 - only the store that is named is imported
+    from bascule.cluster.stores.postgresql_options import Options  # noqa: PLC0415 - only the store that is named is imported
+
     named = Options(hosts=tuple(host for host in hosts.split(",") if host))
     options = Options(
         hosts=named.hosts,
