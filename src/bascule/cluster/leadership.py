@@ -64,6 +64,8 @@ class Leadership:
         for what, text in (("group", group), ("cluster", cluster), ("name", name or "host")):
             if not is_name(text):
                 raise InputError(f"{text[:60]!r} is no name", where=what, hint="letters, digits and _.-, at most 63")
+        if not isinstance(store, str | Path) and not hasattr(store, "swap"):
+            raise InputError(f"{type(store).__name__} is no store", where="store", hint="a Store, a Path or a text")
         if on_lost not in {"cancel", "signal"}:
             raise InputError(f"{on_lost!r} is not known", where="on_lost", hint='"cancel" or "signal"')
         bus = Bus()  # a listener that raises breaks no lease

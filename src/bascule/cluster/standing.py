@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import os
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,11 +128,12 @@ class Standing:
     def _make_driver(self, name: str) -> Driver:
         plan = self._plan
         group = Group(name=plan.group, identity="leadership", priority=plan.priority, hold_down_s=0.0)
+        store: Store = self._store
+        if not plan.name:
+            store = _Named(store, f"bascule/{plan.cluster}/{AGENTS}{name}", self._lost_name)
         return Driver(
             begin(name, plan.timing, [group]),
-            self._store
-            if plan.name
-            else _Named(self._store, f"bascule/{plan.cluster}/{AGENTS}{name}", self._lost_name),
+            store,
             self,
             cluster=plan.cluster,
             clock=self._clock,
@@ -164,7 +166,7 @@ class Standing:
         Two processes may choose the same: a compare-and-swap lets one have it, and the other one chooses again at once.
         A number whose process was killed comes free as soon as another process of the cluster ends its session.
         """
-        host = "".join(one if one.isalnum() or one in "_.-" else "-" for one in socket.gethostname())[:50] or "host"
+        host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:50] or "host"
         alive: set[str] = set()
         for entry in await self._sessions(f"{host}."):
             with contextlib.suppress(UnreadableError):

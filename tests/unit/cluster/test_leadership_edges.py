@@ -417,6 +417,12 @@ def test_a_forked_child_gives_nothing_back_and_may_stand_for_itself(tmp_path: Pa
         term.check()
 
 
+def test_what_is_no_store_is_refused_before_anybody_waits_for_it() -> None:
+    nothing: Any = None
+    with pytest.raises(InputError, match="NoneType is no store"):
+        Leadership("g", store=nothing)
+
+
 def test_what_becomes_of_a_block_is_one_of_two_things() -> None:
     with pytest.raises(InputError, match="on_lost"):
         Leadership("g", store=MemoryStore(), on_lost="explode")  # type: ignore[arg-type]  # on purpose
