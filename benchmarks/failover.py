@@ -114,14 +114,6 @@ def settle(made: Rig) -> str:
     return made.holder()
 
 
-def move_to_leader(made: Rig) -> None:
-    """Have the host of the etcd leader hold the address."""
-    leader = made.etcd_leader()
-    if made.holder() != leader:
-        made.ask_agent(leader, "switchover", "edge", leader, "--yes")
-        made.wait_until_served(since_s=rig.boot_s(), by=[leader], count=50)
-
-
 def trial(made: Rig, fault: Fault) -> dict[str, float]:
     """Strike, watch, undo, watch: the figures of one fault, in seconds."""
     holder = settle(made)
@@ -155,7 +147,7 @@ def measure(subject: str, faults: Sequence[str], rounds: int) -> dict[tuple[str,
                     continue
                 if called == WITH_LEADER:
                     settle(made)
-                    move_to_leader(made)
+                    made.move_to_the_stores_leader()
                 figures = trial(made, FAULTS["power lost" if called == WITH_LEADER else called])
                 for figure, value in figures.items():
                     found.setdefault((called, figure), []).append(value)

@@ -133,7 +133,12 @@ def test_a_disk_that_fills_up_aborts_the_drill(run: Callable[..., Command], tmp_
     drill = run("drill", SMALL, "-o", tmp_path / "disk" / "run", within=disk)
     inside = Path(f"/proc/{drill.process.pid}/root{tmp_path}/disk")
     records = inside / "run" / "control" / "outside.jsonl"
-    wait_until(lambda: records.exists() and records.stat().st_size, 60.0, "load is offered")
+
+    def is_under_way() -> bool:
+        return drill.process.poll() is not None or (records.exists() and records.stat().st_size > 0)
+
+    wait_until(is_under_way, 150.0, "load is offered")
+    assert drill.process.poll() is None, drill.result(5)
     left = shutil.disk_usage(inside).free
     with (inside / "filler").open("wb") as filler:
         os.posix_fallocate(filler.fileno(), 0, left - 60 * 2**20)
