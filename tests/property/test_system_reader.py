@@ -113,9 +113,9 @@ def test_any_data_in_the_place_of_any_part_is_refused_or_read(value: object, dat
 
 
 def dumped(document: object) -> str:
-    """The document as YAML text."""
+    """The document as YAML text, in blocks: between brackets the library writes `?0` so that it reads back as 0."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
+    yaml.default_flow_style = False
     stream = io.StringIO()
     yaml.dump(document, stream)
     return stream.getvalue()
