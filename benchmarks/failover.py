@@ -1,6 +1,6 @@
 """What a client sees of a virtual address when its holder is killed, frozen, cut off or loses power, beside keepalived.
 
-    .venv/bin/python benchmarks/failover.py [--quick] [--json] [--rounds N] [--fault NAME ...]
+    .venv/bin/python benchmarks/failover.py [--quick] [--json] [--rounds N] [--fault NAME ...] [--subject NAME ...]
 
 Three hosts on one bridge, each with an etcd member and a responder behind the address; a client asks it every 10 ms.
 The same lab, faults and clients for each subject, one after the other. Of each fault: the outage, which is the longest
@@ -13,6 +13,7 @@ baseline of each ratio is keepalived at an advert of 1 s.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -60,13 +61,21 @@ SUBJECTS: dict[str, Callable[[Rig], None]] = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
 class Fault:
-    """Something that happens to the holder, and how it is undone."""
+    """Something that happens to the holder, and how it is undone.
 
-    def __init__(self, name: str, strike: Callable[[Rig, str], None], undo: Callable[[Rig, str], None]) -> None:
-        self.name = name
-        self.strike = strike
-        self.undo = undo
+    Attributes:
+        name: What it is called.
+        strike: Make it happen.
+        undo: Make it end.
+        with_leader: Whether the holder's etcd leads, and is lost too; None where etcd is not touched.
+    """
+
+    name: str
+    strike: Callable[[Rig, str], None]
+    undo: Callable[[Rig, str], None]
+    with_leader: bool | None = None
 
 
 def kill(made: Rig, holder: str) -> None:
@@ -84,26 +93,38 @@ def restart(made: Rig, holder: str) -> None:
     made.lab.start(made.in_charge(holder))
 
 
+def cut_off(made: Rig, holder: str) -> None:
+    """Cut the holder's host off from all others, but from the client that asks it alone."""
+    made.lab.partition((holder, "pinned"))
+
+
+def heal(made: Rig, _: str) -> None:
+    """Join all hosts again."""
+    made.lab.heal()
+
+
+def power_off(made: Rig, holder: str) -> None:
+    """Take the power from the holder's host."""
+    made.lab.power_off((holder,))
+
+
+def power_on(made: Rig, holder: str) -> None:
+    """Give it back."""
+    made.lab.power_on((holder,))
+
+
 FAULTS = {
     fault.name: fault
     for fault in (
         Fault("killed", kill, restart),
         Fault("frozen", freeze, lambda made, holder: made.lab.thaw(made.in_charge(holder))),
-        Fault(
-            "cut off",
-            lambda made, holder: made.lab.partition((holder, "pinned")),
-            lambda made, _: made.lab.heal(),
-        ),
-        Fault(
-            "power lost",
-            lambda made, holder: made.lab.power_off((holder,)),
-            lambda made, holder: made.lab.power_on((holder,)),
-        ),
         Fault("stopped", lambda made, holder: made.lab.stop(made.in_charge(holder)), restart),
+        Fault("cut off", cut_off, heal, with_leader=False),
+        Fault("power lost", power_off, power_on, with_leader=False),
+        Fault("cut off with the store's leader", cut_off, heal, with_leader=True),
+        Fault("power lost with the store's leader", power_off, power_on, with_leader=True),
     )
 }
-WITH_LEADER = "power lost, and the store's leader with it"
-"""As `power lost`, at a holder that leads the etcd cluster too; ours alone has a store."""
 
 
 def settle(made: Rig) -> str:
@@ -116,8 +137,11 @@ def settle(made: Rig) -> str:
 
 def trial(made: Rig, fault: Fault) -> dict[str, float]:
     """Strike, watch, undo, watch: the figures of one fault, in seconds."""
-    holder = settle(made)
-    made.pinned_holder()
+    settle(made)
+    if fault.with_leader is not None and made.provider == "bascule":
+        (made.move_to_the_stores_leader if fault.with_leader else made.move_away_from_the_stores_leader)()
+        settle(made)
+    holder = made.pinned_holder()
     others = [name for name in NODES if name != holder]
     at_s = rig.boot_s()
     fault.strike(made, holder)
@@ -143,12 +167,10 @@ def measure(subject: str, faults: Sequence[str], rounds: int) -> dict[tuple[str,
         made.start_client("user")
         for number in range(rounds):
             for called in faults:
-                if called == WITH_LEADER and made.provider != "bascule":
-                    continue
-                if called == WITH_LEADER:
-                    settle(made)
-                    made.move_to_the_stores_leader()
-                figures = trial(made, FAULTS["power lost" if called == WITH_LEADER else called])
+                fault = FAULTS[called]
+                if fault.with_leader and made.provider != "bascule":
+                    continue  # it has no store
+                figures = trial(made, fault)
                 for figure, value in figures.items():
                     found.setdefault((called, figure), []).append(value)
                 told = ", ".join(f"{figure} {value:.3f} s" for figure, value in figures.items())
@@ -192,12 +214,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one round of one fault")
     parser.add_argument("--rounds", type=int, default=5, help="how often each fault")
-    parser.add_argument("--fault", action="append", choices=[*FAULTS, WITH_LEADER], help="these faults alone")
+    parser.add_argument("--fault", action="append", choices=[*FAULTS], help="these faults alone")
+    parser.add_argument("--subject", action="append", choices=[*SUBJECTS], help="these subjects alone")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     options = parser.parse_args()
-    faults = options.fault or (["cut off"] if options.quick else [*FAULTS, WITH_LEADER])
+    faults = options.fault or (["cut off"] if options.quick else [*FAULTS])
     rounds = 1 if options.quick else max(1, options.rounds)
-    found = {subject: measure(subject, faults, rounds) for subject in SUBJECTS}
+    found = {subject: measure(subject, faults, rounds) for subject in options.subject or SUBJECTS}
     rows = rows_of(found)
     machine = {
         "processors": os.cpu_count(),

@@ -336,17 +336,34 @@ vrrp_instance edge {{
         Raises:
             TimeoutError: The two do not come together.
         """
+        return self._move(lambda leader: leader, lambda holder, leader: holder == leader)
+
+    def move_away_from_the_stores_leader(self) -> str:
+        """Have a host whose etcd does not lead hold the address; returns it.
+
+        Raises:
+            TimeoutError: The two stay together.
+        """
+        return self._move(
+            lambda leader: next(name for name in NODES if name != leader), lambda holder, leader: holder != leader
+        )
+
+    def _move(self, to: Callable[[str], str], is_there: Callable[[str, str], bool]) -> str:
+        """Hand over until the holder stands to the store's leader as it should."""
         deadline_s = time.monotonic() + READY_LIMIT_S
         while time.monotonic() < deadline_s:
-            leader = self.etcd_leader()
-            if leader and self.holder() == leader and self.served_since(boot_s() - 0.5, [leader]):
-                return leader
-            if leader and self.holder() != leader:
-                self.ask_agent(leader, "switchover", "edge", leader, "--yes")  # refused while it may not be chosen
+            leader, holder = self.etcd_leader(), self.holder()
+            if leader and is_there(holder, leader) and self.served_since(boot_s() - 0.5, [holder]):
+                return holder
+            if leader and not is_there(holder, leader):
+                target = to(leader)
+                self.ask_agent(target, "switchover", "edge", target, "--yes")  # refused while it may not be chosen
             with contextlib.suppress(TimeoutError):
                 at_s = boot_s()
                 wait_for(lambda at_s=at_s: self.served_since(at_s), "somebody answers", 5.0)  # type: ignore[misc]  # bound now
-        raise TimeoutError(f"the store's leader does not hold the address within {READY_LIMIT_S:g} s")
+        raise TimeoutError(
+            f"the address is not where it should be beside the store's leader, after {READY_LIMIT_S:g} s"
+        )
 
     def unpin(self) -> None:
         """End the pinned client."""

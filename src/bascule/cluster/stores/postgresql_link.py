@@ -24,6 +24,10 @@ from bascule.cluster.stores.postgresql_options import Address, Options
 from bascule.kernel.errors import StoreError
 
 T = TypeVar("T")
+CERTIFICATE_REFUSED = "certificate verify failed"
+CERTIFICATE_HINT = (
+    "it expired, or nobody in ca_file signed it: `openssl s_client -starttls postgres -connect HOST:PORT` tells which"
+)
 Row = tuple[Any, ...]
 
 MOST_LEFT = 3
@@ -258,7 +262,8 @@ class Link:
             else:
                 self._first = place
                 return session
-        raise StoreError(f"no server takes writes: {'; '.join(reasons)}", where=self.where)
+        what = f"no server takes writes: {'; '.join(reasons)}"
+        raise StoreError(what, where=self.where, hint=CERTIFICATE_HINT if CERTIFICATE_REFUSED in what else "")
 
     async def _connect_to(self, place: int) -> Session:
         options, address = self._options, self._addresses[place]
