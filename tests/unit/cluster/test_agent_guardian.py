@@ -1,6 +1,18 @@
 from __future__ import annotations
 
-from bascule.cluster.agent.guardian import Held, Watch
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from bascule.cluster.agent.guardian import Ear, Held, Watch, guard
+from bascule.kernel.clock import BootClock
+from bascule.kernel.errors import ActuatorError
+
+CLOCK = BootClock()
 
 
 def test_what_is_held_is_due_when_its_validity_ends_and_only_once() -> None:
@@ -44,3 +56,100 @@ def test_nothing_is_due_after_a_goodbye() -> None:
     watch.hear(Held(goodbye=True))
     assert watch.over
     assert watch.gone() == {}
+
+
+class Undoing:
+    """Writes down what is undone; the first so many tries fail."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.groups: list[str] = []
+        self.any = asyncio.Event()
+        self._failures = failures
+
+    async def undo(self, group: str, within_s: float) -> None:
+        assert within_s > 0
+        if self._failures:
+            self._failures -= 1
+            raise ActuatorError("it does not stop")
+        self.groups.append(group)
+        self.any.set()
+
+
+def guarded(agent: Callable[[int, Undoing], Awaitable[None]], undoing: Undoing | None = None) -> list[str]:
+    """What is undone while this agent speaks into the pipe, and after its end of it is closed."""
+
+    async def body() -> list[str]:
+        performer, watch = undoing or Undoing(), Watch()
+        read, write = os.pipe()
+        with os.fdopen(read, "rb") as pipe:
+            ear = Ear(read, watch)
+            await asyncio.get_running_loop().connect_read_pipe(lambda: ear, pipe)
+            guarding = asyncio.create_task(guard(ear, watch, cast("Any", performer), CLOCK))
+            try:
+                await agent(write, performer)
+            finally:
+                os.close(write)
+            await asyncio.wait_for(guarding, 30)
+            return performer.groups
+
+    return asyncio.run(body())
+
+
+def say(pipe: int, **held: Any) -> None:
+    os.write(pipe, msgspec.json.encode(Held(**held)) + b"\n")
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_what_was_said_before_the_end_counts_however_late_the_guardian_is(turns: int) -> None:
+    """The process was not run while the validity ended: that the lease goes on lies in the pipe by then."""
+
+    async def agent(pipe: int, _: Undoing) -> None:
+        ends_s = CLOCK.monotonic_s() + 0.05
+        say(pipe, until_s={"a": ends_s})
+        for _turn in range(turns):
+            await asyncio.sleep(0)  # it is heard, and waited for
+        say(pipe, until_s={"a": ends_s + 3600})
+        while CLOCK.monotonic_s() < ends_s + 0.01:
+            pass  # nobody else runs
+        for _turn in range(20):
+            await asyncio.sleep(0)
+        say(pipe, goodbye=True)
+
+    assert guarded(agent) == []
+
+
+def test_a_hung_agents_groups_are_undone_when_their_validity_ends() -> None:
+    async def agent(pipe: int, undoing: Undoing) -> None:
+        say(pipe, until_s={"a": CLOCK.monotonic_s() + 0.01, "b": CLOCK.monotonic_s() + 3600})
+        await undoing.any.wait()
+        assert undoing.groups == ["a"]
+        say(pipe, goodbye=True)
+
+    assert guarded(agent) == ["a"]
+
+
+def test_a_dead_agents_groups_are_undone_at_once_and_again_until_it_succeeds() -> None:
+    async def agent(pipe: int, _: Undoing) -> None:
+        say(pipe, until_s={"a": CLOCK.monotonic_s() + 3600})
+
+    assert guarded(agent, Undoing(failures=2)) == ["a"]
+
+
+@pytest.mark.parametrize("rest", [b"", b"{", b"no words of ours\n"])
+def test_a_dead_agents_last_words_may_be_cut_off_or_nonsense(rest: bytes) -> None:
+    async def agent(pipe: int, _: Undoing) -> None:
+        say(pipe, until_s={"a": CLOCK.monotonic_s() + 3600})
+        os.write(pipe, rest)
+
+    assert guarded(agent) == ["a"]
+
+
+def test_a_long_line_comes_in_pieces() -> None:
+    async def agent(pipe: int, _: Undoing) -> None:
+        line = msgspec.json.encode(Held(until_s={f"group-{n}": CLOCK.monotonic_s() + 3600 for n in range(2000)}))
+        for start in range(0, len(line), 4096):
+            os.write(pipe, line[start : start + 4096])
+            await asyncio.sleep(0)
+        os.write(pipe, b"\n")
+
+    assert len(guarded(agent)) == 2000

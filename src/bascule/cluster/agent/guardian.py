@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,6 @@ from bascule.cluster.agent.performing import Performer
 from bascule.kernel.clock import BootClock, Clock
 from bascule.kernel.errors import BasculeError, FenceError
 
-LINE_LIMIT_BYTES = 1 << 20
 AT_ONCE_S = 0.5
 """For undoing what may not act any more: whatever takes longer is killed, where it can be."""
 TRIES = 5
@@ -134,29 +134,57 @@ class Guardian:
         await self._process.wait()
 
 
-async def guard(pipe: asyncio.StreamReader, performer: Performer, clock: Clock) -> None:
+class Ear(asyncio.Protocol):
+    """The guardian's end of the pipe: hears whole lines, and the end.
+
+    Args:
+        descriptor: The pipe's; it is read by the event loop.
+        watch: Is told each line.
+    """
+
+    def __init__(self, descriptor: int, watch: Watch) -> None:
+        self._descriptor = descriptor
+        self._watch = watch
+        self._begun = b""
+        self._news = asyncio.Event()
+        self.is_over = False
+
+    def data_received(self, data: bytes) -> None:
+        """The event loop read something."""
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for line in lines:
+            self._watch.hear(msgspec.json.decode(line, type=Held))
+        self._news.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The agent is gone, or has closed its end."""
+        del exc
+        self.is_over = True
+        self._news.set()
+
+    async def hear(self, within_s: float | None) -> None:
+        """Wait for news, no longer than this; whatever the agent has said by then was heard when this returns.
+
+        Where this process was late, what tells that the lease goes on lies in the pipe when the validity ends.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._news.wait()
+        while not self.is_over and select.select([self._descriptor], [], [], 0)[0]:  # noqa: ASYNC110 - a turn of the loop reads it
+            await asyncio.sleep(0)
+        self._news.clear()
+
+
+async def guard(ear: Ear, watch: Watch, performer: Performer, clock: Clock) -> None:
     """Undo what must be undone, until the pipe ends."""
-    watch = Watch()
     while not watch.over:
         next_s = watch.next_s()
-        line = await _line(pipe, None if next_s is None else max(0.0, next_s - clock.monotonic_s()))
-        if line is not None:
-            if line:
-                watch.hear(msgspec.json.decode(line, type=Held))
-            else:
-                gone = watch.gone()
-                left_s = min(gone.values(), default=0.0) - clock.monotonic_s()
-                await _undo(performer, tuple(gone), max(left_s, AT_ONCE_S))
+        await ear.hear(None if next_s is None else max(0.0, next_s - clock.monotonic_s()))
+        if ear.is_over:
+            gone = watch.gone()
+            left_s = min(gone.values(), default=0.0) - clock.monotonic_s()
+            await _undo(performer, tuple(gone), max(left_s, AT_ONCE_S))
         await _undo(performer, watch.due(clock.monotonic_s()), AT_ONCE_S)
-
-
-async def _line(pipe: asyncio.StreamReader, within_s: float | None) -> bytes | None:
-    """A line; empty at the end; None when none came in time. What came of a line so far is kept by the reader."""
-    try:
-        async with asyncio.timeout(within_s):
-            return await pipe.readline()
-    except TimeoutError:
-        return None
 
 
 async def _undo(performer: Performer, groups: tuple[str, ...], within_s: float) -> None:
@@ -186,10 +214,11 @@ async def _main(path: Path) -> None:
         fence=_no_fence,
         demote_s=configuration.agent.demote_within.seconds,
     )
-    reader = asyncio.StreamReader(limit=LINE_LIMIT_BYTES)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    watch = Watch()
+    ear = Ear(sys.stdin.fileno(), watch)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: ear, sys.stdin)
     try:
-        await guard(reader, performer, clock)
+        await guard(ear, watch, performer, clock)
     finally:
         await performer.close()
 
