@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from bascule.cli.output import emit
 from bascule.cluster.agent import main
@@ -49,7 +52,7 @@ def check(file: Path, /, *, as_json: Json = False) -> int:
     """
     configuration = load(file)
     told = _told(configuration)
-    emit(told, as_json=as_json, text="\n".join(f"{key}: {value}" for key, value in told.items()))
+    emit(told, as_json=as_json, text=_shown(configuration))
     return 0
 
 
@@ -68,6 +71,25 @@ def schema(file: Path, /) -> int:
         raise InputError(f"a store of kind {configuration.store.kind} needs no schema", where=str(file))
     emit(None, as_json=False, text=postgresql_options.schema(configuration.store.options))
     return 0
+
+
+def _shown(configuration: Configuration) -> Group:
+    timing, agent = configuration.timing, configuration.agent
+    store = (
+        "all holders stop" if agent.without_store == "step_down" else "holders go on while all their peers confirm it"
+    )
+    lines = (
+        f"agent   {agent.name} of {agent.cluster}; orders by {configuration.control}",
+        f"store   {configuration.store.kind}; while it is away, {store}",
+        f"lease   {timing.ttl_s:g} s, renewed every {timing.renew_s:.3g} s; rivals wait for {timing.ttl_s:g} s,",
+        f"        who is not confirmed begins to stop after {timing.stop_at_s(0):.3g} s, and ends by {timing.valid_s:.3g} s",
+    )
+    groups = Table("group", "priority", "what follows it", "check", "fencing")
+    for name, group in configuration.groups.items():
+        follows = ", ".join(one.kind for one in group.actuators) or "nothing"
+        check = group.check.kind if group.check else "none"
+        groups.add_row(name, str(group.table.priority), follows, check, group.table.fencing)
+    return Group(*(Text(line) for line in lines), groups)
 
 
 def _told(configuration: Configuration) -> dict[str, object]:

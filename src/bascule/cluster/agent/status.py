@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from bascule.cluster.decisions.sessions import is_fresh
 from bascule.cluster.decisions.state import NEVER_S, GroupState, State, Turn
+from bascule.cluster.records import Profile, Standing
 from bascule.kernel.dice import LoadedDice
 
 
@@ -118,8 +119,16 @@ def _group(turn: Turn, group: GroupState) -> GroupStatus:
         why_not="" if group.eligible else (stands.why if stands and stands.why else group.health_why),
         lag_bytes=group.lag_bytes,
         candidates={
-            agent: f"priority {one.priority}" if one.eligible else one.why
+            agent: _stands(turn, profile, one)
             for agent, profile in sorted(turn.state.profiles.items())
             if (one := profile.groups.get(name)) is not None
         },
     )
+
+
+def _stands(turn: Turn, profile: Profile, one: Standing) -> str:
+    """The priority of an agent that may be chosen, or why it may not."""
+    peer = turn.state.peers.get(profile.agent)
+    if peer is None or not is_fresh(turn, peer) or peer.record.session != profile.session:
+        return "its session is over"
+    return f"priority {one.priority}" if one.eligible else one.why
