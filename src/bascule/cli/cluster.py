@@ -28,6 +28,8 @@ from bascule.kernel.quantities import Duration
 app = App(name="cluster", help="Who is in charge: look, hand over, pause, fence.")
 
 DEFAULT = Path("/etc/bascule/agent.toml")
+LOG_LIMIT = 100_000_000
+"""Characters of one log: hours of an agent that tells a fact a millisecond."""
 File = Annotated[Path, Parameter(name=["--agent", "-a"], help="The file of this node's agent.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Do not ask.")]
@@ -151,9 +153,13 @@ def timeline(*logs: Path, as_json: Json = False) -> int:
     lines: list[str] = []
     for log in logs:
         try:
-            lines += log.read_text(encoding="utf-8", errors="replace").splitlines()
+            with log.open(encoding="utf-8", errors="replace") as stream:
+                text = stream.read(LOG_LIMIT + 1)
         except OSError as error:
             raise InputError(f"it cannot be read: {error.strerror}", where=str(log)) from error
+        if len(text) > LOG_LIMIT:
+            raise InputError(f"it has more than {LOG_LIMIT} characters", where=str(log), hint="cut the time out")
+        lines += text.splitlines()
     told = read_facts(lines)
     emit(told, as_json=as_json, text=render(told, width=terminal(out=True).width))
     return 0

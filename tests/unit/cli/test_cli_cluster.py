@@ -82,3 +82,5 @@ def test_logs_become_a_timeline(tmp_path: Path, agent: Path, capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out)[0]["fact"] == "BecameActive"
     assert main(["cluster", "timeline"]) == 2
     assert main(["cluster", "timeline", str(tmp_path / "none.log")]) == 2
+    assert main(["cluster", "timeline", "/dev/zero"]) == 2
+    assert "more than 100000000 characters" in capsys.readouterr().err
