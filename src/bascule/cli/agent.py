@@ -82,7 +82,7 @@ def _shown(configuration: Configuration) -> Group:
         f"agent   {agent.name} of {agent.cluster}; orders by {configuration.control}",
         f"store   {configuration.store.kind}; while it is away, {store}",
         f"lease   {timing.ttl_s:g} s, renewed every {timing.renew_s:.3g} s; rivals wait for {timing.ttl_s:g} s,",
-        f"        the holder begins to stop after {timing.stop_at_s(0):.3g} s unconfirmed, ends by {timing.valid_s:.3g} s",
+        f"        unconfirmed, the holder stops from {timing.stop_at_s(0):.3g} s on, ends by {timing.valid_s:.3g} s",
     )
     groups = Table("group", "priority", "what follows it", "check", "fencing")
     for name, group in configuration.groups.items():
