@@ -87,11 +87,16 @@ def on(lab: Lab, member: Member, doing: str) -> Any:
 
 
 def nodes(lab: Lab) -> tuple[Member, Member]:
-    """Who leads, and who does not."""
-    seen = lab.observe({"database"})["database"]
-    (leader,) = (name for name, one in seen.items() if one.role == "primary")
-    (other,) = (name for name in seen if name != leader)
-    return lab.member(leader), lab.member(other)
+    """Who leads, and who does not; each is asked by itself, and says what it was at its own last look."""
+    until_s = time.monotonic() + LIMIT_S
+    while True:
+        seen = lab.observe({"database"})["database"]
+        leaders = [name for name, one in seen.items() if one.role == "primary"]
+        if len(leaders) == 1:
+            (other,) = (name for name in seen if name != leaders[0])
+            return lab.member(leaders[0]), lab.member(other)
+        assert time.monotonic() < until_s, f"one leads: {seen}"
+        time.sleep(0.1)
 
 
 def settled(lab: Lab) -> None:
