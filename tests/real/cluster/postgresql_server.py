@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,14 @@ class PostgresqlServer:
         self.sql("SELECT pg_reload_conf()")
         wait_until(lambda: self.sql(f"SHOW {name}") == [(value,)], f"{name} is {value!r}")
 
+    def strand(self) -> None:
+        """Have every commit wait for a standby that there is not.
+
+        A session that shows the setting may still commit without waiting: the checkpointer tells that to everybody.
+        """
+        self.configure("synchronous_standby_names", "nobody")
+        wait_until(lambda: commits_wait(self.conninfo), "commits wait")
+
     def _run(self, program: str, *arguments: str) -> None:
         found = binaries.find(program)
         argv = [*AS_A_USER, *found.argv, *arguments]
@@ -131,6 +140,22 @@ class PostgresqlServer:
         for pid in _below(self._process.pid):
             with contextlib.suppress(ProcessLookupError):  # sessions come and go
                 os.kill(pid, number)
+
+
+def commits_wait(conninfo: str) -> bool:
+    """Commit something, and see whether it waits for a standby; the wait is ended."""
+    with (
+        psycopg.connect(conninfo, autocommit=True) as probe,
+        psycopg.connect(conninfo, autocommit=True) as other,
+    ):
+        probe.execute("SET synchronous_commit = on")
+        commit = threading.Thread(target=probe.execute, args=(b"SELECT pg_logical_emit_message(true, 'probe', '')",))
+        commit.start()
+        waits = False
+        cancel = b"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'SyncRep'"
+        while commit.is_alive():
+            waits = bool(other.execute(cancel, [probe.info.backend_pid]).fetchall()) or waits
+        return waits
 
 
 def _below(pid: int) -> Iterator[int]:

@@ -123,7 +123,7 @@ def test_a_missing_standby_holds_no_call_and_few_connections(place: PostgresqlSe
     async def use() -> None:
         async with opened(options(place), 0.2) as store:
             first = await until_swapped(store, "a", b"one")
-            await changed(place, "synchronous_standby_names", "nobody")
+            await asyncio.to_thread(place.strand)
             for _ in range(3 * MOST_LEFT):
                 begun_s = time.monotonic()
                 with pytest.raises(StoreError):
@@ -150,7 +150,7 @@ def test_a_cancelled_wait_for_a_standby_is_no_success(place: PostgresqlServer) -
     async def use() -> None:
         async with opened(options(place), 20.0) as store:
             await until_swapped(store, "a", b"one")
-            await changed(place, "synchronous_standby_names", "nobody")
+            await asyncio.to_thread(place.strand)
             swapping = asyncio.ensure_future(store.swap("b", b"two", 0))
             await shown(place, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
             with pytest.raises(StoreError, match="synchronous replication"):
@@ -169,7 +169,7 @@ def test_a_server_that_ceases_to_be_synchronous_is_refused(place: PostgresqlServ
                 with pytest.raises(StoreError, match="synchronous_standby_names is empty"):
                     await call
             assert not await asyncio.to_thread(place.sql, "SELECT * FROM bascule_leases"), "and nothing was written"
-            await changed(place, "synchronous_standby_names", "nobody")
+            await asyncio.to_thread(place.strand)
             swapping = asyncio.ensure_future(store.swap("a", b"", 0))
             await shown(place, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
             await changed(place, "synchronous_standby_names", "")  # lets every waiting commit through
@@ -204,7 +204,7 @@ def test_a_commit_is_synchronous_whatever_the_role_prefers(place: PostgresqlServ
     async def use() -> None:
         async with opened(options(place), 0.3) as store:
             first = await until_swapped(store, "a", b"one")
-            await changed(place, "synchronous_standby_names", "nobody")
+            await asyncio.to_thread(place.strand)
             with pytest.raises(StoreError):
                 await store.swap("a", b"two", first)
 
@@ -386,7 +386,7 @@ def test_closing_cuts_off_what_is_under_way(place: PostgresqlServer) -> None:
     async def use() -> None:
         store = make(options(place), 30.0)
         await until_swapped(store, "a", b"")
-        await changed(place, "synchronous_standby_names", "nobody")
+        await asyncio.to_thread(place.strand)
         calls = [asyncio.ensure_future(store.swap("b", b"", 0)) for _ in range(2)]
         await shown(place, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
         connecting = make(options(place), 30.0)
