@@ -10,19 +10,17 @@ from typing import Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
+from bascule.cli.cluster_status import shown
 from bascule.cli.output import emit, terminal
 from bascule.cluster.agent.configuration import load
 from bascule.cluster.agent.control import Request, ask
-from bascule.cluster.agent.status import Status
+from bascule.cluster.agent.status import GroupStatus, Status
 from bascule.cluster.explain import Layout, Voter, explain
 from bascule.cluster.explain import render as explained
 from bascule.cluster.timeline import read as read_facts
 from bascule.cluster.timeline import render
-from bascule.kernel.errors import AbortedError, InputError
+from bascule.kernel.errors import AbortedError, ClusterError, InputError
 from bascule.kernel.quantities import Duration
 
 app = App(name="cluster", help="Who is in charge: look, hand over, pause, fence.")
@@ -38,7 +36,7 @@ DryRun = Annotated[bool, Parameter(name="--dry-run", help="Say what would be don
 
 @app.command(name="status")
 def show(*, agent: File = DEFAULT, as_json: Json = False) -> int:
-    """Show who holds each group, who else may, and how the store is; exit code 1 if a group has no holder.
+    """Show who holds each group, who else may, and how the store is; exit code 1 if a group is not served.
 
     Examples:
         bascule cluster status
@@ -49,8 +47,8 @@ def show(*, agent: File = DEFAULT, as_json: Json = False) -> int:
         as_json: Print one JSON document instead of text.
     """
     now = _status(agent)
-    emit(now, as_json=as_json, text=_shown(now))
-    return 0 if all(group.holder_alive for group in now.groups) else 1
+    emit(now, as_json=as_json, text=shown(now))
+    return 0 if all(group.serving for group in now.groups) else 1
 
 
 @app.command
@@ -81,7 +79,7 @@ def switchover(
     found = next((one for one in _status(agent).groups if one.group == group), None)
     if found is None:
         raise InputError(f"this agent has no group {group!r}", hint="bascule cluster status")
-    plan = f"{group}: {found.holder or 'nobody'} stops, then {to or 'the best of the others'} starts"
+    plan = _plan(found, to)
     if not _settled(plan, yes=yes, dry_run=dry_run, as_json=as_json):
         return 0
     done = _order(agent, Request(do="switchover", group=group, to=to, by=_who()))
@@ -220,15 +218,19 @@ def fence(
         dry_run: Say what would be done, and do nothing.
         as_json: Print one JSON document instead of text.
     """
-    known = next((one for one in _status(agent).peers if one.agent == peer), None)
+    now = _status(agent)
+    known = next((one for one in now.peers if one.agent == peer), None)
     if known is None:
         raise InputError(f"no agent is called {peer!r}", hint="bascule cluster status")
+    if peer == now.agent:
+        raise InputError("an agent does not fence itself", hint="stop it, or ask another node's agent")
     how = "is taken to be off, by your word" if confirmed else "is cut off by its fence agent"
     alive = f" ALTHOUGH it was seen alive {known.seen_s:g} s ago" if known.alive else ""
     if not _settled(f"{peer} {how}{alive}; its groups are taken over", yes=yes, dry_run=dry_run, as_json=as_json):
         return 0
     done = _order(agent, Request(do="fence", peer=peer, confirmed=confirmed, by=_who()))
-    emit(done, as_json=as_json, text=f"{peer}: its groups may be taken over")
+    then = "once the pause ends (bascule cluster resume)" if done["paused"] else "now"
+    emit(done, as_json=as_json, text=f"{peer}: its groups may be taken over {then}")
     return 0
 
 
@@ -260,6 +262,26 @@ def _who() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
+def _plan(group: GroupStatus, to: str) -> str:
+    """What a handover would do.
+
+    Raises:
+        ClusterError: It would be refused.
+    """
+    follows = to or next(iter(group.next), "")
+    why = group.candidates.get(follows, "it does not stand for it")
+    if not group.holder:
+        raise ClusterError(f"nobody holds {group.group}", hint="bascule cluster status says why")
+    if not follows:
+        raise ClusterError(f"nobody else may be chosen for {group.group}", hint="bascule cluster status says why")
+    if follows == group.holder:
+        raise ClusterError(f"{follows} holds {group.group} already")
+    if follows not in group.next:
+        hint = f"who may: {', '.join(group.next) or 'nobody'}"
+        raise ClusterError(f"{follows} may not be chosen for {group.group}: {why}", hint=hint)
+    return f"{group.group}: {group.holder} stops, then {follows} starts"
+
+
 def _settled(plan: str, *, yes: bool, dry_run: bool, as_json: bool) -> bool:
     """Whether to go on: after the plan was shown, and agreed to.
 
@@ -278,21 +300,3 @@ def _settled(plan: str, *, yes: bool, dry_run: bool, as_json: bool) -> bool:
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise AbortedError("nothing was done")
     return True
-
-
-def _shown(now: Status) -> Group:
-    store = "answers" if now.store_lost_s is None else f"does NOT answer, for {now.store_lost_s:.1f} s"
-    valid = f"may act for {now.valid_s:.2f} s more" if now.session else "has no session"
-    head = Text(f"{now.agent} of {now.cluster}: {valid}; {now.store} {store}")
-    notes = [Text(f"PAUSED by {now.paused}", style="yellow")] if now.paused else []
-    notes += [] if now.clock_sound else [Text("this agent's CLOCK runs at another speed than its peers'", style="red")]
-    groups = Table("group", "holder", "token", "here", "candidates")
-    for one in now.groups:
-        holder = Text(one.holder or "nobody", style="" if one.holder_alive else "red")
-        others = ", ".join(f"{name} ({what})" for name, what in one.candidates.items())
-        groups.add_row(one.group, holder, str(one.token or ""), one.phase, others)
-    peers = Table("agent", "session", "last sign of life", "ttl")
-    for peer in now.peers:
-        alive = Text("alive" if peer.alive else f"over: {peer.why or 'not renewed'}", style="" if peer.alive else "red")
-        peers.add_row(peer.agent, alive, f"{peer.seen_s:.2f} s ago", f"{peer.ttl_s:g} s")
-    return Group(head, *notes, groups, peers)

@@ -14,9 +14,11 @@ NOW = Status(
     agent="a",
     cluster="c",
     session="s",
+    waits_for="",
     valid_s=0.4,
     store="memory",
     store_lost_s=None,
+    store_why="",
     watching=True,
     paused="",
     clock_sound=True,
@@ -27,11 +29,14 @@ NOW = Status(
             group="edge",
             holder="a",
             holder_alive=True,
+            serving=True,
+            waits_for="",
             token=7,
             phase="active",
             eligible=True,
             why_not="",
             lag_bytes=None,
+            next=(),
             candidates={},
         ),
     ),
@@ -60,6 +65,9 @@ def test_a_scrape_says_who_is_in_charge_and_counts_facts() -> None:
         end()
     assert 'bascule_group_active{group="edge"} 1.0' in text
     assert 'bascule_group_token{group="edge"} 7.0' in text
+    assert 'bascule_group_served{group="edge"} 1.0' in text
+    assert "bascule_paused 0.0" in text
+    assert "bascule_clock_sound 1.0" in text
     assert "bascule_store_up 1.0" in text
     assert "bascule_lease_valid_seconds 0.4" in text
     assert 'fact="StoreLost"' in text

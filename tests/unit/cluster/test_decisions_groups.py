@@ -7,7 +7,20 @@ from tests.unit.cluster.decided import TIMING, Scripted
 from bascule.cluster import facts
 from bascule.cluster.decisions import effects, events
 from bascule.cluster.decisions.group import Group
-from bascule.cluster.records import AGENTS, GROUPS, ORDERS, PROFILES, Claim, Order, Profile, Session, Standing, decode
+from bascule.cluster.records import (
+    AGENTS,
+    GROUPS,
+    ORDERS,
+    PROFILES,
+    SETTINGS,
+    Claim,
+    Order,
+    Profile,
+    Session,
+    Settings,
+    Standing,
+    decode,
+)
 from bascule.cluster.stores.memory import MemoryStore
 
 GROUP = Group(name="g", identity="id")
@@ -324,6 +337,25 @@ def test_a_fence_must_be_confirmed_before_the_group_is_taken() -> None:
     assert two.phase == "active"
 
 
+def test_a_fence_that_fails_is_tried_ever_more_seldom() -> None:
+    both = Group(name="g", identity="id", fencing="both")
+    one, two = pair(both, both)
+    one.online = False
+    two.pass_s(TIMING.ttl_s + 1)
+    waits: list[float] = []
+    for number in range(1, 12):
+        (*_, wanted) = two.wanted(effects.Fence)
+        assert isinstance(wanted, effects.Fence)
+        failed_s = two.now_s
+        two.hear(events.Fenced(peer="a", session=wanted.session, confirmed=False, why="no answer"))
+        while len(two.wanted(effects.Fence)) == number:
+            two.pass_s(0.1)
+        waits.append(two.now_s - failed_s)
+    assert waits == sorted(waits)
+    assert waits[0] < 1
+    assert 59 < waits[-1] < 62
+
+
 def test_a_confirmed_fence_need_not_wait_for_the_lease() -> None:
     fence = Group(name="g", identity="id", fencing="fence")
     one, two = pair(fence, fence)
@@ -389,3 +421,41 @@ def test_a_profile_says_why_somebody_may_not_be_chosen() -> None:
     agent.check(ok=False)
     profile = decode(agent.store.look(PROFILES + "a")[0].value, Profile)
     assert profile.groups["g"] == Standing(priority=100, eligible=False, why="ill")
+
+
+def paused_pair() -> tuple[Scripted, Scripted]:
+    one, two = pair()
+    one.put(SETTINGS, Settings(paused=True, by="me"))
+    one.look()
+    two.look()
+    return one, two
+
+
+def test_an_order_is_carried_out_during_a_pause_and_no_outage_lasts_until_its_end() -> None:
+    one, two = paused_pair()
+    one.put(ORDERS + "g", Order(group="g", id="o1", token=one.group.token, to="b"))
+    one.look()
+    move(two, one)
+    assert (one.phase, two.phase) == ("standby", "active")
+
+
+def test_what_a_holder_gives_away_at_its_end_is_taken_during_a_pause() -> None:
+    one, two = paused_pair()
+    one.hear(events.Stopping())
+    move(two)
+    assert two.phase == "active"
+
+
+def test_a_dead_holder_is_not_followed_during_a_pause() -> None:
+    one, two = paused_pair()
+    one.online = False
+    two.pass_s(10 * TIMING.ttl_s)
+    two.look()
+    assert two.phase == "standby"
+
+
+def test_a_refused_order_is_kept_with_its_reason() -> None:
+    one, _ = pair()
+    one.put(ORDERS + "g", Order(group="g", id="o1", token=one.group.token, to="nobody"))
+    one.look()
+    assert one.state.refused == {"o1": "nobody called nobody stands for it"}

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import secrets
 import signal
 from collections.abc import Coroutine, Mapping
 from typing import Any
-
-from msgspec import structs
 
 from bascule.cluster import facts
 from bascule.cluster.agent import registry
@@ -21,18 +18,16 @@ from bascule.cluster.agent.driver import Driver, Publish
 from bascule.cluster.agent.guardian import Guardian
 from bascule.cluster.agent.luck import Luck
 from bascule.cluster.agent.notify import ServiceManager
+from bascule.cluster.agent.orders import Orders
 from bascule.cluster.agent.peers import Peers, read_key
 from bascule.cluster.agent.performing import Performer
 from bascule.cluster.agent.status import Status, status
 from bascule.cluster.decisions import events
 from bascule.cluster.decisions.step import begin
 from bascule.cluster.fencing.watchdog import KernelDevice, Watchdog, timeout_for
-from bascule.cluster.records import ORDERS, SETTINGS, Order, Settings, encode
 from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import BasculeError, ClusterError, FenceError, InputError, StoreError
 
-SWITCHOVER_LIMIT_S = 30.0
-POLL_S = 0.01
 PROMISE_LIMIT_S = 10.0
 
 
@@ -248,16 +243,21 @@ class Agent:
 
     # -- what operators want
 
+    @property
+    def _orders(self) -> Orders:
+        made = self.configuration.agent
+        return Orders(self.driver, self._store, made.cluster, self._clock, self._fence)
+
     async def _answer(self, request: Request) -> object:
         match request.do:
             case "status":
                 return self.status()
             case "switchover":
-                return await self._switchover(request)
+                return await self._orders.switchover(request)
             case "pause" | "resume":
-                return await self._settle(paused=request.do == "pause", by=request.by)
+                return await self._orders.settle(paused=request.do == "pause", by=request.by)
             case "fence":
-                return await self._fence_by_order(request)
+                return await self._orders.fence(request, self.configuration.agent.name)
             case "reload":
                 return await self._reload()
 
@@ -265,76 +265,6 @@ class Agent:
         """The agent and its cluster, as it sees it now."""
         now_s = self._clock.monotonic_s()
         return status(self.driver.state, now_s, cluster=self.configuration.agent.cluster, store=self._store.name)
-
-    async def _swap(self, key: str, value: bytes, expected: int) -> None:
-        full = f"bascule/{self.configuration.agent.cluster}/{key}"
-        async with asyncio.timeout(5):
-            if await self._store.swap(full, value, expected) is None:
-                raise ClusterError("somebody else asked for something at the same time", hint="look, and ask again")
-
-    async def _revision(self, key: str) -> int:
-        full = f"bascule/{self.configuration.agent.cluster}/{key}"
-        async with asyncio.timeout(5):
-            there = [entry for entry in await self._store.read(full) if entry.key == full]
-        return there[0].revision if there else 0
-
-    async def _switchover(self, request: Request) -> object:
-        """Order a handover, and see it done."""
-        group = self.driver.state.groups.get(request.group)
-        if group is None:
-            known = ", ".join(self.driver.state.groups) or "none"
-            raise InputError(f"this agent has no group {request.group!r}", hint=f"it has {known}")
-        if group.claim is None or not group.claim.holder:
-            raise ClusterError(f"nobody holds {request.group}", hint="bascule cluster status")
-        if request.to and request.to == group.claim.holder:
-            raise ClusterError(f"{request.to} holds {request.group} already")
-        stands = {
-            name
-            for name, profile in self.driver.state.profiles.items()
-            if (one := profile.groups.get(request.group)) is not None and one.eligible
-        } - {group.claim.holder}
-        if (request.to and request.to not in stands) or not stands:
-            who = request.to or "nobody else"
-            raise ClusterError(f"{who} may not be chosen for {request.group}", hint="bascule cluster status says why")
-        token, began_s = group.revision, self._clock.monotonic_s()
-        order = Order(
-            group=request.group, id=secrets.token_hex(8), token=token, to=request.to, by=request.by or "an operator"
-        )
-        await self._swap(ORDERS + request.group, encode(order), await self._revision(ORDERS + request.group))
-        while self._clock.monotonic_s() < began_s + SWITCHOVER_LIMIT_S:
-            if order.id in self.driver.state.refused:
-                hint = "HandoverRefused in the log says why"
-                raise ClusterError(f"{request.group} stays with {group.claim.holder}", hint=hint)
-            now = self.driver.state.groups[request.group]
-            if now.claim and now.claim.holder and now.revision > token and now.claim.holder != group.claim.holder:
-                took_s = round(self._clock.monotonic_s() - began_s, 3)
-                return {"group": request.group, "from": group.claim.holder, "to": now.claim.holder, "took_s": took_s}
-            await asyncio.sleep(POLL_S)
-        raise ClusterError(
-            f"{request.group} was not handed over within {SWITCHOVER_LIMIT_S:g} s", hint="cluster status"
-        )
-
-    async def _settle(self, *, paused: bool, by: str) -> object:
-        state = self.driver.state
-        settings = structs.replace(state.settings, paused=paused, by=by[:400])
-        await self._swap(SETTINGS, encode(settings), await self._revision(SETTINGS))
-        return {"paused": paused}
-
-    async def _fence_by_order(self, request: Request) -> object:
-        """Cut a peer off, or take the operator's word that it is off, and let its groups be taken over at once."""
-        peer = self.driver.state.peers.get(request.peer)
-        if peer is None:
-            known = ", ".join(self.driver.state.peers) or "none"
-            raise InputError(f"no agent is called {request.peer!r}", hint=f"known: {known}")
-        if request.peer == self.configuration.agent.name:
-            raise InputError("an agent does not fence itself", hint="stop it")
-        if not request.confirmed:
-            await self._fence(request.peer, "ordered")
-        state = self.driver.state
-        freed = (*state.settings.freed, f"{request.peer}/{peer.record.session}")[-50:]
-        settings: Settings = structs.replace(state.settings, freed=freed)
-        await self._swap(SETTINGS, encode(settings), await self._revision(SETTINGS))
-        return {"fenced": request.peer, "session": peer.record.session}
 
     async def _reload_by_signal(self) -> None:
         self._manager.reloading()

@@ -35,20 +35,26 @@ class StatusCollector(Collector):
         active = GaugeMetricFamily("bascule_group_active", "1 where this agent acts for the group.", labels=group)
         eligible = GaugeMetricFamily("bascule_group_eligible", "1 where this agent may be chosen.", labels=group)
         held = GaugeMetricFamily("bascule_group_held", "1 where somebody who is alive holds the group.", labels=group)
+        served = GaugeMetricFamily("bascule_group_served", "1 while somebody acts for it, as seen here.", labels=group)
         token = GaugeMetricFamily("bascule_group_token", "The fencing token of the term.", labels=group)
         for one in now.groups:
             active.add_metric([one.group], one.phase == "active")
             eligible.add_metric([one.group], one.eligible)
             held.add_metric([one.group], one.holder_alive)
+            served.add_metric([one.group], one.serving)
             token.add_metric([one.group], one.token)
-        yield from (active, eligible, held, token)
+        yield from (active, eligible, held, served, token)
         up = GaugeMetricFamily("bascule_store_up", "1 while the store answers.")
         up.add_metric([], now.store_lost_s is None)
         valid = GaugeMetricFamily("bascule_lease_valid_seconds", "For how long this agent may act without a renewal.")
         valid.add_metric([], now.valid_s)
         peers = GaugeMetricFamily("bascule_agents_alive", "Agents whose session is alive, this one included.")
         peers.add_metric([], sum(peer.alive for peer in now.peers))
-        yield from (up, valid, peers)
+        paused = GaugeMetricFamily("bascule_paused", "1 while the cluster is paused.")
+        paused.add_metric([], bool(now.paused))
+        sound = GaugeMetricFamily("bascule_clock_sound", "1 while this agent's clock runs as those of most peers.")
+        sound.add_metric([], now.clock_sound)
+        yield from (up, valid, peers, paused, sound)
 
 
 def serve(address: str, status: Callable[[], Status]) -> tuple[Listener, Callable[[], None]]:

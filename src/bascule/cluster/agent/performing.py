@@ -128,9 +128,14 @@ class Performer:
         Raises:
             ActuatorError: Something may still act.
         """
-        async with asyncio.TaskGroup() as together:
-            for cast in self._casts.values():
-                together.create_task(self._undo(cast, self._demote_s))
+        undone = await asyncio.gather(
+            *(self._undo(cast, self._demote_s) for cast in self._casts.values()), return_exceptions=True
+        )
+        failed = [one for one in undone if isinstance(one, BaseException)]
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            raise ActuatorError("; ".join(dict.fromkeys(str(one) for one in failed)))
 
     async def undo(self, group: str, within_s: float) -> None:
         """Undo what follows the lease of one group, within this time.

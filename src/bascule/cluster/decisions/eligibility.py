@@ -10,6 +10,7 @@ from bascule.cluster.decisions.state import NEVER_S, GroupState, Turn
 from bascule.cluster.records import PROFILES, Profile, Standing, encode
 
 MOST_DOUBLINGS = 4
+STILL_STOPPING = "it is still stopping to act"
 
 
 def why_not(turn: Turn, group: GroupState) -> str:
@@ -34,7 +35,7 @@ def _reasons(turn: Turn, group: GroupState) -> Iterator[str]:
     if not group.readable:
         yield "the group's record cannot be read"
     if group.phase == "demoting":
-        yield "it is still stopping to act"
+        yield STILL_STOPPING
 
 
 def standing(turn: Turn, group: GroupState) -> Standing:
@@ -70,23 +71,45 @@ def _order(name: str, one: Standing) -> Order:
     return (-one.priority, float(one.lag_bytes or 0), name)
 
 
+def is_alive(turn: Turn, agent: str) -> bool:
+    """The agent's session is alive, as far as we know."""
+    peer = turn.state.peers.get(agent)
+    return peer is not None and sessions.is_fresh(turn, peer)
+
+
+def reason_against(turn: Turn, group: str, agent: str) -> str:
+    """Why an agent may not be chosen for the group, by its own word and our knowledge; empty if it may."""
+    profile, peer = turn.state.profiles.get(agent), turn.state.peers.get(agent)
+    stands = profile.groups.get(group) if profile else None
+    if profile is None or stands is None:
+        return "it does not stand for it"
+    if peer is None or not sessions.is_fresh(turn, peer) or peer.record.session != profile.session:
+        return "its session is over"
+    return "" if stands.eligible else stands.why or "it says so"
+
+
+def refusal(turn: Turn, group: str, agent: str) -> str:
+    """As `reason_against`, as a sentence."""
+    if agent not in turn.state.profiles:
+        return f"nobody called {agent} stands for it"
+    why = reason_against(turn, group, agent)
+    return f"{agent} may not be chosen: {why}" if why else ""
+
+
+def candidates(turn: Turn, group: str) -> dict[str, Standing]:
+    """Every agent that is alive and may be chosen for the group, the best one first."""
+    found = {name: p.groups[group] for name, p in turn.state.profiles.items() if not reason_against(turn, group, name)}
+    return dict(sorted(found.items(), key=lambda one: _order(*one)))
+
+
 def others(turn: Turn, group: str) -> dict[str, Standing]:
-    """Every other agent that is alive and may be chosen for the group."""
-    found: dict[str, Standing] = {}
-    for name, profile in turn.state.profiles.items():
-        peer = turn.state.peers.get(name)
-        stands = profile.groups.get(group)
-        if name == turn.state.name or peer is None or stands is None or not stands.eligible:
-            continue
-        if sessions.is_fresh(turn, peer) and peer.record.session == profile.session:
-            found[name] = stands
-    return found
+    """As `candidates`, without this agent."""
+    return {name: stands for name, stands in candidates(turn, group).items() if name != turn.state.name}
 
 
 def best(turn: Turn, group: str) -> str:
     """The best of the others; empty when there is none."""
-    found = others(turn, group)
-    return min(found, key=lambda name: _order(name, found[name]), default="")
+    return next(iter(others(turn, group)), "")
 
 
 def better(turn: Turn, group: GroupState) -> str:

@@ -10,6 +10,10 @@ from bascule.cluster.decisions.state import FenceState, GroupState, Turn
 SUSPECT_AFTER = 2 / 3
 """A fence may be asked for once a session was not renewed for this share of its ttl: two renewals are missing."""
 
+MOST_DOUBLINGS = 10
+MOST_RETRY_S = 60.0
+"""A fence that fails is tried again, each time after twice as long: what it asks locks out who asks too often."""
+
 
 def suspect(turn: Turn, group: GroupState) -> None:
     """With the policy `fence`, cut off a holder that is late, without waiting for its lease to end."""
@@ -49,11 +53,14 @@ def allow(turn: Turn, group: GroupState) -> bool:
 def _ask(turn: Turn, group: GroupState, peer: str, session: str) -> None:
     known = turn.state.fences.get(peer)
     if known is not None and known.session == session:
-        again_s = known.at_s + group.config.retry_s
+        again_s = known.at_s + min(
+            MOST_RETRY_S, group.config.retry_s * 2 ** min(max(0, known.failures - 1), MOST_DOUBLINGS)
+        )
         if known.phase != "failed" or turn.now_s < again_s:
             turn.wake(again_s if known.phase == "failed" else turn.now_s)
             return
-    fence = FenceState(session=session, phase="asked", at_s=turn.now_s)
+    failures = known.failures if known is not None and known.session == session else 0
+    fence = FenceState(session=session, phase="asked", at_s=turn.now_s, failures=failures)
     turn.set(fences={**turn.state.fences, peer: fence})
     turn.tell(facts.FenceRequested, peer=peer)
     turn.do(effects.Fence(peer=peer, session=session, group=group.config.name))
@@ -64,8 +71,14 @@ def fenced(turn: Turn, event: Fenced) -> None:
     known = turn.state.fences.get(event.peer)
     if known is None or known.session != event.session:
         return
-    phase = FenceState(session=event.session, phase="confirmed" if event.confirmed else "failed", at_s=turn.now_s)
-    turn.set(fences={**turn.state.fences, event.peer: phase})
+    after = FenceState(
+        session=event.session,
+        phase="confirmed" if event.confirmed else "failed",
+        at_s=turn.now_s,
+        failures=0 if event.confirmed else known.failures + 1,
+        why=event.why,
+    )
+    turn.set(fences={**turn.state.fences, event.peer: after})
     if event.confirmed:
         turn.tell(facts.FenceConfirmed, peer=event.peer)
     else:

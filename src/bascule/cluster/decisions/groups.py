@@ -119,8 +119,8 @@ def _claim_if_our_turn(turn: Turn, group: GroupState) -> None:
     name, claim = group.config.name, group.claim
     if not turn.is_alive or eligibility.why_not(turn, group):
         return
-    if turn.state.settings.paused and not (claim and claim.holder == turn.state.name):
-        return
+    if turn.state.settings.paused and not (claim and turn.state.name in {claim.holder, claim.handed_to}):
+        return  # what its holder gave us by itself is no takeover
     if claim and claim.holder and claim.identity != group.config.identity:
         _strangers(turn, group)
         return

@@ -10,6 +10,8 @@ from bascule.cluster import facts
 from bascule.cluster.decisions import eligibility, groups
 from bascule.cluster.decisions.state import NEVER_S, GroupState, Turn
 
+REFUSED_KEPT = 50
+
 
 def advance(turn: Turn) -> None:
     """Begin a handover of each active group for which there is a reason."""
@@ -52,17 +54,12 @@ def _obey(turn: Turn, name: str, order: str, to: str) -> None:
     elif not wanted:
         why = "nobody else may be chosen"
     elif wanted not in there:
-        profile = turn.state.profiles.get(wanted)
-        stands = profile.groups.get(name) if profile else None
-        why = (
-            f"{wanted} may not be chosen: {stands.why or 'its session is over'}"
-            if stands
-            else f"nobody called {wanted} stands for it"
-        )
+        why = eligibility.refusal(turn, name, wanted)
     else:
         _begin(turn, name, wanted, "it was ordered", order)
         return
-    turn.set(refused=(*turn.state.refused, order)[-50:])
+    refused = [*turn.state.refused.items(), (order, why)][-REFUSED_KEPT:]
+    turn.set(refused=dict(refused))
     turn.tell(facts.HandoverRefused, group=name, to=to, why=why)
 
 

@@ -101,11 +101,13 @@ class Peer(Struct, frozen=True, kw_only=True):
 
 
 class FenceState(Struct, frozen=True, kw_only=True):
-    """How the fencing of one session fares."""
+    """How the fencing of one session fares; `failures` in a row, the last of them for `why`."""
 
     session: str
     phase: Literal["asked", "confirmed", "failed"]
     at_s: float
+    failures: int = 0
+    why: str = ""
 
 
 class GroupState(Struct, frozen=True, kw_only=True):
@@ -186,7 +188,7 @@ class State(Struct, frozen=True, kw_only=True):
         told: The profile that is in the store.
         groups: By name.
         orders: By group; done ones are left out.
-        refused: Orders that were refused.
+        refused: Orders that were refused: id -> why.
         pending: Swaps on their way, by key.
         fences: By peer.
         complete_s: When everything was last read; `-NEVER_S`: never.
@@ -196,7 +198,7 @@ class State(Struct, frozen=True, kw_only=True):
         read_s: When the next read is due.
         watching: Changes are told as they happen.
         renew_at_s: When the next renewal is due.
-        lost_s: Since when the store does not answer; `NEVER_S`: it does.
+        lost_s, lost_why: Since when the store does not answer, and what came instead; `NEVER_S`: it does.
         sound: The speed of our clock is as that of most peers.
         stopping, ended: The agent is to end; it has given everything back.
         due_s: When the agent must be woken at the latest.
@@ -213,7 +215,7 @@ class State(Struct, frozen=True, kw_only=True):
     told: bytes = b""
     groups: dict[str, GroupState] = field(default_factory=dict)
     orders: dict[str, Orders] = field(default_factory=dict)
-    refused: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
     settings: Settings = Settings()
     settings_revision: int = 0
     pending: dict[str, Pending] = field(default_factory=dict)
@@ -226,7 +228,7 @@ class State(Struct, frozen=True, kw_only=True):
     watching: bool = False
     renew_at_s: float = -NEVER_S
     lost_s: float = NEVER_S
-    lost_told: bool = False
+    lost_why: str = ""
     sound: bool = True
     stopping: bool = False
     ended: bool = False

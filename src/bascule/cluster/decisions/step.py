@@ -162,6 +162,7 @@ def _lost(turn: Turn, why: str) -> None:
     if turn.state.lost_s == NEVER_S:
         turn.set(lost_s=turn.now_s)
         turn.tell(facts.StoreLost, why=why)
+    turn.set(lost_why=why)
 
 
 def _back(turn: Turn) -> None:
