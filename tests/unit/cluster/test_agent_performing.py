@@ -48,6 +48,8 @@ class Spy:
 
     def extend(self, term: Term) -> None:
         self.until_s.append(term.until_s)
+        if self.seen == "passive":
+            raise ActuatorError("it is no longer here", where=self.name)
 
     async def demote(self) -> None:
         self.diary.append(f"{self.name} demote")
@@ -253,3 +255,68 @@ def test_what_an_earlier_process_left_is_undone_first() -> None:
         assert scene.diary[-2:] == ["first close", "second close"]
 
     asyncio.run(play())
+
+
+def test_what_cannot_be_extended_is_done_once_more() -> None:
+    async def body() -> None:
+        scene = Scene()
+        scene.promote()
+        assert isinstance(await scene.next(), events.Promoted)
+        scene.first.seen = "passive"
+        scene.performer.extend(FAR_S + 1)
+        scene.performer.extend(FAR_S + 2)
+        mended = await scene.fact()
+        assert isinstance(mended, facts.ActuatorMended)
+        assert mended.actuator == "first"
+        assert scene.diary.count("first promote 7") == 2
+        assert scene.heard.empty()
+        await scene.performer.close()
+
+    asyncio.run(body())
+
+
+def test_what_can_neither_be_extended_nor_done_again_is_heard_of_once() -> None:
+    async def body() -> None:
+        scene = Scene()
+        scene.promote()
+        assert isinstance(await scene.next(), events.Promoted)
+        scene.first.seen, scene.first.promoting = "passive", ActuatorError("the interface is gone")
+        scene.performer.extend(FAR_S + 1)
+        failed = await scene.next()
+        assert failed == events.ActingFailed(
+            group="g", why="first: it is no longer here; once more: first: the interface is gone"
+        )
+        await scene.performer.close()
+
+    asyncio.run(body())
+
+
+def test_a_demotion_breaks_off_what_is_being_mended() -> None:
+    async def body() -> None:
+        scene = Scene()
+        scene.promote()
+        assert isinstance(await scene.next(), events.Promoted)
+        scene.first.seen, scene.first.hangs = "passive", True
+        scene.first.began.clear()
+        scene.performer.extend(FAR_S + 1)
+        await scene.first.began.wait()
+        scene.first.hangs = False
+        scene.performer.demote("g", 7, FAR_S, "told", scene.hear)
+        assert isinstance(await scene.next(), events.Demoted)
+        assert scene.first.cancelled.is_set()
+        assert scene.facts.empty()
+        await scene.performer.close()
+
+    asyncio.run(body())
+
+
+def test_leftovers_that_cannot_be_undone_are_told_in_the_actuators_words() -> None:
+    async def body() -> None:
+        scene = Scene()
+        scene.first.demoting = ActuatorError("not permitted", where="first", hint="give the agent CAP_NET_ADMIN")
+        with pytest.raises(ActuatorError, match="first: not permitted") as told:
+            await scene.performer.undo_leftovers()
+        assert "CAP_NET_ADMIN" in str(told.value)
+        await scene.performer.close()
+
+    asyncio.run(body())

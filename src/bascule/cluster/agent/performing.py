@@ -99,7 +99,7 @@ class Performer:
                     try:
                         actuator.extend(cast.term)
                     except ActuatorError as error:
-                        self._hear(events.ActingFailed(group=cast.name, why=f"{actuator.name}: {error}"))
+                        self._mend(cast, actuator, _text(actuator.name, error))
         self._told()
 
     def demote(self, group: str, token: int, until_s: float, why: str, hear: Hear) -> None:
@@ -197,7 +197,7 @@ class Performer:
             why = f"{doing}: it took longer than {self._promote_s:g} s"
             hear(events.PromotingFailed(group=cast.name, why=why))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the group is not active
-            why = f"{doing}: {_text(error)}"
+            why = _text(doing, error)
             hear(events.PromotingFailed(group=cast.name, why=why, conflict=isinstance(error, ConflictError)))
         else:
             if cast.actuators:
@@ -212,7 +212,7 @@ class Performer:
         try:
             await self._undo(cast, min(left_s, self._demote_s))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, something may still act
-            hear(events.DemotingFailed(group=cast.name, why=_text(error)))
+            hear(events.DemotingFailed(group=cast.name, why=_words(error)))
         else:
             cast.term = None
             self._told()
@@ -233,7 +233,7 @@ class Performer:
             except TimeoutError:
                 failures.append(f"{actuator.name}: it took longer than {limit_s:.3g} s")
             except Exception as error:  # noqa: BLE001 - the other actuators are undone all the same
-                failures.append(f"{actuator.name}: {_text(error)}")
+                failures.append(_text(actuator.name, error))
         if failures:
             raise ActuatorError("; ".join(failures))
 
@@ -242,24 +242,39 @@ class Performer:
         while True:
             await asyncio.sleep(self._verify_s)
             for actuator in cast.actuators:
-                if await actuator.look() == "passive" and cast.term is not None:
-                    self._publish(
-                        facts.ActuatorMended(
-                            at_s=self._clock.monotonic_s(), agent=self._agent, group=cast.name, actuator=actuator.name
-                        )
-                    )
-                    try:
-                        async with asyncio.timeout(self._promote_s):
-                            await actuator.promote(cast.term)
-                    except Exception as error:  # noqa: BLE001 - whatever went wrong, it is not so
-                        hear(events.ActingFailed(group=cast.name, why=f"{actuator.name}: {_text(error)}"))
-                        return
+                if await actuator.look() == "passive" and not await self._again(cast, actuator, hear):
+                    return
+
+    def _mend(self, cast: Cast, actuator: Actuator, why: str) -> None:
+        """What could not be extended is done once more, unless something is being done with the group anyway."""
+        if cast.task is None or cast.task.done():
+            cast.task = self._start(self._mend_now(cast, actuator, why))
+
+    async def _mend_now(self, cast: Cast, actuator: Actuator, why: str) -> None:
+        await _end(cast.looking)
+        if await self._again(cast, actuator, self._hear, why):
+            cast.looking = self._start(self._look(cast, self._hear))
+
+    async def _again(self, cast: Cast, actuator: Actuator, hear: Hear, why: str = "") -> bool:
+        """Do again what is not so any more; what cannot be done is heard of."""
+        if cast.term is None:
+            return True
+        try:
+            async with asyncio.timeout(self._promote_s):
+                await actuator.promote(cast.term)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, it is not so
+            again = _text(actuator.name, error)
+            hear(events.ActingFailed(group=cast.name, why=f"{why}; once more: {again}" if why else again))
+            return False
+        now_s = self._clock.monotonic_s()
+        self._publish(facts.ActuatorMended(at_s=now_s, agent=self._agent, group=cast.name, actuator=actuator.name))
+        return True
 
     async def _cut_off(self, peer: str, session: str, group: str, hear: Hear) -> None:
         try:
             await self._fence(peer, group)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it is not sure that the peer is off
-            hear(events.Fenced(peer=peer, session=session, confirmed=False, why=_text(error)))
+            hear(events.Fenced(peer=peer, session=session, confirmed=False, why=_words(error)))
         else:
             hear(events.Fenced(peer=peer, session=session, confirmed=True))
 
@@ -270,5 +285,11 @@ async def _end(task: asyncio.Task[None] | None) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _text(error: Exception) -> str:
+def _words(error: Exception) -> str:
     return str(error) if isinstance(error, BasculeError) else f"{type(error).__name__}: {error}"
+
+
+def _text(name: str, error: Exception) -> str:
+    """What an actuator says, after its name; many begin with it by themselves."""
+    told = _words(error)
+    return told if told.startswith(name) else f"{name}: {told}"
