@@ -165,12 +165,39 @@ def test_a_pause_keeps_everybody_from_taking_over_until_it_ends(whole: Rig) -> N
     whole.wait_until_served(since_s=at_s, by=rest(holder))
 
 
+def test_an_order_is_carried_out_during_a_pause(whole: Rig) -> None:
+    holder = whole.pinned_holder()
+    target = rest(holder)[0]
+    whole.ask_agent(target, "pause")
+    try:
+        told = json.loads(whole.ask_agent(target, "switchover", "edge", target, "--yes"))
+        whole.wait_until_served(since_s=rig.boot_s(), by=[target])
+    finally:
+        whole.ask_agent(target, "resume")
+    assert told["to"] == target
+
+
 def test_nothing_is_left_on_a_host_whose_agent_has_ended(whole: Rig) -> None:
     holder = whole.pinned_holder()
     whole.lab.stop(whole.in_charge(holder))
     code = "from pyroute2 import IPRoute; print([one.get_attr('IFA_ADDRESS') for one in IPRoute().get_addr()])"
     told = whole.lab.run(holder, (sys.executable, "-c", code)).stdout.decode()
     assert rig.VIP not in told
+
+
+def test_an_address_that_somebody_removed_is_put_back_by_the_same_holder(whole: Rig) -> None:
+    holder = whole.pinned_holder()
+    code = (
+        "import sys; from pyroute2 import IPRoute; line = IPRoute(); "
+        "line.addr('del', index=line.link_lookup(ifname='eth0')[0], address=sys.argv[1], prefixlen=24)"
+    )
+    at_s = rig.boot_s()
+    done = whole.lab.run(holder, (sys.executable, "-c", code, rig.VIP), capabilities=("net_admin",))
+    assert done.exit_code == 0, done.stderr.decode()
+    log = whole.lab.directory / "logs" / f"agent-{holder}.log"
+    rig.wait_for(lambda: '"ActuatorMended"' in log.read_text(), "it is put back")
+    whole.wait_until_served(since_s=rig.boot_s(), by=[holder], count=100)
+    assert {one.holder for one in whole.answers("user") if one.asked_s > at_s} == {holder}
 
 
 def test_the_status_says_who_is_in_charge(whole: Rig) -> None:
