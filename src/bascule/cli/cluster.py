@@ -104,34 +104,64 @@ def explain_layout(
         bascule cluster explain --agent agent.toml --round-trip 20ms --json
 
     Args:
-        agent: The file of an agent, for its lease and its groups.
+        agent: The file of an agent, for its lease and its groups; with `--voter`, defaults do where there is none.
         voter: A voting member of the store and its site, NAME=SITE; once for each.
         site: An agent and its site, NAME=SITE; once for each.
         round_trip: From an agent to the store and back.
         election: How long the store may take to elect another leader.
         as_json: Print one JSON document instead of text.
     """
-    configuration = load(agent)
     found = explain(
-        Layout(
-            voters=tuple(Voter(name=name, site=where) for name, where in map(_pair, voter)),
-            agents=dict(map(_pair, site)),
-            timing=configuration.timing,
+        msgspec.structs.replace(
+            _configured(agent, defaults_do=bool(voter)),
+            voters=tuple(Voter(name=name, site=where) for name, where in _pairs("voter", voter).items()),
+            agents=_pairs("site", site),
             round_trip_s=Duration.parse(round_trip).seconds,
             election_s=Duration.parse(election).seconds,
-            hold=configuration.agent.without_store == "hold",
-            groups=len(configuration.groups),
         )
     )
     emit(found, as_json=as_json, text=explained(found))
     return 0
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, where = text.partition("=")
-    if not (name and separator and where):
-        raise InputError(f"{text[:60]!r} names no site", hint="write it like etcd-1=paris")
-    return name, where
+def _configured(agent: Path, *, defaults_do: bool) -> Layout:
+    """What an agent's file says of a layout; where no file is at the usual place, all defaults may do."""
+    try:
+        configuration = load(agent)
+    except InputError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        if defaults_do and agent == DEFAULT:
+            return Layout(assumed=True)
+        raise InputError(
+            error.what, where=error.where, hint="--agent FILE, or the store as --voter NAME=SITE"
+        ) from error
+    options = configuration.store.options
+    voting = getattr(options, "endpoints", getattr(options, "servers", ()))
+    return Layout(
+        timing=configuration.timing,
+        hold=configuration.agent.without_store == "hold",
+        groups=tuple(part.decided for part in configuration.groups.values()),
+        servers=len(voting or getattr(options, "hosts", ())) or 1,
+        elects=bool(voting),
+    )
+
+
+def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+    """The site of each name.
+
+    Raises:
+        InputError: A text names none; or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, where = text.partition("=")
+        if not (name and separator and where):
+            raise InputError(f"{text[:60]!r} names no site", hint="write it like etcd-1=paris")
+        if name in found:
+            raise InputError(f"--{option} names {name[:60]!r} twice", hint="one site for each")
+        found[name] = where
+    return found
 
 
 @app.command

@@ -7,22 +7,24 @@ operator knows better than a formula does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import combinations
+from typing import TypeVar
 
 from msgspec import Struct, structs
 
-from bascule.cluster.decisions.group import Fencing
+from bascule.cluster.decisions.group import Fencing, Group
 from bascule.cluster.decisions.lease import Timing
 
 CLAIM_TRIPS = 2
 """Round trips to the store after the end of a lease: the dead session is ended, the group is claimed."""
 MOST_VOTERS = 99
-
-
+MOST_NAMES = 3
+"""Groups that a sentence names."""
 SHORT_PREEMPT_TTLS = 3
 LONG_STOP_SHARE = 0.25
 WITNESS = "a third site"
+T = TypeVar("T", bound=Hashable)
 
 
 class Voter(Struct, frozen=True, kw_only=True):
@@ -47,10 +49,10 @@ class Layout(Struct, frozen=True, kw_only=True):
         round_trip_s: From an agent to the store and back.
         election_s: How long the store may take to elect another leader: for etcd, about two election timeouts.
         hold: Agents hold without the store while every witness confirms.
-        groups: How many groups an agent has.
-        fencing: When a group is taken from a dead holder.
-        preempt_after_s: How long a better candidate stands before it is handed the group; None: it never is.
-        hold_down_s: How long an agent that failed stays away.
+        groups: What an agent is configured to stand for; empty: one group with every default.
+        servers: How many servers of the store the agents know.
+        elects: Those servers are members that vote, as etcd's and NATS' are; of PostgreSQL's one is the primary.
+        assumed: No agent's file was read: the lease and the groups are defaults.
     """
 
     voters: tuple[Voter, ...] = ()
@@ -59,10 +61,10 @@ class Layout(Struct, frozen=True, kw_only=True):
     round_trip_s: float = 0.005
     election_s: float = 1.0
     hold: bool = False
-    groups: int = 1
-    fencing: Fencing = "lease"
-    preempt_after_s: float | None = None
-    hold_down_s: float = 10.0
+    groups: tuple[Group, ...] = ()
+    servers: int = 1
+    elects: bool = False
+    assumed: bool = False
 
 
 class Loss(Struct, frozen=True, kw_only=True):
@@ -131,6 +133,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
     Attributes:
         voters: Members that vote.
         may_lose: How many of them, whichever they are.
+        servers: How many servers of the store the agents know.
+        elects: Those servers vote among themselves.
+        agents: How many agents have a site.
         losses: The table of truth: each site, and each two.
         witness: For voters in exactly two sites: what a third site would change.
         consequences: What was chosen means, in sentences.
@@ -140,6 +145,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
     voters: int
     majority: int
     may_lose: int
+    servers: int
+    elects: bool
+    agents: int
     losses: tuple[Loss, ...]
     witness: Witness | None
     times: Times
@@ -165,6 +173,9 @@ def explain(layout: Layout) -> Explanation:
         voters=voters,
         majority=needed,
         may_lose=voters - needed,
+        servers=layout.servers,
+        elects=layout.elects,
+        agents=len(layout.agents),
         losses=losses,
         witness=_witness(layout),
         times=_times(layout),
@@ -243,20 +254,31 @@ def _cost(layout: Layout) -> Cost:
     return Cost(
         agent_per_s=agent_per_s,
         all_per_s=agent_per_s * max(1, len(layout.agents)),
-        group_per_s=agent_per_s / max(1, layout.groups),
+        group_per_s=agent_per_s / max(1, len(layout.groups)),
     )
 
 
 _FENCING: Mapping[Fencing, str] = {
-    "lease": 'fencing = "lease": a dead holder is followed once its lease has ended; nothing else need work',
-    "fence": 'fencing = "fence": a dead holder is followed once a fence was confirmed; if none is, by nobody',
-    "both": 'fencing = "both": a dead holder is followed once its lease has ended and a fence was confirmed;'
+    "lease": 'fencing = "lease"{of}: a dead holder is followed once its lease has ended; nothing else need work',
+    "fence": 'fencing = "fence"{of}: a dead holder is followed once a fence was confirmed; if none is, by nobody',
+    "both": 'fencing = "both"{of}: a dead holder is followed once its lease has ended and a fence was confirmed;'
     " if none is, by nobody",
 }
 
 
+def _alike(layout: Layout, setting: Callable[[Group], T]) -> Iterator[tuple[T, str]]:
+    """Each value of a setting, and ` of` those groups that have it; nothing where all groups are alike."""
+    names: dict[T, list[str]] = {}
+    for group in layout.groups or (Group(name=""),):
+        names.setdefault(setting(group), []).append(group.name)
+    for value, have in names.items():
+        more = f" and {len(have) - MOST_NAMES} more" if len(have) > MOST_NAMES else ""
+        yield value, f" of {', '.join(have[:MOST_NAMES])}{more}" if len(names) > 1 else ""
+
+
 def _consequences(layout: Layout) -> Iterator[str]:
-    yield _FENCING[layout.fencing]
+    for fencing, of in _alike(layout, lambda group: group.fencing):
+        yield _FENCING[fencing].format(of=of)
     if layout.hold:
         yield (
             'without_store = "hold": without the store a holder goes on while every agent that it named confirms it;'
@@ -272,12 +294,18 @@ def _consequences(layout: Layout) -> Iterator[str]:
 def _warnings(layout: Layout, losses: tuple[Loss, ...]) -> Iterator[str]:
     sites = _votes(layout)
     voters = sites.total()
+    if layout.assumed:
+        yield (
+            f"no agent's file was read: the lease (ttl {layout.timing.ttl_s:g} s) and the groups are defaults;"
+            " --agent FILE has them explained as they are"
+        )
     if layout.voters and not voters:
         yield "no member of the store votes: nothing can be written"
     if voters == 1:
         yield "the store has one member: without it, nobody is in charge; three survive the loss of one"
     if voters and voters % 2 == 0:
-        yield f"{voters} voters survive no more losses than {voters - 1}: add one or remove one"
+        fewer = "1 does" if voters == 2 else f"{voters - 1} do"
+        yield f"{voters} voters survive no more losses than {fewer}: add one or remove one"
     for loss in losses:
         if len(loss.sites) == 1:
             yield from _of_a_site(layout, loss, sites)
@@ -317,18 +345,20 @@ def _of_times(layout: Layout) -> Iterator[str]:
 
 
 def _of_flapping(layout: Layout) -> Iterator[str]:
-    ttl_s, preempt_s = layout.timing.ttl_s, layout.preempt_after_s
-    if layout.hold_down_s < ttl_s:
-        yield (
-            f"a hold-down of {layout.hold_down_s:g} s is shorter than the ttl of {ttl_s:g} s: who failed may be chosen"
-            " again before anybody else was"
-        )
-    if preempt_s is not None and preempt_s < max(SHORT_PREEMPT_TTLS * ttl_s, layout.hold_down_s):
-        least_s = max(SHORT_PREEMPT_TTLS * ttl_s, layout.hold_down_s)
-        yield (
-            f"preemption after {preempt_s:g} s lets a group go back and forth with a node that comes and goes:"
-            f" at least {least_s:g} s, or none"
-        )
+    ttl_s = layout.timing.ttl_s
+    for hold_down_s, of in _alike(layout, lambda group: group.hold_down_s):
+        if hold_down_s < ttl_s:
+            yield (
+                f"a hold-down{of} of {hold_down_s:g} s is shorter than the ttl of {ttl_s:g} s: who failed may be chosen"
+                " again before anybody else was"
+            )
+    for (preempt_s, hold_down_s), of in _alike(layout, lambda group: (group.preempt_after_s, group.hold_down_s)):
+        least_s = max(SHORT_PREEMPT_TTLS * ttl_s, hold_down_s)
+        if preempt_s is not None and preempt_s < least_s:
+            yield (
+                f"preemption{of} after {preempt_s:g} s lets a group go back and forth with a node that comes and goes:"
+                f" at least {least_s:g} s, or none"
+            )
 
 
 def render(found: Explanation) -> str:
@@ -347,20 +377,33 @@ def render(found: Explanation) -> str:
 
 def _render_store(found: Explanation) -> Iterator[str]:
     if not found.voters:
-        yield "store: one server or file; while it is lost, nobody is in charge"
+        yield f"store: {_without_sites(found)}"
         return
-    yield f"store: {found.voters} voters, {found.majority} are a majority, {found.may_lose} may be lost"
-    yield from map(_render_loss, found.losses)
+    needed = f"{found.majority} {'is' if found.majority == 1 else 'are'} a majority"
+    yield f"store: {_counted(found.voters)}, {needed}, {found.may_lose} may be lost"
+    yield from (_render_loss(loss, found.agents) for loss in found.losses)
     if found.witness is not None:
         each, added = found.witness.voters, found.witness.added
         yield f"with {each} in each site and one in a third, {added} more:"
-        yield from map(_render_loss, found.witness.losses)
+        yield from (_render_loss(loss, found.agents) for loss in found.witness.losses)
 
 
-def _render_loss(loss: Loss) -> str:
+def _without_sites(found: Explanation) -> str:
+    if found.servers < 2:
+        return "one server or file; while it is lost, nobody is in charge"
+    if found.elects:
+        return f"{found.servers} endpoints; for what may be lost of them, name their sites with --voter NAME=SITE"
+    return f"{found.servers} servers, of which one is the primary; while none is, nobody is in charge"
+
+
+def _counted(voters: int) -> str:
+    return "1 voter" if voters == 1 else f"{voters} voters"
+
+
+def _render_loss(loss: Loss, agents: int) -> str:
     verdict = "decides" if loss.quorum else "NO majority"
-    agents = ", ".join(loss.agents_left) or "no agent"
-    return f"  without {' and '.join(loss.sites)}: {loss.voters_left} voters left, {verdict}; {agents} left"
+    left = f"; {', '.join(loss.agents_left) or 'no agent'} left" if agents else ""
+    return f"  without {' and '.join(loss.sites)}: {_counted(loss.voters_left)} left, {verdict}{left}"
 
 
 def _render_times(times: Times) -> Iterator[str]:

@@ -72,6 +72,46 @@ def test_a_layout_is_explained(agent: Path, capsys: pytest.CaptureFixture[str]) 
     assert "etcd-1=paris" in capsys.readouterr().err
 
 
+THREE = ["--voter", "a=paris", "--voter", "b=lyon", "--voter", "c=bern"]
+
+
+def test_a_layout_is_explained_with_what_the_file_says_of_groups(
+    agent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fence = '[fences.edge-2]\nkind = "fence_agent"\nagent = "fence_ipmilan"\n'
+    agent.write_text(agent.read_text() + f'fencing = "both"\npreempt_after = "1s"\nhold_down = "100ms"\n{fence}')
+    assert main(["cluster", "explain", "--agent", str(agent), *THREE]) == 0
+    told = capsys.readouterr().out
+    assert 'means: fencing = "both"' in told
+    assert "a hold-down of 0.1 s" in told
+    assert "preemption after 1 s" in told
+
+
+def test_endpoints_without_sites_are_counted(agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = agent.read_text().replace('"sqlite"', '"etcd"\nendpoints = ["http://a:2379", "http://b:2379"]')
+    agent.write_text("\n".join(line for line in text.splitlines() if not line.startswith("path")))
+    assert main(["cluster", "explain", "--agent", str(agent)]) == 0
+    assert "store: 2 endpoints" in capsys.readouterr().out
+
+
+def test_voters_need_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bascule.cli.cluster.DEFAULT", tmp_path / "none.toml")
+    words = ["cluster", "explain", "--agent", str(tmp_path / "none.toml")]
+    assert main([*words, *THREE]) == 0
+    assert "note: no agent's file was read" in capsys.readouterr().out
+    assert main(words) == 2
+    assert "--agent FILE" in capsys.readouterr().err
+    assert main(["cluster", "explain", "--agent", str(tmp_path / "other.toml"), *THREE]) == 2
+
+
+@pytest.mark.parametrize("option", ["--voter", "--site"])
+def test_a_name_that_comes_twice_is_refused(option: str, agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cluster", "explain", "--agent", str(agent), option, "a=x", option, "a=y"]) == 2
+    assert "names 'a' twice" in capsys.readouterr().err
+
+
 def test_logs_become_a_timeline(tmp_path: Path, agent: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del agent
     log = tmp_path / "a.log"

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bascule.cluster.decisions.group import Group
 from bascule.cluster.decisions.lease import Timing
 from bascule.cluster.explain import Explanation, Layout, Voter, explain, majority, render
 
@@ -69,8 +70,9 @@ def test_the_holder_has_stopped_before_a_rival_may_act() -> None:
 
 
 def test_the_cost_is_of_agents_and_not_of_groups() -> None:
-    one = explain(Layout(timing=FAST, groups=1)).cost
-    many = explain(Layout(timing=FAST, groups=200)).cost
+    many_groups = tuple(Group(name=f"g{number}") for number in range(200))
+    one = explain(Layout(timing=FAST, groups=(Group(name="g"),))).cost
+    many = explain(Layout(timing=FAST, groups=many_groups)).cost
     assert one.agent_per_s == many.agent_per_s == pytest.approx(8.0)
     assert many.group_per_s == pytest.approx(0.04)
 
@@ -78,7 +80,7 @@ def test_the_cost_is_of_agents_and_not_of_groups() -> None:
 def test_it_reads_as_sentences() -> None:
     text = render(layout("paris", "paris", "lyon", agents=("paris", "lyon")))
     assert "store: 3 voters, 2 are a majority, 1 may be lost" in text
-    assert "  without paris: 1 voters left, NO majority; a1 left" in text
+    assert "  without paris: 1 voter left, NO majority; a1 left" in text
     assert "note: " in text
     assert "one server or file" in render(explain(Layout()))
 
@@ -126,8 +128,8 @@ def test_agents_in_a_minority_of_the_store_are_told() -> None:
     [
         ({"timing": Timing(ttl_s=1.0, stop_s=0.3)}, "stopping takes"),
         ({"round_trip_s": 0.03}, "is short for a store"),
-        ({"hold_down_s": 0.2}, "a hold-down of 0.2 s"),
-        ({"preempt_after_s": 1.0}, "preemption after 1 s"),
+        ({"groups": (Group(name="g", hold_down_s=0.2),)}, "a hold-down of 0.2 s"),
+        ({"groups": (Group(name="g", preempt_after_s=1.0),)}, "preemption after 1 s"),
     ],
 )
 def test_times_that_are_unwise_are_told(change: dict[str, object], told: str) -> None:
@@ -139,12 +141,13 @@ def test_times_that_are_unwise_are_told(change: dict[str, object], told: str) ->
 
 
 def test_patient_preemption_is_not_told() -> None:
-    found = explain(Layout(voters=voters("a", "b", "c"), timing=FAST, election_s=0.2, preempt_after_s=30.0))
+    groups = (Group(name="g", preempt_after_s=30.0),)
+    found = explain(Layout(voters=voters("a", "b", "c"), timing=FAST, election_s=0.2, groups=groups))
     assert found.warnings == ()
 
 
 def test_what_was_chosen_is_put_into_words() -> None:
-    found = explain(Layout(timing=FAST, fencing="both", hold=True))
+    found = explain(Layout(timing=FAST, groups=(Group(name="g", fencing="both"),), hold=True))
     assert [one.partition(":")[0] for one in found.consequences] == ['fencing = "both"', 'without_store = "hold"']
     assert '"step_down"' in explain(Layout(timing=FAST)).consequences[1]
 
@@ -154,6 +157,38 @@ def test_who_is_cut_off_has_stopped_before_anybody_follows() -> None:
         times = explain(Layout(timing=Timing(ttl_s=ttl_s, stop_s=ttl_s / 10))).times
         assert times.cut_off_least_s < times.cut_off_most_s < times.takeover_most_s
         assert times.nobody_most_s > 0
+
+
+def test_groups_that_differ_are_named() -> None:
+    groups = (Group(name="a", fencing="fence"), Group(name="b", preempt_after_s=1.0, hold_down_s=0.1))
+    found = explain(Layout(timing=FAST, groups=groups))
+    assert [one.partition(":")[0] for one in found.consequences[:2]] == [
+        'fencing = "fence" of a',
+        'fencing = "lease" of b',
+    ]
+    assert [one.partition(" s ")[0] for one in found.warnings] == ["a hold-down of b of 0.1", "preemption of b after 1"]
+    many = tuple(Group(name=f"g{number}", fencing="lease" if number else "both") for number in range(9))
+    assert 'fencing = "lease" of g1, g2, g3 and 5 more:' in render(explain(Layout(groups=many)))
+
+
+def test_a_store_without_sites_is_told_by_its_servers() -> None:
+    assert "store: 3 endpoints; " in render(explain(Layout(servers=3, elects=True)))
+    assert "--voter" in render(explain(Layout(servers=3, elects=True)))
+    assert "store: 2 servers, of which one is the primary" in render(explain(Layout(servers=2)))
+
+
+def test_agents_are_left_out_where_none_has_a_site() -> None:
+    assert "agent left" not in render(layout("paris", "lyon", "bern"))
+    assert "without bern: 2 voters left, decides\n" in render(layout("paris", "lyon", "bern"))
+
+
+def test_one_is_counted_as_one() -> None:
+    assert "store: 1 voter, 1 is a majority, 0 may be lost" in render(layout("paris"))
+    assert any("2 voters survive no more losses than 1 does" in one for one in layout("a", "b").warnings)
+
+
+def test_what_was_assumed_is_said() -> None:
+    assert explain(Layout(assumed=True)).warnings[0].startswith("no agent's file was read")
 
 
 GOLDEN = Path(__file__).parent / "explained"
@@ -168,7 +203,7 @@ LAYOUTS = {
         voters=voters("paris", "paris", "lyon"),
         agents={"edge-1": "paris", "edge-2": "lyon"},
         election_s=0.2,
-        groups=200,
+        groups=tuple(Group(name=f"g{number}") for number in range(200)),
     ),
     "everything-unwise": Layout(
         voters=(*voters("paris", "lyon"), Voter(name="reader", site="lyon", votes=False)),
@@ -176,11 +211,9 @@ LAYOUTS = {
         timing=Timing(ttl_s=0.5, stop_s=0.2),
         round_trip_s=0.05,
         election_s=1.0,
-        fencing="fence",
-        preempt_after_s=1.0,
-        hold_down_s=0.1,
+        groups=(Group(name="edge", fencing="fence", preempt_after_s=1.0, hold_down_s=0.1),),
     ),
-    "one-server": Layout(agents={"edge-1": "paris"}, hold=True, fencing="both"),
+    "one-server": Layout(agents={"edge-1": "paris"}, hold=True, groups=(Group(name="edge", fencing="both"),)),
 }
 
 
