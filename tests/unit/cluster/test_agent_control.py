@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import stat
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from bascule.cluster.agent import control
 from bascule.cluster.agent.control import Control, Request, ask
 from bascule.kernel.errors import ClusterError, MachineError
 
@@ -21,8 +24,8 @@ def test_a_request_is_answered_and_an_error_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "run" / "agent.sock"
 
     async def scene() -> None:
-        control = Control(path, answer)
-        await control.start()
+        ours = Control(path, answer)
+        await ours.start()
         try:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             told = await asyncio.to_thread(ask, path, Request(do="switchover", group="g"))
@@ -32,7 +35,7 @@ def test_a_request_is_answered_and_an_error_comes_back(tmp_path: Path) -> None:
             with pytest.raises(MachineError, match="another agent"):
                 await Control(path, answer).start()
         finally:
-            await control.close()
+            await ours.close()
 
     asyncio.run(scene())
     assert not path.exists()
@@ -54,14 +57,14 @@ def test_nonsense_does_no_harm(tmp_path: Path, line: bytes) -> None:
                 return b""
 
     async def scene() -> None:
-        control = Control(path, answer)
-        await control.start()
+        ours = Control(path, answer)
+        await ours.start()
         try:
             told = await asyncio.to_thread(talk)
             assert not told or b"error" in told
             assert b"status" in bytes(await asyncio.to_thread(ask, path, Request(do="status")))
         finally:
-            await control.close()
+            await ours.close()
 
     asyncio.run(scene())
 
@@ -73,9 +76,9 @@ def test_a_socket_that_a_dead_agent_left_is_replaced(tmp_path: Path) -> None:
     left.close()
 
     async def scene() -> None:
-        control = Control(path, answer)
-        await control.start()
-        await control.close()
+        ours = Control(path, answer)
+        await ours.start()
+        await ours.close()
 
     asyncio.run(scene())
 
@@ -83,3 +86,22 @@ def test_a_socket_that_a_dead_agent_left_is_replaced(tmp_path: Path) -> None:
 def test_no_agent_is_said_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no agent runs here"):
         ask(tmp_path / "none.sock", Request(do="status"))
+    with pytest.raises(ClusterError, match="systemctl status bascule-agent"):
+        ask(tmp_path / "none.sock", Request(do="status"))
+
+
+@pytest.mark.parametrize(("do", "told"), [("status", "starved\\? "), ("pause", "may be done all the same")])
+def test_a_frozen_agent_is_told_with_its_process(tmp_path: Path, do: Literal["status", "pause"], told: str) -> None:
+    path = tmp_path / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(str(path))
+        frozen.listen(0)
+        with pytest.raises(ClusterError, match=f"does not answer for 0.01 s.*{told}.*-p {os.getpid()};"):
+            ask(path, Request(do=do), timeout_s=0.01)
+        with pytest.raises(ClusterError, match=r"is there and does not answer"):  # the kernel has no room for one more
+            ask(path, Request(do=do), timeout_s=0.01)
+
+
+def test_a_status_is_waited_for_shortly_and_an_order_for_as_long_as_it_may_take() -> None:
+    assert control.STATUS_WAIT_S == 3.0
+    assert control.ORDER_WAIT_S > control.ANSWER_LIMIT_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import pwd
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,10 @@ from bascule.kernel.errors import BasculeError, ClusterError, InputError, Machin
 LINE_LIMIT_BYTES = 64 * 1024
 REPLY_LIMIT_BYTES = 16 << 20
 ANSWER_LIMIT_S = 60.0
+"""How long the agent works at one order."""
+ORDER_WAIT_S = ANSWER_LIMIT_S + 5
+STATUS_WAIT_S = 3.0
+"""What an agent knows, it says at once: one that takes longer is frozen or starved."""
 MOST_CONNECTIONS = 32
 _CREDENTIALS = struct.Struct("3i")
 
@@ -151,30 +156,40 @@ class Control:
 
 def _may_ask(connection: socket.socket) -> bool:
     """The kernel says who is at the other end: only root and our own user are heard."""
+    return _peer(connection)[1] in {0, os.geteuid()}
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """The process at the other end and its user; 0 for a process that is not to be seen from here."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return _CREDENTIALS.unpack(data)[1] in {0, os.geteuid()}
+    pid, uid, _ = _CREDENTIALS.unpack(data)
+    return pid, uid
 
 
-def ask(path: Path, request: Request, timeout_s: float = ANSWER_LIMIT_S) -> msgspec.Raw:
+def ask(path: Path, request: Request, timeout_s: float | None = None) -> msgspec.Raw:
     """Ask the agent whose control socket this is; returns its answer as JSON.
+
+    Args:
+        path: The socket.
+        request: What is asked.
+        timeout_s: How long to wait; by default what the request may take.
 
     Raises:
         ClusterError: The agent refused, or is not there, or does not answer.
         InputError: The socket may not be opened.
     """
+    if timeout_s is None:
+        timeout_s = STATUS_WAIT_S if request.do == "status" else ORDER_WAIT_S
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout_s)
-            connection.connect(str(path))
-            connection.sendall(msgspec.json.encode(request) + b"\n")
-            with connection.makefile("rb") as stream:
-                line = stream.readline(REPLY_LIMIT_BYTES)
+            line = _line(connection, path, request, timeout_s)
     except PermissionError as error:
-        raise InputError(
-            "this agent's control socket is closed to you", where=str(path), hint="ask as its user"
-        ) from error
+        hint = f"ask as its owner: sudo -u {_owner(path)} bascule cluster {request.do}"
+        raise InputError("this agent's control socket is closed to you", where=str(path), hint=hint) from error
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise ClusterError("no agent runs here", where=str(path), hint="bascule agent run agent.toml") from error
+        hint = "bascule agent run agent.toml, or systemctl status bascule-agent"
+        raise ClusterError("no agent runs here", where=str(path), hint=hint) from error
     except OSError as error:
         raise ClusterError(f"the agent does not answer: {error}", where=str(path)) from error
     if not line.endswith(b"\n"):
@@ -183,3 +198,38 @@ def ask(path: Path, request: Request, timeout_s: float = ANSWER_LIMIT_S) -> msgs
     if reply.error:
         raise ClusterError(reply.error, hint=reply.hint)
     return reply.value
+
+
+def _line(connection: socket.socket, path: Path, request: Request, timeout_s: float) -> bytes:
+    """What the agent answers.
+
+    Raises:
+        ClusterError: Nothing in time; the kernel took the connection, or has no room for one more, so it is there.
+    """
+    try:
+        connection.connect(str(path))
+        connection.sendall(msgspec.json.encode(request) + b"\n")
+        with connection.makefile("rb") as stream:
+            return stream.readline(REPLY_LIMIT_BYTES)
+    except (TimeoutError, BlockingIOError) as error:
+        pid = _peer(connection)[0] or "PID"
+        late = "" if request.do == "status" else "; what was ordered may be done all the same"
+        raise ClusterError(
+            f"the agent is there and does not answer for {timeout_s:g} s: is it frozen or starved?{late}",
+            where=str(path),
+            hint=f"ps -o stat,wchan -p {pid}; or ask another node's agent",
+        ) from error
+
+
+def _owner(path: Path) -> str:
+    """Whose socket it is, as `sudo -u` takes it; where its folder hides it, whose folder that is."""
+    for place in (path, path.parent):
+        try:
+            uid = place.stat().st_uid
+        except OSError:
+            continue
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return f"'#{uid}'"
+    return "USER"
