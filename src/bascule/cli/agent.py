@@ -13,6 +13,7 @@ from rich.text import Text
 from bascule.cli.output import emit
 from bascule.cluster.agent import main
 from bascule.cluster.agent.configuration import Configuration, load
+from bascule.cluster.agent.examination import examine
 from bascule.cluster.stores import postgresql_options
 from bascule.kernel.errors import InputError
 
@@ -34,7 +35,9 @@ def run(file: Path, /) -> int:
     Args:
         file: The agent's file, TOML.
     """
-    main.run(load(file))
+    configuration = load(file)
+    examine(configuration)
+    main.run(configuration)
     return 0
 
 
@@ -51,6 +54,7 @@ def check(file: Path, /, *, as_json: Json = False) -> int:
         as_json: Print one JSON document instead of text.
     """
     configuration = load(file)
+    examine(configuration)
     told = _told(configuration)
     emit(told, as_json=as_json, text=_shown(configuration))
     return 0

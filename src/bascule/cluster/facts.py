@@ -248,3 +248,18 @@ class ClusterResumed(ClusterFact):
     """Groups without a holder are taken over again."""
 
     by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded(ClusterFact):
+    """The agent's file was read again; `changed`: the groups whose actuators are new, or other than before."""
+
+    groups: str
+    changed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadRefused(ClusterFact):
+    """The agent's file was read again, and is wrong: everything goes on as before."""
+
+    why: str

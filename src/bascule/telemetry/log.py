@@ -39,6 +39,7 @@ LEVELS: dict[str, int] = {
     "RecordUnreadable": logging.ERROR,
     "AgentNameTaken": logging.ERROR,
     "LeaseOrphaned": logging.ERROR,
+    "ReloadRefused": logging.ERROR,
     # what happens for single calls, and so may happen very often
     "AttemptFailed": logging.DEBUG,
     "CallRefused": logging.DEBUG,

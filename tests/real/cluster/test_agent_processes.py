@@ -223,6 +223,26 @@ def test_a_file_that_becomes_wrong_changes_nothing_and_a_right_one_does(agents: 
     assert not agents.facts("a", "StoppedActing")
 
 
+def test_a_reload_that_is_refused_leaves_the_checks_at_work(agents: Agents) -> None:
+    sick = agents.directory / "sick"
+    check = f'[groups.g.check]\nkind = "command"\ncommand = ["sh", "-c", "! test -e {sick}"]\nevery = "100ms"\nfall = 1'
+    agents.start("a", more=check)
+    agents.wait_for("a", "BecameActive")
+    path = agents.directory / "a" / "agent.toml"
+    text = path.read_text()
+    path.write_text(text.replace(f'["sh", "-c", "! test -e {sick}"]', "[]"))
+    with pytest.raises(BasculeError, match=r"groups\.g\.check: command: no program is named"):
+        agents.ask("a", do="reload")
+    agents.signal("a", signal.SIGHUP)
+    assert "groups.g.check" in agents.wait_for("a", "ReloadRefused", 2)["why"]
+    sick.touch()
+    assert "exit code 1" in agents.wait_for("a", "BecameIneligible", 2)["why"]
+    path.write_text(text)
+    agents.signal("a", signal.SIGHUP)
+    told = agents.wait_for("a", "Reloaded")
+    assert (told["groups"], told["changed"]) == ("g", "")
+
+
 def test_a_store_that_is_replaced_behind_their_backs_makes_no_two(agents: Agents) -> None:
     agents.start("a")
     agents.wait_for("a", "BecameActive")

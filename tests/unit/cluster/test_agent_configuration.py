@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bascule.cluster.agent.configuration import Configuration, load
+from bascule.cluster.agent.examination import examine
 from bascule.kernel.errors import InputError
 
 GOOD = """
@@ -104,3 +105,64 @@ def test_a_huge_file_and_a_missing_one_are_refused(tmp_path: Path) -> None:
     assert "1 MiB" in refusal(tmp_path, "#" * (1 << 21))
     with pytest.raises(InputError, match="cannot be read"):
         load(tmp_path / "nothing.toml")
+
+
+def test_parts_that_cannot_be_made_are_told_all_at_once_with_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(
+        """
+[agent]
+cluster = "shop"
+name = "edge-1"
+[store]
+kind = "sqlite"
+path = "leases.db"
+[groups.edge.check]
+kind = "http"
+url = "gopher://x"
+[[groups.edge.actuators]]
+kind = "vip"
+address = "10.0.0.300/24"
+interface = "eth0"
+[[groups.other.actuators]]
+kind = "command"
+name = "one"
+run = ["/bin/sleep", "1"]
+"""
+    )
+    with pytest.raises(InputError) as told:
+        examine(load(path))
+    text = str(told.value)
+    assert str(path) in text
+    for place in ("store: ", "groups.edge.check: ", "groups.edge.actuators[0]: ", "groups.other.actuators[0]: "):
+        assert place in text
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('[agent]\npromote_within = "0s"', "agent.promote_within: it must be longer"),
+        ('[agent]\ncontrol = "agent.sock"', "agent.control: 'agent.sock' is not an absolute path"),
+        (f'[agent]\ncontrol = "/run/{"x" * 120}"', "agent.control: the path of a socket has at most 107 bytes"),
+        ('[groups.g.check]\nkind = "tcp"\naddress = "h:1"\nevery = "0s"', "groups.g.check.every: it must be longer"),
+        ('[groups.g.check]\nkind = "tcp"\naddress = "h:1"\nfall = 0', "fall"),
+        (
+            "".join(
+                f'[[groups.{group}.actuators]]\nkind = "command"\nname = "n"\npromote = ["/bin/true"]\n'
+                'demote = ["/bin/true"]\n'
+                for group in ("a", "b")
+            ),
+            "groups.b.actuators[0].name: 'n' is the name of groups.a.actuators[0] already",
+        ),
+    ],
+)
+def test_times_and_names_that_cannot_work_are_refused(tmp_path: Path, table: str, told: str) -> None:
+    path = tmp_path / "agent.toml"
+    head = '[agent]\ncluster = "shop"\nname = "edge-1"\n'
+    rest = table.removeprefix("[agent]\n") if table.startswith("[agent]") else table
+    path.write_text(f'{head}{rest if rest != table else ""}\n[store]\nkind = "sqlite"\npath = "/l.db"\n')
+    if rest == table:
+        path.write_text(path.read_text() + table)
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert told in str(caught.value)

@@ -15,6 +15,7 @@ from bascule.cluster.agent.checking import keep_checking
 from bascule.cluster.agent.configuration import Configuration, GroupPart, load
 from bascule.cluster.agent.control import Control, Request
 from bascule.cluster.agent.driver import Driver, Publish
+from bascule.cluster.agent.examination import examine
 from bascule.cluster.agent.guardian import Guardian
 from bascule.cluster.agent.luck import Luck
 from bascule.cluster.agent.notify import ServiceManager
@@ -115,7 +116,7 @@ class Agent:
                 publish=self._publish,
                 asking=self._peers,
             )
-            self._check_all()
+            self._check_all(_checks(self.configuration))
             self._keep(self._tell_promise())
             self._keep(self._try_fences())
             self._keep(self._stay_alive())
@@ -232,13 +233,13 @@ class Agent:
             raise FenceError(f"nobody said how {peer} is fenced", where=group, hint=f"[fences.{peer}]")
         await fence.fence(peer)
 
-    def _check_all(self) -> None:
+    def _check_all(self, checks: Mapping[str, Any]) -> None:
+        """Ask these from now on, and no others."""
         for task in self._checks.values():
             task.cancel()
         self._checks = {
-            name: self._keep(keep_checking(name, registry.make_other(group.check), group.times, self.driver.hear))
-            for name, group in self.configuration.groups.items()
-            if group.check is not None
+            name: self._keep(keep_checking(name, check, self.configuration.groups[name].times, self.driver.hear))
+            for name, check in checks.items()
         }
 
     # -- what operators want
@@ -276,12 +277,25 @@ class Agent:
             self._manager.ready(self._in_a_line())
 
     async def _reload(self) -> object:
-        """Read the file again; groups and checks change, sessions and terms go on.
+        """Read the file again, and tell what came of it; groups and checks change, sessions and terms go on.
 
         Raises:
-            InputError: The file is wrong, or changes what only a restart can change.
+            BasculeError: The file is wrong, or changes what only a restart can change; nothing has changed.
         """
+        at_s, name = self._clock.monotonic_s(), self.configuration.agent.name
+        try:
+            changed = self._take_file()
+        except BasculeError as error:
+            self._publish(facts.ReloadRefused(at_s=at_s, agent=name, why=str(error)))
+            raise
+        groups = tuple(sorted(self.configuration.groups))
+        self._publish(facts.Reloaded(at_s=at_s, agent=name, groups=", ".join(groups), changed=", ".join(changed)))
+        return {"groups": groups, "changed": changed}
+
+    def _take_file(self) -> tuple[str, ...]:
+        """Go on with what the file says now; returns the groups whose actuators are others."""
         fresh = load(self.configuration.path)
+        examine(fresh)
         before = self.configuration
         fixed = ("agent", "store", "peers", "watchdog")
         changed = [name for name in fixed if getattr(fresh, name) != getattr(before, name)]
@@ -300,15 +314,19 @@ class Agent:
             raise InputError(
                 f"{busy[0]} is active here, and its actuators have changed", where=str(fresh.path), hint=hint
             )
-        for name in different:
-            self._performer.add(name, _actuators(fresh.groups[name]))
-        self._fences = {name: registry.make_other(one) for name, one in fresh.fences.items()}
+        # Whatever may be wrong with a part is found before anything changes.
+        actuators = {name: _actuators(fresh.groups[name]) for name in different}
+        fences = {name: registry.make_other(one) for name, one in fresh.fences.items()}
+        checks = _checks(fresh)
+        for name, made in actuators.items():
+            self._performer.add(name, made)
+        self._fences = fences
         self.configuration = fresh
         self.driver.hear(events.Reconfigured(groups=tuple(group.decided for group in fresh.groups.values())))
-        self._check_all()
+        self._check_all(checks)
         if self._guardian is not None:
             self._guardian.renew()
-        return {"groups": sorted(fresh.groups), "changed": different}
+        return tuple(different)
 
 
 def _watchdog(configuration: Configuration, clock: BootClock) -> Watchdog | None:
@@ -327,3 +345,12 @@ def _watchdog(configuration: Configuration, clock: BootClock) -> Watchdog | None
 
 def _actuators(group: GroupPart) -> list[Any]:
     return [registry.make_actuator(one) for one in group.actuators]
+
+
+def _checks(configuration: Configuration) -> dict[str, Any]:
+    """A check of each group that has one."""
+    return {
+        name: registry.make_other(group.check)
+        for name, group in configuration.groups.items()
+        if group.check is not None
+    }

@@ -14,12 +14,12 @@ class Hysteresis:
     """A verdict that changes only after several equal answers in a row.
 
     Args:
-        fall: Failed ones that make it fail.
-        rise: Good ones that make it well again. The first answer counts at once.
+        fall: Failed ones that make it fail; at least 1.
+        rise: Good ones that make it well again; at least 1. The first answer counts at once.
     """
 
     def __init__(self, fall: int, rise: int) -> None:
-        self._needed = {False: max(1, fall), True: max(1, rise)}
+        self._needed = {False: fall, True: rise}
         self._row = 0
         self.ok: bool | None = None
 

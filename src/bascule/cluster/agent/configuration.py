@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 
 from bascule.cluster.agent.registry import Chosen, choose
 from bascule.cluster.decisions.group import Fencing, Group
@@ -22,6 +22,7 @@ from bascule.system.problems import Finding
 
 FILE_LIMIT_BYTES = 1 << 20
 MOST_GROUPS = 1000
+SOCKET_LIMIT_BYTES = 107
 S = TypeVar("S", bound=Struct)
 
 
@@ -99,8 +100,8 @@ class CheckTimes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     every: Duration = Duration(1.0)
-    fall: int = 3
-    rise: int = 1
+    fall: Annotated[int, Meta(ge=1)] = 3
+    rise: Annotated[int, Meta(ge=1)] = 1
 
 
 class GroupTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,14 +169,23 @@ class Configuration(Struct, frozen=True, kw_only=True):
     @property
     def timing(self) -> Timing:
         """The times of its leases."""
-        ttl_s = self.agent.ttl.seconds
-        stop_s = self.agent.stop.seconds if self.agent.stop else ttl_s / 10
-        return Timing(ttl_s=ttl_s, drift=self.agent.drift.fraction, stop_s=stop_s)
+        return timing_of(self.agent)
 
     @property
     def control(self) -> Path:
         """Where its control socket is."""
-        return Path(self.agent.control or f"/run/bascule/{self.agent.cluster}.{self.agent.name}.sock")
+        return control_path(self.agent)
+
+
+def timing_of(agent: AgentSection) -> Timing:
+    """The times of an agent's leases, unchecked."""
+    ttl_s = agent.ttl.seconds
+    return Timing(ttl_s=ttl_s, drift=agent.drift.fraction, stop_s=agent.stop.seconds if agent.stop else ttl_s / 10)
+
+
+def control_path(agent: AgentSection) -> Path:
+    """Where an agent's control socket is."""
+    return Path(agent.control or f"/run/bascule/{agent.cluster}.{agent.name}.sock")
 
 
 def load(path: Path) -> Configuration:
@@ -199,12 +209,12 @@ def load(path: Path) -> Configuration:
     reading = _Reading(path)
     configuration = reading.everything(document)
     if reading.findings or configuration is None:
-        raise _refusal(path, reading.findings)
-    check(configuration.timing)
+        raise refusal(path, reading.findings)
     return configuration
 
 
-def _refusal(path: Path, findings: list[Finding]) -> InputError:
+def refusal(path: Path, findings: list[Finding]) -> InputError:
+    """One error for everything that is wrong with a file."""
     lines = [f"{one.path}: {one.what}{f' ({one.hint})' if one.hint else ''}" for one in findings[:20]]
     more = f"\nand {len(findings) - 20} more" if len(findings) > 20 else ""
     what = lines[0] if len(lines) == 1 else f"{len(findings)} mistakes\n" + "\n".join(lines) + more
@@ -273,11 +283,41 @@ class _Reading:
         if agent.without_store == "hold" and peers is None:
             hint = "[peers] with listen and key_file"
             self.findings.append(Finding(path="agent.without_store", what="to hold, peers must be asked", hint=hint))
+        self._positive("agent", agent, ("promote_within", "demote_within", "verify_every"))
+        self._path_of_socket(agent)
+        self._alone(groups)
+        try:
+            check(timing_of(agent))
+        except InputError as error:
+            self.findings.append(Finding(path="agent", what=error.what, hint=error.hint))
         for name, group in groups.items():
+            self._positive(f"groups.{name}.check", group.times, ("every",))
             if group.table.fencing != "lease" and not fences:
                 what = f"fencing = {group.table.fencing!r} needs a way to fence"
                 hint = "[fences.NAME-OF-PEER] with kind"
                 self.findings.append(Finding(path=f"groups.{name}.fencing", what=what, hint=hint))
+
+    def _positive(self, path: str, table: Struct, names: Sequence[str]) -> None:
+        for name in names:
+            if getattr(table, name).seconds <= 0:
+                self.findings.append(Finding(path=f"{path}.{name}", what="it must be longer than 0 s"))
+
+    def _path_of_socket(self, agent: AgentSection) -> None:
+        path = control_path(agent)
+        if not path.is_absolute():
+            self.findings.append(Finding(path="agent.control", what=f"{str(path)!r} is not an absolute path"))
+        if len(str(path).encode()) > SOCKET_LIMIT_BYTES:
+            what = f"the path of a socket has at most {SOCKET_LIMIT_BYTES} bytes"
+            self.findings.append(Finding(path="agent.control", what=what))
+
+    def _alone(self, groups: Mapping[str, GroupPart]) -> None:
+        """A command is known by its name on this machine: what it did last is written down under it."""
+        seen: dict[str, str] = {}
+        for group, part in groups.items():
+            for place, one in enumerate(part.actuators):
+                path, name = f"groups.{group}.actuators[{place}]", getattr(one.options, "name", "")
+                if one.kind == "command" and (first := seen.setdefault(name, path)) != path:
+                    self.findings.append(Finding(path=f"{path}.name", what=f"{name!r} is the name of {first} already"))
 
     def _tables(self, document: object, path: str) -> Mapping[str, Any]:
         if isinstance(document, Mapping):
