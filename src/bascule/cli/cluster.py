@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import sys
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +15,15 @@ from cyclopts import App, Parameter
 
 from bascule.cli.cluster_status import shown
 from bascule.cli.output import emit, terminal
-from bascule.cluster.agent.configuration import load
+from bascule.cluster.agent.configuration import AgentSection, Configuration, load
 from bascule.cluster.agent.control import Request, ask
+from bascule.cluster.agent.registry import Chosen
 from bascule.cluster.agent.status import GroupStatus, Status
 from bascule.cluster.explain import Layout, Voter, explain
 from bascule.cluster.explain import render as explained
 from bascule.cluster.timeline import read as read_facts
 from bascule.cluster.timeline import render
-from bascule.kernel.errors import AbortedError, ClusterError, InputError
+from bascule.kernel.errors import AbortedError, BasculeError, ClusterError, InputError
 from bascule.kernel.quantities import Duration
 
 app = App(name="cluster", help="Who is in charge: look, hand over, pause, fence.")
@@ -29,13 +32,16 @@ DEFAULT = Path("/etc/bascule/agent.toml")
 LOG_LIMIT = 100_000_000
 """Characters of one log: hours of an agent that tells a fact a millisecond."""
 File = Annotated[Path, Parameter(name=["--agent", "-a"], help="The file of this node's agent.")]
+Socket = Annotated[
+    Path | None, Parameter(name="--socket", help="The agent's control socket, where its file does not tell it.")
+]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], help="Do not ask.")]
 DryRun = Annotated[bool, Parameter(name="--dry-run", help="Say what would be done, and do nothing.")]
 
 
 @app.command(name="status")
-def show(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+def show(*, agent: File = DEFAULT, control: Socket = None, as_json: Json = False) -> int:
     """Show who holds each group, who else may, and how the store is; exit code 1 if a group is not served.
 
     Examples:
@@ -44,9 +50,10 @@ def show(*, agent: File = DEFAULT, as_json: Json = False) -> int:
 
     Args:
         agent: The file of this node's agent.
+        control: The agent's control socket, where its file does not tell it.
         as_json: Print one JSON document instead of text.
     """
-    now = _status(agent)
+    now = _status(_place(agent, control))
     emit(now, as_json=as_json, text=shown(now))
     return 0 if all(group.serving for group in now.groups) else 1
 
@@ -58,6 +65,7 @@ def switchover(
     to: str = "",
     *,
     agent: File = DEFAULT,
+    control: Socket = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -72,17 +80,19 @@ def switchover(
         group: The group.
         to: The agent that takes it; by default the best.
         agent: The file of this node's agent.
+        control: The agent's control socket, where its file does not tell it.
         yes: Do not ask.
         dry_run: Say what would be done, and do nothing.
         as_json: Print one JSON document instead of text.
     """
-    found = next((one for one in _status(agent).groups if one.group == group), None)
+    place = _place(agent, control)
+    found = next((one for one in _status(place).groups if one.group == group), None)
     if found is None:
         raise InputError(f"this agent has no group {group!r}", hint="bascule cluster status")
     plan = _plan(found, to)
     if not _settled(plan, yes=yes, dry_run=dry_run, as_json=as_json):
         return 0
-    done = _order(agent, Request(do="switchover", group=group, to=to, by=_who()))
+    done = _order(place, Request(do="switchover", group=group, to=to, by=_who()))
     emit(done, as_json=as_json, text=f"{group}: {done['from']} -> {done['to']}, {done['took_s']} s")
     return 0
 
@@ -194,7 +204,7 @@ def timeline(*logs: Path, as_json: Json = False) -> int:
 
 
 @app.command
-def pause(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+def pause(*, agent: File = DEFAULT, control: Socket = None, as_json: Json = False) -> int:
     """Let holders go on, and nobody take over, until `resume`: for maintenance of the store or of the network.
 
     Examples:
@@ -202,14 +212,19 @@ def pause(*, agent: File = DEFAULT, as_json: Json = False) -> int:
 
     Args:
         agent: The file of this node's agent.
+        control: The agent's control socket, where its file does not tell it.
         as_json: Print one JSON document instead of text.
     """
-    emit(_order(agent, Request(do="pause", by=_who())), as_json=as_json, text="paused: nobody takes over from anybody")
+    emit(
+        _order(_place(agent, control), Request(do="pause", by=_who())),
+        as_json=as_json,
+        text="paused: nobody takes over from anybody",
+    )
     return 0
 
 
 @app.command
-def resume(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+def resume(*, agent: File = DEFAULT, control: Socket = None, as_json: Json = False) -> int:
     """End a pause: groups without a holder are taken over again.
 
     Examples:
@@ -217,9 +232,10 @@ def resume(*, agent: File = DEFAULT, as_json: Json = False) -> int:
 
     Args:
         agent: The file of this node's agent.
+        control: The agent's control socket, where its file does not tell it.
         as_json: Print one JSON document instead of text.
     """
-    emit(_order(agent, Request(do="resume", by=_who())), as_json=as_json, text="resumed")
+    emit(_order(_place(agent, control), Request(do="resume", by=_who())), as_json=as_json, text="resumed")
     return 0
 
 
@@ -230,6 +246,7 @@ def fence(
     *,
     confirmed: bool = False,
     agent: File = DEFAULT,
+    control: Socket = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -244,11 +261,13 @@ def fence(
         peer: The agent of the node.
         confirmed: You know that the node is off: nothing is done to it. If it is not off, two may act.
         agent: The file of this node's agent.
+        control: The agent's control socket, where its file does not tell it.
         yes: Do not ask.
         dry_run: Say what would be done, and do nothing.
         as_json: Print one JSON document instead of text.
     """
-    now = _status(agent)
+    place = _place(agent, control)
+    now = _status(place)
     known = next((one for one in now.peers if one.agent == peer), None)
     if known is None:
         raise InputError(f"no agent is called {peer!r}", hint="bascule cluster status")
@@ -258,14 +277,14 @@ def fence(
     alive = f" ALTHOUGH it was seen alive {known.seen_s:g} s ago" if known.alive else ""
     if not _settled(f"{peer} {how}{alive}; its groups are taken over", yes=yes, dry_run=dry_run, as_json=as_json):
         return 0
-    done = _order(agent, Request(do="fence", peer=peer, confirmed=confirmed, by=_who()))
+    done = _order(place, Request(do="fence", peer=peer, confirmed=confirmed, by=_who()))
     then = "once the pause ends (bascule cluster resume)" if done["paused"] else "now"
     emit(done, as_json=as_json, text=f"{peer}: its groups may be taken over {then}")
     return 0
 
 
 @app.command
-def reload(*, agent: File = DEFAULT, as_json: Json = False) -> int:
+def reload(*, agent: File = DEFAULT, control: Socket = None, as_json: Json = False) -> int:
     """Have this node's agent read its file again; its leases go on.
 
     Examples:
@@ -273,23 +292,60 @@ def reload(*, agent: File = DEFAULT, as_json: Json = False) -> int:
 
     Args:
         agent: The file of this node's agent.
+        control: The agent's control socket, where its file does not tell it.
         as_json: Print one JSON document instead of text.
     """
-    done = _order(agent, Request(do="reload"))
+    done = _order(_place(agent, control), Request(do="reload"))
     emit(done, as_json=as_json, text=f"groups: {', '.join(done['groups'])}")
     return 0
 
 
-def _status(agent: Path) -> Status:
-    return msgspec.json.decode(ask(load(agent).control, Request(do="status")), type=Status)
+def _place(agent: Path, control: Path | None) -> Path:
+    """The control socket: as it is given, or as the agent's file says, also when the rest of the file is wrong.
+
+    Raises:
+        BasculeError: The file does not tell it.
+    """
+    if control is not None:
+        return control
+    try:
+        return load(agent).control
+    except BasculeError as error:
+        place = _from_a_broken_file(agent)
+        if place is None:
+            hint = f"{error.hint}; " if error.hint else ""
+            raise type(error)(error.what, where=error.where, hint=f"{hint}--agent FILE or --socket PATH") from error
+        terminal().print(f"the file is wrong, the agent that runs is asked all the same: {error}", soft_wrap=True)
+        return place
 
 
-def _order(agent: Path, request: Request) -> dict[str, Any]:
-    return msgspec.json.decode(ask(load(agent).control, request), type=dict[str, Any])
+def _from_a_broken_file(agent: Path) -> Path | None:
+    """Where the control socket is by `[agent]` alone; None if that cannot be known."""
+    try:
+        table = tomllib.loads(agent.read_text(encoding="utf-8"))["agent"]
+        told = {key: table[key] for key in ("cluster", "name", "control") if key in table}
+        section = msgspec.convert(told, AgentSection)
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
+    section = msgspec.structs.replace(section, name=section.name or socket.gethostname().partition(".")[0])
+    unknown = Chosen(kind="", options=None, module="")
+    return Configuration(path=agent, agent=section, store=unknown).control
+
+
+def _status(place: Path) -> Status:
+    return msgspec.json.decode(ask(place, Request(do="status")), type=Status)
+
+
+def _order(place: Path, request: Request) -> dict[str, Any]:
+    return msgspec.json.decode(ask(place, request), type=dict[str, Any])
 
 
 def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no name belongs to this number
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _plan(group: GroupStatus, to: str) -> str:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from bascule.cli import cluster
 from bascule.cli.main import main
 
 
@@ -124,3 +126,34 @@ def test_logs_become_a_timeline(tmp_path: Path, agent: Path, capsys: pytest.Capt
     assert main(["cluster", "timeline", str(tmp_path / "none.log")]) == 2
     assert main(["cluster", "timeline", "/dev/zero"]) == 2
     assert "more than 100000000 characters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["status"], ["pause"], ["reload"]])
+def test_an_agent_whose_file_is_wrong_is_asked_all_the_same(
+    words: list[str], agent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent.write_text(agent.read_text().replace('"sqlite"', '"sqlight"'))
+    assert main(["cluster", *words, "--agent", str(agent)]) == 2
+    told = capsys.readouterr().err
+    assert "the file is wrong" in told
+    assert f"{agent.parent}/agent.sock: no agent runs here" in told
+
+
+@pytest.mark.parametrize("text", ["[agent", "", "agent = 1", "[agent]\ncluster = 1", '[agent]\nname = "n"'])
+def test_a_file_that_tells_no_socket_is_told_with_the_option(
+    text: str, agent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent.write_text(text)
+    assert main(["cluster", "status", "--agent", str(agent)]) == 2
+    assert "--socket PATH" in capsys.readouterr().err
+    assert main(["cluster", "status", "--agent", str(agent), "--socket", str(agent.parent / "own.sock")]) == 2
+    assert "own.sock: no agent runs here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found"), OSError("no name")])
+def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def nobody() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert cluster._who().startswith(f"uid {os.getuid()}@")
