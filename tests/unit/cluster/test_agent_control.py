@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import socket
 import stat
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from bascule.cluster.agent import control
 from bascule.cluster.agent.control import Control, Request, ask
-from bascule.kernel.errors import ClusterError, MachineError
+from bascule.kernel.errors import ClusterError, InputError, MachineError
 
 
 async def answer(request: Request) -> object:
@@ -105,3 +106,45 @@ def test_a_frozen_agent_is_told_with_its_process(tmp_path: Path, do: Literal["st
 def test_a_status_is_waited_for_shortly_and_an_order_for_as_long_as_it_may_take() -> None:
     assert control.STATUS_WAIT_S == 3.0
     assert control.ORDER_WAIT_S > control.ANSWER_LIMIT_S
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(TimeoutError(), "took too long"), (OSError(28, "No space left"), "not done: No space left")]
+)
+def test_an_order_that_fails_below_is_answered(tmp_path: Path, error: OSError, told: str) -> None:
+    async def fails(_: Request) -> object:
+        raise error
+
+    async def scene() -> None:
+        ours = Control(tmp_path / "agent.sock", fails)
+        await ours.start()
+        try:
+            with pytest.raises(ClusterError, match=told):
+                await asyncio.to_thread(ask, tmp_path / "agent.sock", Request(do="pause"), 5)
+        finally:
+            await ours.close()
+
+    asyncio.run(scene())
+
+
+def test_a_path_that_is_too_long_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="path too long"):
+        asyncio.run(Control(tmp_path / ("x" * 120), answer).start())
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_closed_socket_is_told_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    def closed(*_: object) -> bytes:
+        raise PermissionError
+
+    def nameless(uid: int) -> object:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(control, "_line", closed)
+    user = pwd.getpwuid(os.getuid()).pw_name
+    if not named:
+        monkeypatch.setattr("pwd.getpwuid", nameless)
+        user = f"'#{os.getuid()}'"
+    with pytest.raises(InputError) as told:
+        ask(tmp_path / "agent.sock", Request(do="status"))
+    assert told.value.hint == f"ask as its owner: sudo -u {user} bascule cluster status"

@@ -92,7 +92,8 @@ class Control:
             finally:
                 os.umask(before)
         except OSError as error:
-            raise MachineError(f"the control socket cannot be made: {error.strerror}", where=str(self._path)) from error
+            why = error.strerror or str(error)
+            raise MachineError(f"the control socket cannot be made: {why}", where=str(self._path)) from error
 
     def _take_the_place(self) -> None:
         """Lock the place for as long as this process lives, and remove the socket of one that died."""
@@ -121,8 +122,10 @@ class Control:
             if _may_ask(writer.get_extra_info("socket")):
                 async with asyncio.timeout(ANSWER_LIMIT_S):
                     line = await reader.readline()
-                    if line:
-                        writer.write(msgspec.json.encode(await self._reply(line)) + b"\n")
+                if line:
+                    reply = await self._reply(line)
+                    async with asyncio.timeout(ANSWER_LIMIT_S):
+                        writer.write(msgspec.json.encode(reply) + b"\n")
                         await writer.drain()
             writer.close()
             await writer.wait_closed()
@@ -134,11 +137,16 @@ class Control:
 
     async def _reply(self, line: bytes) -> Reply:
         try:
-            value = await self._answer(msgspec.json.decode(line, type=Request))
+            async with asyncio.timeout(ANSWER_LIMIT_S):
+                value = await self._answer(msgspec.json.decode(line, type=Request))
         except msgspec.DecodeError as error:
             return Reply(error=f"that is no request: {error}")
         except BasculeError as error:
             return Reply(error=error.what, hint=error.hint)
+        except TimeoutError:
+            return Reply(error="it took too long, and may be done all the same", hint="bascule cluster status")
+        except OSError as error:
+            return Reply(error=f"it was not done: {error.strerror or error}")
         return Reply(value=msgspec.Raw(msgspec.json.encode(value)))
 
     async def close(self) -> None:
