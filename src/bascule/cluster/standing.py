@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import os
 import re
@@ -19,16 +20,19 @@ from bascule.cluster.agent.luck import Luck
 from bascule.cluster.decisions import events
 from bascule.cluster.decisions.group import Group
 from bascule.cluster.decisions.lease import Timing
+from bascule.cluster.decisions.state import NEVER_S
 from bascule.cluster.decisions.step import begin
 from bascule.cluster.facts import StoreBack, StoreLost
 from bascule.cluster.leadership_store import open_store
 from bascule.cluster.records import AGENTS, Session, UnreadableError, decode
 from bascule.cluster.stores.port import Entry, Store
 from bascule.cluster.term import Term
+from bascule.guard.stream import FACTS
 from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import InputError, LeadershipNotGainedError
 from bascule.kernel.facts import Fact
 
+LOGGER = logging.getLogger("bascule.cluster")
 LEAVE_LIMIT_S = 10.0
 MOST_SLOTS = 1000
 LEAST_PATIENCE_S = 0.05
@@ -79,6 +83,8 @@ class Standing:
         self._waiting: Hear | None = None
         self._overdue = False
         self._taken = False
+        self._away = ""
+        self._warned = False
         self.why = ""
 
     # -- the entrance
@@ -138,8 +144,15 @@ class Standing:
             cluster=plan.cluster,
             clock=self._clock,
             dice=Luck(),
-            publish=self._plan.tell,
+            publish=self._tell,
         )
+
+    def _tell(self, fact: Fact) -> None:
+        """Pass a fact on. A wait for a store that is away would be a silent one: the first loss is logged then."""
+        self._plan.tell(fact)
+        if isinstance(fact, StoreLost) and not (self._inside or self._warned or FACTS.is_heard):
+            self._warned = True
+            LOGGER.warning("waiting to lead %s: the store does not answer: %s", self._plan.group, fact.why)
 
     async def _gained_term(self, running: asyncio.Task[None]) -> Term | None:
         """A term that is not lost already; None: the driver has ended."""
@@ -188,15 +201,16 @@ class Standing:
             except InputError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the store is away; `wait_s` bounds the wait
+                self._away = str(error) or type(error).__name__
                 if lost_s is None:
                     lost_s = self._clock.monotonic_s()
-                    why = str(error) or type(error).__name__
-                    self._plan.tell(StoreLost(at_s=lost_s, agent=prefix.rstrip("."), why=why))
+                    self._tell(StoreLost(at_s=lost_s, agent=prefix.rstrip("."), why=self._away))
                 await asyncio.sleep(limit_s)
             else:
+                self._away = ""
                 if lost_s is not None:
                     now_s = self._clock.monotonic_s()
-                    self._plan.tell(StoreBack(at_s=now_s, agent=prefix.rstrip("."), away_s=now_s - lost_s))
+                    self._tell(StoreBack(at_s=now_s, agent=prefix.rstrip("."), away_s=now_s - lost_s))
                 return entries
 
     def _lost_name(self) -> None:
@@ -207,8 +221,10 @@ class Standing:
 
     def _state_in_words(self) -> str:
         """Why it does not lead, for an error."""
-        if self._driver is None or self._driver.state.complete_s < 0:
-            return "the store does not answer"
+        state = None if self._driver is None else self._driver.state
+        away = self._away or (state.lost_why if state is not None and state.lost_s != NEVER_S else "")
+        if away or self._driver is None or self._driver.state.complete_s < 0:
+            return f"the store does not answer{f': {away}' if away else ''}"
         claim = self._driver.state.groups[self._plan.group].claim
         return f"{claim.holder} leads" if claim and claim.holder else "nobody leads yet"
 

@@ -15,6 +15,7 @@ from bascule.cluster.decisions import events
 from bascule.cluster.leadership_store import open_store
 from bascule.cluster.stores.memory import MemoryStore
 from bascule.cluster.stores.port import Entry
+from bascule.guard.stream import FACTS
 from bascule.kernel.clock import BootClock
 from bascule.kernel.errors import InputError, LeadershipLostError, LeadershipNotGainedError, StoreError
 from bascule.kernel.facts import Fact
@@ -253,6 +254,36 @@ def test_a_store_that_is_away_is_waited_for_and_said_to_be() -> None:
                 pass
 
     play(scene)
+
+
+@pytest.mark.parametrize("name", ["", "given"])
+def test_why_a_store_is_away_is_said_at_the_end_and_warned_of_once(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        store = Fickle()
+        store.lost = True
+        with pytest.raises(LeadershipNotGainedError, match="the store does not answer: gone"):
+            async with lead(store, wait_s=0.5, name=name):
+                pass
+
+    play(scene)
+    told = [record.getMessage() for record in caplog.records if record.name == "bascule.cluster"]
+    assert told == ["waiting to lead g: the store does not answer: gone"]
+
+
+def test_nothing_is_warned_of_where_facts_are_heard(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        store = Fickle()
+        store.lost = True
+        with pytest.raises(LeadershipNotGainedError):
+            async with Leadership("g", store=store, ttl_s=0.4, wait_s=0.3):
+                pass
+
+    end = FACTS.subscribe(lambda _: None)
+    try:
+        play(scene)
+    finally:
+        end()
+    assert not [record for record in caplog.records if record.name == "bascule.cluster"]
 
 
 def test_facts_are_heard() -> None:

@@ -1,4 +1,4 @@
-"""What docs/cluster-leadership.md shows runs."""
+"""What docs/cluster-leadership.md and the README show of a leadership runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PAGE = Path(__file__).parents[3] / "docs" / "cluster-leadership.md"
+README = Path(__file__).parents[3] / "README.md"
 BLOCKS = dict(re.findall(r"^```python (\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL))
 
 
@@ -34,3 +35,13 @@ def test_an_example_runs(
 
 def test_every_example_is_run() -> None:
     assert set(BLOCKS) == {"nightly", "consumer", "fenced"}
+
+
+def test_the_example_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    (shown,) = [block for block in blocks if "Leadership" in block]
+    exec(compile(shown, "README", "exec"), types.ModuleType("snippet").__dict__)  # noqa: S102 - the page is our own
+    assert capsys.readouterr().out.startswith("only one process is here, with token ")
