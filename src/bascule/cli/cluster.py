@@ -199,6 +199,8 @@ def timeline(*logs: Path, as_json: Json = False) -> int:
             raise InputError(f"it has more than {LOG_LIMIT} characters", where=str(log), hint="cut the time out")
         lines += text.splitlines()
     told = read_facts(lines)
+    if not told:
+        raise InputError("no fact of an agent is among these lines", where=", ".join(map(str, logs))[:200])
     emit(told, as_json=as_json, text=render(told, width=terminal(out=True).width))
     return 0
 

@@ -109,3 +109,13 @@ def test_a_name_that_is_taken_is_told() -> None:
         second.put(AGENTS + "a", structs.replace(first, number=number))
         second.look()
     assert "another agent is called a too" in seen_by(second).waits_for
+
+
+def test_a_strangers_group_of_the_same_name_is_told() -> None:
+    store = MemoryStore()
+    Scripted("a", store, [Group(name="g", identity="one")])
+    two = Scripted("b", store, [Group(name="g", identity="other")], seed=7)
+    two.pass_s(2 * TIMING.ttl_s)
+    (group,) = seen_by(two).groups
+    assert (group.holder, group.serving) == ("a", False)
+    assert "made of something else" in group.waits_for

@@ -21,6 +21,7 @@ from msgspec import Struct, field
 
 from bascule.cluster.agent import registry
 from bascule.cluster.agent.configuration import load
+from bascule.cluster.agent.log_line import line
 from bascule.cluster.agent.performing import Performer
 from bascule.kernel.clock import BootClock, Clock
 from bascule.kernel.errors import BasculeError, FenceError
@@ -152,8 +153,8 @@ class Ear(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """The event loop read something."""
         *lines, self._begun = (self._begun + data).split(b"\n")
-        for line in lines:
-            self._watch.hear(msgspec.json.decode(line, type=Held))
+        for said in lines:
+            self._watch.hear(msgspec.json.decode(said, type=Held))
         self._news.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -175,28 +176,49 @@ class Ear(asyncio.Protocol):
         self._news.clear()
 
 
-async def guard(ear: Ear, watch: Watch, performer: Performer, clock: Clock) -> None:
+async def guard(ear: Ear, watch: Watch, performer: Performer, clock: Clock, agent: str = "") -> None:
     """Undo what must be undone, until the pipe ends."""
+    undoing = Undoing(performer, clock, agent)
     while not watch.over:
         next_s = watch.next_s()
         await ear.hear(None if next_s is None else max(0.0, next_s - clock.monotonic_s()))
         if ear.is_over:
             gone = watch.gone()
             left_s = min(gone.values(), default=0.0) - clock.monotonic_s()
-            await _undo(performer, tuple(gone), max(left_s, AT_ONCE_S))
-        await _undo(performer, watch.due(clock.monotonic_s()), AT_ONCE_S)
+            await undoing.undo(tuple(gone), max(left_s, AT_ONCE_S), "its agent is gone")
+        await undoing.undo(watch.due(clock.monotonic_s()), AT_ONCE_S, "its agent hangs")
 
 
-async def _undo(performer: Performer, groups: tuple[str, ...], within_s: float) -> None:
-    """Undo these groups within a time, and what could not be undone in that again and again, with more."""
-    for group in groups:
-        sys.stderr.write(f"bascule guardian: undoing {group}: its agent is gone, or hangs\n")
-        for more in range(TRIES):
-            try:
-                await performer.undo(group, within_s * (1 + more))
-                break
-            except BasculeError as error:
-                sys.stderr.write(f"bascule guardian: {group}: {error}\n")
+class Undoing:
+    """Undoes groups, and tells of it in lines as an agent's.
+
+    Args:
+        performer: Has their actuators.
+        clock: The machine's.
+        agent: The agent's name.
+    """
+
+    def __init__(self, performer: Performer, clock: Clock, agent: str) -> None:
+        self._performer = performer
+        self._clock = clock
+        self._agent = agent
+
+    async def undo(self, groups: tuple[str, ...], within_s: float, why: str) -> None:
+        """Undo these groups within a time, and what could not be undone in that again and again, with more."""
+        for group in groups:
+            for more in range(TRIES):
+                try:
+                    await self._performer.undo(group, within_s * (1 + more))
+                except BasculeError as error:
+                    self._tell("ERROR", "GuardianFailed", group, str(error))
+                else:
+                    self._tell("WARNING", "GuardianUndid", group, why)
+                    break
+
+    def _tell(self, level: str, fact: str, group: str, why: str) -> None:
+        at_s = round(self._clock.monotonic_s(), 6)
+        told = {"fact": fact, "at_s": at_s, "agent": self._agent, "group": group, "why": why}
+        sys.stderr.write(f"{line(level, told, self._clock.wall_s())}\n")
 
 
 async def _main(path: Path) -> None:
@@ -218,7 +240,7 @@ async def _main(path: Path) -> None:
     ear = Ear(sys.stdin.fileno(), watch)
     await asyncio.get_running_loop().connect_read_pipe(lambda: ear, sys.stdin)
     try:
-        await guard(ear, watch, performer, clock)
+        await guard(ear, watch, performer, clock, configuration.agent.name)
     finally:
         await performer.close()
 

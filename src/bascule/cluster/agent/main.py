@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Mapping
 
 from bascule.cluster.agent import metrics
 from bascule.cluster.agent.agent import Agent
 from bascule.cluster.agent.configuration import Configuration
+from bascule.cluster.agent.log_line import line
 from bascule.cluster.agent.notify import ServiceManager
 from bascule.kernel.facts import Bus
 from bascule.telemetry.log import LOGGER, LogFacts
@@ -39,11 +41,20 @@ async def _run(configuration: Configuration) -> None:
         await asyncio.to_thread(end)
 
 
+class FactLines(logging.Formatter):
+    """One JSON object for each fact, with the wall clock's `time` (UTC) and the `level`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        told: Mapping[str, object] = getattr(record, "bascule", {"text": record.getMessage()})
+        return line(record.levelname, told, record.created)
+
+
 def _logger() -> logging.Logger:
-    """The logger of facts, on standard error, one line each; the service manager adds the time."""
+    """The logger of facts, on standard error, one JSON object a line."""
     logger = logging.getLogger(LOGGER)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(FactLines())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -177,4 +177,6 @@ def _waits(turn: Turn, group: GroupState, *, alive: bool) -> str:
         return f"{claim.holder} must be fenced{told}: {off}"
     if turn.state.settings.paused:
         return "the cluster is paused: nobody follows a dead holder"
+    if claim.identity != group.config.identity:
+        return f"{claim.holder}'s group of this name is made of something else, and is left alone (identity)"
     return "its session is over"
