@@ -7,6 +7,7 @@ from msgspec import Struct
 from bascule.cluster.decisions.eligibility import STILL_STOPPING, candidates, reason_against
 from bascule.cluster.decisions.sessions import is_fresh
 from bascule.cluster.decisions.state import NEVER_S, GroupState, State, Turn
+from bascule.cluster.records import Claim
 from bascule.kernel.dice import LoadedDice
 
 
@@ -170,6 +171,11 @@ def _waits(turn: Turn, group: GroupState, *, alive: bool) -> str:
     if alive:
         why = reason_against(turn, group.config.name, claim.holder)
         return why if why == STILL_STOPPING else ""
+    return _why_not_followed(turn, group, claim)
+
+
+def _why_not_followed(turn: Turn, group: GroupState, claim: Claim) -> str:
+    """Why nobody has taken the group from a holder whose session is over."""
     fence = turn.state.fences.get(claim.holder)
     if fence is not None and fence.session == claim.session and fence.phase != "confirmed":
         told = f" ({fence.why})" if fence.why else ""
