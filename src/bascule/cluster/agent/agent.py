@@ -294,6 +294,7 @@ class Agent:
 
     def _take_file(self) -> tuple[str, ...]:
         """Go on with what the file says now; returns the groups whose actuators are others."""
+        driver = self.driver  # before the agent takes part, nothing is taken
         fresh = load(self.configuration.path)
         examine(fresh)
         before = self.configuration
@@ -322,7 +323,7 @@ class Agent:
             self._performer.add(name, made)
         self._fences = fences
         self.configuration = fresh
-        self.driver.hear(events.Reconfigured(groups=tuple(group.decided for group in fresh.groups.values())))
+        driver.hear(events.Reconfigured(groups=tuple(group.decided for group in fresh.groups.values())))
         self._check_all(checks)
         if self._guardian is not None:
             self._guardian.renew()
