@@ -30,6 +30,8 @@ class Spy:
         self.until_s: list[float] = []
         self.cancelled = asyncio.Event()
         self.began = asyncio.Event()
+        self.began_demotion = asyncio.Event()
+        self.goes_on = asyncio.Event()
 
     async def promote(self, term: Term) -> None:
         self.diary.append(f"{self.name} promote {term.token}")
@@ -42,9 +44,10 @@ class Spy:
 
     async def _hang(self) -> None:
         try:
-            await asyncio.Event().wait()
-        finally:
+            await self.goes_on.wait()
+        except asyncio.CancelledError:
             self.cancelled.set()
+            raise
 
     def extend(self, term: Term) -> None:
         self.until_s.append(term.until_s)
@@ -53,6 +56,7 @@ class Spy:
 
     async def demote(self) -> None:
         self.diary.append(f"{self.name} demote")
+        self.began_demotion.set()
         if self.hangs:
             await self._hang()
         if self.demoting is not None:
@@ -317,6 +321,24 @@ def test_leftovers_that_cannot_be_undone_are_told_in_the_actuators_words() -> No
         with pytest.raises(ActuatorError, match="first: not permitted") as told:
             await scene.performer.undo_leftovers()
         assert "CAP_NET_ADMIN" in str(told.value)
+        await scene.performer.close()
+
+    asyncio.run(body())
+
+
+def test_a_demotion_that_begins_after_the_validity_is_given_its_whole_time() -> None:
+    async def body() -> None:
+        scene = Scene(demote_s=30.0)
+        scene.promote()
+        assert isinstance(await scene.next(), events.Promoted)
+        scene.second.hangs = True
+        scene.second.began_demotion.clear()
+        scene.demote(until_s=BootClock().monotonic_s() - 1)
+        await scene.second.began_demotion.wait()
+        await asyncio.wait([asyncio.ensure_future(scene.second.cancelled.wait())], timeout=0.3)
+        assert not scene.second.cancelled.is_set(), "it is not broken off after a moment"
+        scene.second.goes_on.set()
+        assert isinstance(await scene.next(), events.Demoted)
         await scene.performer.close()
 
     asyncio.run(body())

@@ -207,10 +207,11 @@ class Performer:
     async def _demote(self, cast: Cast, before: asyncio.Task[None] | None, until_s: float, hear: Hear) -> None:
         await _end(before)
         await _end(cast.looking)
-        left_s = max(LEAST_S, until_s - self._clock.monotonic_s())
-        # The end of a lease is no orderly demotion: what takes longer than the validity has to be broken off.
+        left_s = until_s - self._clock.monotonic_s()
+        # What begins before the validity ends is broken off at its end, and done anew. After it nothing is gained by
+        # that: whatever still acts has to be given the time that it takes to stop.
         try:
-            await self._undo(cast, min(left_s, self._demote_s))
+            await self._undo(cast, self._demote_s if left_s <= 0 else min(max(LEAST_S, left_s), self._demote_s))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, something may still act
             hear(events.DemotingFailed(group=cast.name, why=_words(error)))
         else:

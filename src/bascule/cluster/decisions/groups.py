@@ -95,7 +95,7 @@ def _standby(turn: Turn, name: str) -> None:
         return
     claim, ours = group.claim, turn.state.mine.session
     is_ours = claim is not None and claim.holder == turn.state.name and claim.session == ours
-    if is_ours and turn.is_alive and not group.stale:
+    if is_ours and turn.is_alive and group.readable and not group.stale:
         won(turn, name, group.revision)  # the answer to our claim was lost
         return
     if not is_free(turn, group):
@@ -183,7 +183,7 @@ def answered(turn: Turn, name: str, claim: Claim, revision: int | None) -> None:
         return
     turn.set(read_s=turn.now_s)
     if group and group.phase in {"claiming", "releasing"}:
-        turn.set_group(name, phase="standby", free_s=NEVER_S, stale=True)
+        turn.set_group(name, phase="standby", free_s=NEVER_S, stale=True, seen_by=turn.state.reads + 1)
 
 
 def resolved(turn: Turn, name: str) -> None:
@@ -203,7 +203,10 @@ def resolved(turn: Turn, name: str) -> None:
 def see(turn: Turn, claim: Claim, revision: int) -> None:
     """A group as the store has it."""
     group = turn.state.groups.get(claim.group)
-    if group is None or revision <= group.revision:
+    if group is None:
+        _give_back(turn, claim, revision)
+        return
+    if revision <= group.revision:
         return
     if claim.holder and (
         group.claim is None or group.claim.holder != claim.holder or group.claim.session != claim.session
@@ -222,6 +225,13 @@ def see(turn: Turn, claim: Claim, revision: int) -> None:
     )
     if group.phase in {"promoting", "active"} and revision > group.token:
         drop(turn, claim.group, f"{claim.holder or 'somebody'} wrote the group's record")
+
+
+def _give_back(turn: Turn, claim: Claim, revision: int) -> None:
+    """Give back a group that is claimed in our name, and that we do not have any more: its claim was under way."""
+    if turn.is_alive and claim.holder == turn.state.name and claim.session == turn.state.mine.session:
+        given = Claim(group=claim.group, identity=claim.identity, order=claim.order, why="its agent has it no more")
+        sessions.send(turn, GROUPS + claim.group, encode(given), revision)
 
 
 def vanished(turn: Turn, name: str) -> None:

@@ -42,7 +42,7 @@ def _advance(turn: Turn, name: str) -> None:
 
 
 def _is_ill(turn: Turn, group: GroupState) -> bool:
-    unhealthy = group.config.checked and not group.healthy
+    unhealthy = group.config.checked and group.checked and not group.healthy
     return unhealthy or not turn.state.sound
 
 

@@ -72,9 +72,19 @@ def _start(turn: Turn) -> None:
                 turn.set_peer(state.name, silent=True)
                 turn.tell(facts.AgentNameTaken, session=there.record.session)
             return
+        if _may_be_held(turn, there):
+            return  # a witness ends it, once it confirms it no more
     turn.set_mine(session=word(turn), number=0, sent={}, until_s=-NEVER_S, stop_s=-NEVER_S)
     turn.set_mine(revision=there.revision if there else 0)
     _renew(turn)
+
+
+def _may_be_held(turn: Turn, there: Peer) -> bool:
+    """Whether somebody else of our name may go on by the word of a witness that is alive."""
+    if turn.state.settings.paused or is_freed(turn, there.record.agent, there.record.session):
+        return False
+    peers = turn.state.peers
+    return any(one in peers and is_fresh(turn, peers[one]) for one in there.record.witnesses)
 
 
 def _renew(turn: Turn) -> None:

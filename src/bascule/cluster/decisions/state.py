@@ -24,10 +24,12 @@ class Pending(Struct, frozen=True, kw_only=True):
     Attributes:
         value: What was to be written.
         unknown: It was not answered: the register must be seen before it is written again.
+        seen_by: The first read, by its number, that can tell what became of it: one that began afterwards.
     """
 
     value: bytes
     unknown: bool = False
+    seen_by: int = 0
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -119,6 +121,7 @@ class GroupState(Struct, frozen=True, kw_only=True):
         known_s: When that was learned.
         readable: What the store says could be read.
         stale: The store has something newer that was not seen yet.
+        seen_by: The first read, by its number, that can have seen it.
         phase: What this agent is doing.
         token: Of the term that it acts in.
         begun_s: When the phase began.
@@ -140,6 +143,7 @@ class GroupState(Struct, frozen=True, kw_only=True):
     known_s: float = -NEVER_S
     readable: bool = True
     stale: bool = False
+    seen_by: int = 0
     phase: Phase = "standby"
     token: int = 0
     begun_s: float = 0.0
@@ -195,6 +199,7 @@ class State(Struct, frozen=True, kw_only=True):
         complete_from_s: When that read began: what it says is no older.
         reading: A read is on its way.
         reading_s: Since when.
+        reads: How many were begun.
         read_s: When the next read is due.
         watching: Changes are told as they happen.
         renew_at_s: When the next renewal is due.
@@ -224,6 +229,7 @@ class State(Struct, frozen=True, kw_only=True):
     complete_from_s: float = -NEVER_S
     reading: bool = False
     reading_s: float = -NEVER_S
+    reads: int = 0
     read_s: float = -NEVER_S
     watching: bool = False
     renew_at_s: float = -NEVER_S

@@ -90,7 +90,7 @@ def _read_if_due(turn: Turn) -> None:
         return
     if turn.now_s >= state.read_s:
         every_s = state.timing.ttl_s if state.watching else state.timing.renew_s / 2
-        turn.set(reading=True, reading_s=turn.now_s, read_s=turn.now_s + every_s)
+        turn.set(reading=True, reading_s=turn.now_s, reads=state.reads + 1, read_s=turn.now_s + every_s)
         turn.do(effects.Read())
     else:
         turn.wake(state.read_s)
@@ -174,7 +174,7 @@ def _back(turn: Turn) -> None:
 def _unknown(turn: Turn, event: events.SwapUnknown) -> None:
     pending = turn.state.pending.get(event.key)
     if pending is not None:
-        unknown = structs.replace(pending, unknown=True)
+        unknown = structs.replace(pending, unknown=True, seen_by=turn.state.reads + 1)
         turn.set(pending={**turn.state.pending, event.key: unknown}, read_s=turn.now_s)
     _lost(turn, event.why)
 
@@ -205,7 +205,7 @@ def _see(turn: Turn, event: events.Seen) -> None:
     if event.complete:
         turn.set(reading=False, complete_s=turn.now_s, complete_from_s=turn.state.reading_s)
         for name, group in turn.state.groups.items():
-            if group.stale:
+            if group.stale and turn.state.reads >= group.seen_by:
                 turn.set_group(name, stale=False)
         there = {entry.key for entry in event.entries}
         for name in turn.state.groups:
@@ -278,9 +278,10 @@ def _forget_the_missing(turn: Turn, there: set[str]) -> None:
 
 
 def _resolve(turn: Turn) -> None:
-    """What is now known of swaps whose fate was not."""
-    unknown = [key for key, one in turn.state.pending.items() if one.unknown]
-    turn.set(pending={key: one for key, one in turn.state.pending.items() if not one.unknown})
+    """What is now known of swaps whose fate was not; a read that began before cannot tell."""
+    pending, reads = turn.state.pending, turn.state.reads
+    unknown = [key for key, one in pending.items() if one.unknown and one.seen_by <= reads]
+    turn.set(pending={key: one for key, one in pending.items() if key not in unknown})
     for key in unknown:
         if key.startswith(GROUPS):
             groups.resolved(turn, key.removeprefix(GROUPS))
