@@ -263,3 +263,10 @@ class ReloadRefused(ClusterFact):
     """The agent's file was read again, and is wrong: everything goes on as before."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardianMissing(ClusterFact):
+    """No guardian could be started; it is tried again. Meanwhile nobody undoes what this agent does if it is killed."""
+
+    why: str

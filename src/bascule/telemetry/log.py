@@ -40,6 +40,7 @@ LEVELS: dict[str, int] = {
     "AgentNameTaken": logging.ERROR,
     "LeaseOrphaned": logging.ERROR,
     "ReloadRefused": logging.ERROR,
+    "GuardianMissing": logging.ERROR,
     # what happens for single calls, and so may happen very often
     "AttemptFailed": logging.DEBUG,
     "CallRefused": logging.DEBUG,

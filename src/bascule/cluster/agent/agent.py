@@ -16,7 +16,7 @@ from bascule.cluster.agent.configuration import Configuration, GroupPart, load
 from bascule.cluster.agent.control import Control, Request
 from bascule.cluster.agent.driver import Driver, Publish
 from bascule.cluster.agent.examination import examine
-from bascule.cluster.agent.guardian import Guardian
+from bascule.cluster.agent.guarding import Guardian
 from bascule.cluster.agent.luck import Luck
 from bascule.cluster.agent.notify import ServiceManager
 from bascule.cluster.agent.orders import Orders
@@ -48,7 +48,8 @@ class Agent:
         self._clock = BootClock()
         made = configuration.agent
         self._store = registry.make_store(configuration.store, configuration.timing.renew_s)
-        self._guardian = Guardian(configuration.path) if made.guardian else None
+        self._guardian = self._make_guardian() if made.guardian else None
+        self._renews_guardian = False
         self._fences = {name: registry.make_other(one) for name, one in configuration.fences.items()}
         self._performer = Performer(
             made.cluster,
@@ -206,7 +207,7 @@ class Agent:
         if self._watchdog is not None and undone:
             self._watchdog.stop()
         if self._guardian is not None:
-            await self._guardian.let_go()
+            await self._guardian.let_go(undone=undone)
         if self._peers is not None:
             self._peers.close()
         await self._store.close()
@@ -220,6 +221,26 @@ class Agent:
             self._manager.status(self._in_a_line())
         if self._guardian is not None:
             self._guardian.hold(until_s)
+            self._renew_guardian()
+
+    def _make_guardian(self) -> Guardian:
+        return Guardian(
+            self.configuration.path,
+            undone=lambda group: self._performer.restore(group, "the guardian undid it"),
+            failed=lambda why: self._publish(
+                facts.GuardianMissing(at_s=self._clock.monotonic_s(), agent=self.configuration.agent.name, why=why)
+            ),
+        )
+
+    def _renew_guardian(self) -> None:
+        """Have a guardian that knows the file as it is now, once nothing is held that this file does not have."""
+        if (
+            self._renews_guardian
+            and self._guardian is not None
+            and self._held.keys() <= self.configuration.groups.keys()
+        ):
+            self._renews_guardian = False
+            self._keep(self._guardian.renew())
 
     async def _feed(self, watchdog: Watchdog) -> None:
         """Pet the watchdog for as long as what is held here holds; it resets the machine if that ends and we do not."""
@@ -325,8 +346,8 @@ class Agent:
         self.configuration = fresh
         driver.hear(events.Reconfigured(groups=tuple(group.decided for group in fresh.groups.values())))
         self._check_all(checks)
-        if self._guardian is not None:
-            self._guardian.renew()
+        self._renews_guardian = self._guardian is not None
+        self._renew_guardian()
         return tuple(different)
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import select
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -27,8 +29,10 @@ from bascule.kernel.clock import BootClock, Clock
 from bascule.kernel.errors import BasculeError, FenceError
 
 AT_ONCE_S = 0.5
-"""For undoing what may not act any more: whatever takes longer is killed, where it can be."""
-TRIES = 5
+"""For the first try to undo what may not act any more; each that follows is given its whole time."""
+LEAST_PAUSE_S, MOST_PAUSE_S = 0.2, 5.0
+LAST_WORDS_S = 1.0
+STDERR = 2
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -38,21 +42,31 @@ class Held(Struct, frozen=True, kw_only=True):
     goodbye: bool = False
 
 
+class Undone(Struct, frozen=True, kw_only=True):
+    """One line of the way back: a group that the guardian undid while its agent lives."""
+
+    group: str
+
+
 class Watch:
     """Which groups are held until when, and which of them must be undone now. Knows no clock.
 
     Attributes:
         over: The agent has said goodbye, or is gone.
+        goodbye: It has undone everything by itself.
     """
 
     def __init__(self) -> None:
         self._until_s: dict[str, float] = {}
+        self._said: dict[str, float] = {}
         self.over = False
+        self.goodbye = False
 
     def hear(self, held: Held) -> None:
         """The agent said what it holds."""
-        self._until_s = dict(held.until_s)
-        self.over = self.over or held.goodbye
+        self._until_s, self._said = dict(held.until_s), held.until_s
+        self.goodbye = self.goodbye or held.goodbye
+        self.over = self.over or self.goodbye
 
     def gone(self) -> dict[str, float]:
         """The agent is gone: what it held must be undone, by then; nothing if it said goodbye."""
@@ -68,71 +82,13 @@ class Watch:
             del self._until_s[group]
         return due
 
+    def is_taken_care_of(self, group: str, now_s: float) -> bool:
+        """The agent itself has undone it, or holds it anew: nothing is to be undone any more."""
+        return self._said.get(group, math.inf) > now_s
+
     def next_s(self) -> float | None:
         """When the next validity ends."""
         return min(self._until_s.values(), default=None)
-
-
-class Guardian:
-    """The agent's end of the pipe.
-
-    Args:
-        path: The agent's file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._process: asyncio.subprocess.Process | None = None
-        self._held: Mapping[str, float] = {}
-
-    async def start(self) -> None:
-        """Start it, in a session of its own: no Ctrl-C reaches it."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bascule.cluster.agent.guardian",
-            str(self._path),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    async def keep(self) -> None:
-        """See that there is one, for ever."""
-        while True:
-            if self._process is not None:
-                await self._process.wait()
-            await asyncio.sleep(0.1)
-            await self.start()
-            self.hold(self._held)
-
-    def hold(self, until_s: Mapping[str, float]) -> None:
-        """Say which groups are held, and until when."""
-        self._held = until_s
-        self._say(Held(until_s=dict(until_s)))
-
-    def _say(self, held: Held) -> None:
-        if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(msgspec.json.encode(held) + b"\n")
-
-    def renew(self) -> None:
-        """Let another one that reads the file anew take its place."""
-        if self._process is not None and self._process.stdin is not None:
-            self._say(Held(goodbye=True))
-            self._process.stdin.close()
-
-    async def let_go(self) -> None:
-        """Say that everything was undone, and see it end."""
-        if self._process is None or self._process.stdin is None:
-            return
-        self._say(Held(goodbye=True))
-        self._process.stdin.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2):
-                await self._process.wait()
-                return
-        self._process.kill()
-        await self._process.wait()
 
 
 class Ear(asyncio.Protocol):
@@ -176,49 +132,103 @@ class Ear(asyncio.Protocol):
         self._news.clear()
 
 
-async def guard(ear: Ear, watch: Watch, performer: Performer, clock: Clock, agent: str = "") -> None:
-    """Undo what must be undone, until the pipe ends."""
-    undoing = Undoing(performer, clock, agent)
-    while not watch.over:
-        next_s = watch.next_s()
-        await ear.hear(None if next_s is None else max(0.0, next_s - clock.monotonic_s()))
-        if ear.is_over:
-            gone = watch.gone()
-            left_s = min(gone.values(), default=0.0) - clock.monotonic_s()
-            await undoing.undo(tuple(gone), max(left_s, AT_ONCE_S), "its agent is gone")
-        await undoing.undo(watch.due(clock.monotonic_s()), AT_ONCE_S, "its agent hangs")
+async def guard(ear: Ear, watch: Watch, undoing: Undoing, clock: Clock) -> None:
+    """Undo what must be undone, until the agent is gone and nothing is left, or until it said goodbye."""
+    try:
+        while not watch.over:
+            next_s = watch.next_s()
+            await ear.hear(None if next_s is None else max(0.0, next_s - clock.monotonic_s()))
+            now_s = clock.monotonic_s()
+            if ear.is_over:
+                for group, until_s in watch.gone().items():
+                    undoing.begin(group, max(until_s - now_s, AT_ONCE_S), "its agent is gone")
+            else:
+                undoing.leave([group for group in undoing.groups if watch.is_taken_care_of(group, now_s)])
+            for group in watch.due(now_s):
+                undoing.begin(group, AT_ONCE_S, "its agent hangs")
+        if not watch.goodbye:
+            await undoing.finish()
+    finally:
+        undoing.leave(undoing.groups)
 
 
 class Undoing:
-    """Undoes groups, and tells of it in lines as an agent's.
+    """Undoes groups, each by itself, until it is done; and tells of it in lines as an agent's.
 
     Args:
         performer: Has their actuators.
         clock: The machine's.
         agent: The agent's name.
+        demote_s: How long each try may take but the first.
+        undone: Hears of each group that was undone.
     """
 
-    def __init__(self, performer: Performer, clock: Clock, agent: str) -> None:
+    def __init__(
+        self,
+        performer: Performer,
+        clock: Clock,
+        agent: str,
+        *,
+        demote_s: float = 10.0,
+        undone: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._performer = performer
         self._clock = clock
         self._agent = agent
+        self._demote_s = demote_s
+        self._undone = undone
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def undo(self, groups: tuple[str, ...], within_s: float, why: str) -> None:
-        """Undo these groups within a time, and what could not be undone in that again and again, with more."""
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What is being undone."""
+        return tuple(group for group, task in self._tasks.items() if not task.done())
+
+    def begin(self, group: str, within_s: float, why: str) -> None:
+        """Undo a group, the first time within this time; the others do not wait for it."""
+        if group not in self.groups:
+            self._tasks[group] = asyncio.get_running_loop().create_task(self._undo(group, within_s, why))
+
+    def leave(self, groups: Iterable[str]) -> None:
+        """Break off what is being done with these."""
         for group in groups:
-            for more in range(TRIES):
-                try:
-                    await self._performer.undo(group, within_s * (1 + more))
-                except BasculeError as error:
-                    self._tell("ERROR", "GuardianFailed", group, str(error))
-                else:
-                    self._tell("WARNING", "GuardianUndid", group, why)
-                    break
+            self._tasks[group].cancel()
+
+    async def finish(self) -> None:
+        """Wait until everything is undone."""
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _undo(self, group: str, within_s: float, why: str) -> None:
+        """As often as it takes: nothing else stops what may not act any more."""
+        pause_s = LEAST_PAUSE_S
+        while True:
+            try:
+                await self._performer.undo(group, within_s)
+            except KeyError:
+                self._tell("ERROR", "GuardianFailed", group, "the file that was read has no such group")
+                return
+            except Exception as error:  # noqa: BLE001 - whatever went wrong, it may still act, and is tried again
+                self._tell("ERROR", "GuardianFailed", group, str(error))
+            else:
+                self._undone(group)
+                self._tell("WARNING", "GuardianUndid", group, why)
+                return
+            await asyncio.sleep(pause_s)
+            within_s, pause_s = self._demote_s, min(MOST_PAUSE_S, 2 * pause_s)
 
     def _tell(self, level: str, fact: str, group: str, why: str) -> None:
+        """Tell it by a thread of its own: whoever reads the log may have died, or hang."""
         at_s = round(self._clock.monotonic_s(), 6)
         told = {"fact": fact, "at_s": at_s, "agent": self._agent, "group": group, "why": why}
-        sys.stderr.write(f"{line(level, told, self._clock.wall_s())}\n")
+        _write_aside(STDERR, f"{line(level, told, self._clock.wall_s())}\n".encode())
+
+
+def _write_aside(descriptor: int, data: bytes) -> None:
+    def write() -> None:
+        with contextlib.suppress(OSError):  # nobody reads it
+            os.write(descriptor, data)
+
+    threading.Thread(target=write, daemon=True).start()
 
 
 async def _main(path: Path) -> None:
@@ -238,11 +248,18 @@ async def _main(path: Path) -> None:
     )
     watch = Watch()
     ear = Ear(sys.stdin.fileno(), watch)
+    made = configuration.agent
+    undoing = Undoing(performer, clock, made.name, demote_s=made.demote_within.seconds, undone=_say_undone)
     await asyncio.get_running_loop().connect_read_pipe(lambda: ear, sys.stdin)
     try:
-        await guard(ear, watch, performer, clock, configuration.agent.name)
+        await guard(ear, watch, undoing, clock)
     finally:
         await performer.close()
+
+
+def _say_undone(group: str) -> None:
+    """Tell the agent; a line of the size of a name is written at once or, where nobody reads, not at all."""
+    _write_aside(1, msgspec.json.encode(Undone(group=group)) + b"\n")
 
 
 async def _no_fence(peer: str, group: str) -> None:
@@ -257,6 +274,9 @@ def main(arguments: list[str]) -> int:
     except (BasculeError, IndexError) as error:
         sys.stderr.write(f"bascule guardian: {error}\n")
         return 2
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(LAST_WORDS_S)  # what they tell is told, unless nobody reads it
     return 0
 
 

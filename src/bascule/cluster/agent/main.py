@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from bascule.cluster.agent import metrics
 from bascule.cluster.agent.agent import Agent
 from bascule.cluster.agent.configuration import Configuration
-from bascule.cluster.agent.log_line import line
+from bascule.cluster.agent.log_line import Writer, line
 from bascule.cluster.agent.notify import ServiceManager
 from bascule.kernel.facts import Bus
 from bascule.telemetry.log import LOGGER, LogFacts
@@ -26,9 +26,17 @@ def run(configuration: Configuration) -> None:
 
 
 async def _run(configuration: Configuration) -> None:
+    writer = Writer(sys.stderr.fileno())
+    try:
+        await _run_with(configuration, writer)
+    finally:
+        await asyncio.to_thread(writer.close)
+
+
+async def _run_with(configuration: Configuration, writer: Writer) -> None:
     bus = Bus()
     if configuration.telemetry.log:
-        bus.subscribe(LogFacts(_logger()))
+        bus.subscribe(LogFacts(_logger(writer)))
     agent = Agent(configuration, bus.publish, ServiceManager())
     if not configuration.telemetry.metrics:
         await agent.run()
@@ -50,10 +58,22 @@ class FactLines(logging.Formatter):
         return line(record.levelname, told, record.created)
 
 
-def _logger() -> logging.Logger:
+class _Aside(logging.Handler):
+    """Hands lines to a writer."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Have it written."""
+        self._writer.write(self.format(record))
+
+
+def _logger(writer: Writer) -> logging.Logger:
     """The logger of facts, on standard error, one JSON object a line."""
     logger = logging.getLogger(LOGGER)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Aside(writer)
     handler.setFormatter(FactLines())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

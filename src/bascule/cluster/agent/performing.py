@@ -28,6 +28,7 @@ class Cast:
         self.name = name
         self.actuators = tuple(actuators)
         self.term: Term | None = None
+        self.leaving = False
         self.task: asyncio.Task[None] | None = None
         self.looking: asyncio.Task[None] | None = None
 
@@ -86,6 +87,7 @@ class Performer:
         """Make the group active here."""
         self._hear = hear
         cast = self._casts[group]
+        cast.leaving = False
         cast.term = Term(cluster=self._cluster, group=group, agent=self._agent, token=token, until_s=until_s)
         self._told()
         cast.task = self._start(self._promote(cast, cast.task, hear))
@@ -106,6 +108,7 @@ class Performer:
         """Make the group passive here."""
         del token, why
         cast = self._casts[group]
+        cast.leaving = True
         cast.task = self._start(self._demote(cast, cast.task, until_s, hear))
 
     def announce(self) -> None:
@@ -164,6 +167,14 @@ class Performer:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def restore(self, group: str, why: str) -> None:
+        """Make a group active again that somebody else undid here; nothing where it is not active."""
+        cast = self._casts.get(group)
+        if cast is None or cast.term is None or cast.leaving or cast.term.until_s <= self._clock.monotonic_s():
+            return
+        if cast.task is None or cast.task.done():
+            cast.task = self._start(self._restore(cast, why))
 
     def add(self, group: str, actuators: Sequence[Actuator]) -> None:
         """Take in a group, or other actuators for one that is not active."""
@@ -248,12 +259,20 @@ class Performer:
 
     def _mend(self, cast: Cast, actuator: Actuator, why: str) -> None:
         """What could not be extended is done once more, unless something is being done with the group anyway."""
-        if cast.task is None or cast.task.done():
+        if not cast.leaving and (cast.task is None or cast.task.done()):
             cast.task = self._start(self._mend_now(cast, actuator, why))
 
     async def _mend_now(self, cast: Cast, actuator: Actuator, why: str) -> None:
         await _end(cast.looking)
         if await self._again(cast, actuator, self._hear, why):
+            cast.looking = self._start(self._look(cast, self._hear))
+
+    async def _restore(self, cast: Cast, why: str) -> None:
+        await _end(cast.looking)
+        for actuator in cast.actuators:
+            if not await self._again(cast, actuator, self._hear, why):
+                return
+        if cast.actuators:
             cast.looking = self._start(self._look(cast, self._hear))
 
     async def _again(self, cast: Cast, actuator: Actuator, hear: Hear, why: str = "") -> bool:
