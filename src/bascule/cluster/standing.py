@@ -182,9 +182,12 @@ class Standing:
         host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:50] or "host"
         alive: set[str] = set()
         for entry in await self._sessions(f"{host}."):
-            with contextlib.suppress(UnreadableError):
-                if decode(entry.value, Session).state == "alive":
-                    alive.add(entry.key.rpartition(".")[2])
+            try:
+                is_over = decode(entry.value, Session).state == "ended"
+            except UnreadableError:
+                is_over = False  # whatever it is, it is not ours to write over
+            if not is_over:
+                alive.add(entry.key.rpartition(".")[2])
         number = next((number for number in range(1, MOST_SLOTS) if str(number) not in alive), None)
         if number is None:
             raise InputError(f"{MOST_SLOTS} processes of {host} stand for leaderships already", hint="give a name")

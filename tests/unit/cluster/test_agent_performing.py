@@ -342,3 +342,34 @@ def test_a_demotion_that_begins_after_the_validity_is_given_its_whole_time() -> 
         await scene.performer.close()
 
     asyncio.run(body())
+
+
+def test_what_the_guardian_undid_is_made_active_again_while_the_term_holds() -> None:
+    async def body() -> None:
+        scene = Scene()
+        scene.promote()
+        assert isinstance(await scene.next(), events.Promoted)
+        scene.performer.restore("g", "the guardian undid it")
+        assert {type(await scene.fact()) for _ in range(2)} == {facts.ActuatorMended}
+        assert scene.diary.count("second promote 7") == 2
+        await scene.performer.close()
+
+    asyncio.run(body())
+
+
+def test_nothing_is_made_active_again_after_the_term_or_while_it_is_being_given_up() -> None:
+    async def body() -> None:
+        scene = Scene()
+        scene.promote(until_s=BootClock().monotonic_s() - 1)
+        assert isinstance(await scene.next(), events.Promoted)
+        scene.performer.restore("g", "the guardian undid it")
+        scene.performer.restore("unknown", "the guardian undid it")
+        scene.performer.extend(FAR_S)
+        scene.first.demoting = ActuatorError("it goes on")
+        scene.demote()
+        assert isinstance(await scene.next(), events.DemotingFailed)
+        scene.performer.restore("g", "the guardian undid it")
+        assert scene.diary.count("first promote 7") == 1
+        await scene.performer.close()
+
+    asyncio.run(body())
