@@ -12,7 +12,7 @@ from bascule.cluster.agent.control import Request
 from bascule.cluster.agent.driver import Driver
 from bascule.cluster.decisions import eligibility
 from bascule.cluster.decisions.state import Turn
-from bascule.cluster.records import ORDERS, SETTINGS, Claim, Order, Settings, encode
+from bascule.cluster.records import ORDERS, SETTINGS, Claim, Order, Settings, UnreadableError, decode, encode
 from bascule.cluster.stores.port import Store
 from bascule.kernel.clock import Clock
 from bascule.kernel.dice import LoadedDice
@@ -59,7 +59,7 @@ class Orders:
         began_s = self._clock.monotonic_s()
         by = request.by or "an operator"
         order = Order(group=request.group, id=secrets.token_hex(8), token=token, to=request.to, by=by)
-        await self._swap(ORDERS + request.group, encode(order))
+        await self._swap(ORDERS + request.group, lambda _: encode(order))
         while self._clock.monotonic_s() < began_s + SWITCHOVER_LIMIT_S:
             state = self._driver.state
             if order.id in state.refused:
@@ -101,7 +101,7 @@ class Orders:
         """What to say of an order that was not carried out in time."""
         void = structs.replace(order, id=secrets.token_hex(8), token=0)
         try:
-            await self._swap(ORDERS + order.group, encode(void))
+            await self._swap(ORDERS + order.group, lambda _: encode(void))
             fate = "the order is withdrawn"
         except BasculeError as error:
             fate = f"the order still stands, since it could not be withdrawn ({error})"
@@ -117,9 +117,7 @@ class Orders:
             ClusterError: Somebody else asked for something at the same time.
             StoreError: The store does not answer.
         """
-        state = self._driver.state
-        settings = structs.replace(state.settings, paused=paused, by=by[:400])
-        await self._swap(SETTINGS, encode(settings))
+        await self._change(lambda there: structs.replace(there, paused=paused, by=by[:400]))
         return {"paused": paused}
 
     async def fence(self, request: Request, own_name: str) -> dict[str, object]:
@@ -137,18 +135,31 @@ class Orders:
             raise InputError("an agent does not fence itself", hint="stop it")
         if not request.confirmed:
             await self._fence(request.peer, "ordered")
-        state = self._driver.state
-        freed = (*state.settings.freed, f"{request.peer}/{peer.record.session}")[-50:]
-        settings: Settings = structs.replace(state.settings, freed=freed)
-        await self._swap(SETTINGS, encode(settings))
-        return {"fenced": request.peer, "session": peer.record.session, "paused": state.settings.paused}
+        dead = f"{request.peer}/{peer.record.session}"
+        settings = await self._change(lambda there: structs.replace(there, freed=(*there.freed, dead)[-50:]))
+        return {"fenced": request.peer, "session": peer.record.session, "paused": settings.paused}
 
-    async def _swap(self, key: str, value: bytes) -> None:
+    async def _change(self, change: Callable[[Settings], Settings]) -> Settings:
+        """Change what the store says now, not what was seen of it: somebody else may just have changed it too."""
+        changed = Settings()
+
+        def new(there: bytes) -> bytes:
+            nonlocal changed
+            changed = change(decode(there, Settings) if there else Settings())
+            return encode(changed)
+
+        await self._swap(SETTINGS, new)
+        return changed
+
+    async def _swap(self, key: str, new: Callable[[bytes], bytes]) -> None:
         full = self._prefix + key
         try:
             async with asyncio.timeout(STORE_LIMIT_S):
                 there = [entry for entry in await self._store.read(full) if entry.key == full]
-                written = await self._store.swap(full, value, there[0].revision if there else 0)
+                before, revision = (there[0].value, there[0].revision) if there else (b"", 0)
+                written = await self._store.swap(full, new(before), revision)
+        except UnreadableError as error:
+            raise StoreError(f"{key} cannot be read: {error}", where=self._store.name) from None
         except TimeoutError:
             raise StoreError(f"it does not answer within {STORE_LIMIT_S:g} s", where=self._store.name) from None
         if written is None:
