@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import threading
+import time
 from collections.abc import Mapping
 
 MOST_WAITING = 10_000
@@ -16,8 +17,8 @@ LAST_WORDS_S = 1.0
 
 def line(level: str, told: Mapping[str, object], wall_s: float) -> str:
     """The line, with the wall clock's time in UTC and the level before what is told."""
-    time = dt.datetime.fromtimestamp(wall_s, tz=dt.UTC).isoformat(timespec="microseconds")
-    return json.dumps({"time": time, "level": level, **told}, ensure_ascii=False)
+    at = dt.datetime.fromtimestamp(wall_s, tz=dt.UTC).isoformat(timespec="microseconds")
+    return json.dumps({"time": at, "level": level, **told}, ensure_ascii=False)
 
 
 class Writer:
@@ -26,12 +27,14 @@ class Writer:
     Lines beyond `MOST_WAITING` that wait are dropped and counted.
 
     Args:
-        descriptor: Where to.
+        descriptor: Where to. A copy of it is written to, so that the number may be closed and given to another file
+            while a line still waits.
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self._descriptor = os.dup(descriptor)
         self._waiting: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._closed = False
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -44,14 +47,17 @@ class Writer:
             self.dropped += 1
 
     def close(self) -> None:
-        """Wait a second at most until everything is written."""
+        """Wait a second at most until everything is written; what then still waits is dropped."""
+        until = time.monotonic() + LAST_WORDS_S
         with contextlib.suppress(queue.Full):  # nobody reads: there are no last words
-            self._waiting.put_nowait(None)
-            self._thread.join(LAST_WORDS_S)
+            self._waiting.put(None, timeout=LAST_WORDS_S)
+            self._thread.join(max(0.0, until - time.monotonic()))
+        self._closed = True
 
     def _run(self) -> None:
-        while (text := self._waiting.get()) is not None:
+        while (text := self._waiting.get()) is not None and not self._closed:
             data = text.encode() + b"\n"
             with contextlib.suppress(OSError):  # nobody reads it any more
                 while data:
                     data = data[os.write(self._descriptor, data) :]
+        os.close(self._descriptor)
