@@ -252,10 +252,11 @@ class ClusterResumed(ClusterFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded(ClusterFact):
-    """The agent's file was read again; `changed`: the groups whose actuators are new, or other than before."""
+    """The agent's file was read again; `changed`: the groups that are new or other than before; `gone`: not in it."""
 
     groups: str
     changed: str
+    gone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

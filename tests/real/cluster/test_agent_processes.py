@@ -217,7 +217,7 @@ def test_a_file_that_becomes_wrong_changes_nothing_and_a_right_one_does(agents: 
     with pytest.raises(BasculeError, match="no TOML"):
         agents.ask("a", do="reload")
     path.write_text(text + '\n[groups.more]\nidentity = "ours"\n')
-    assert agents.ask("a", do="reload")["groups"] == ["g", "more"]
+    assert agents.ask("a", do="reload") == {"groups": ["g", "more"], "changed": ["more"], "gone": []}
     agents.wait_for("a", "BecameActive", 2)
     assert len(agents.facts("a", "SessionStarted")) == 1
     assert not agents.facts("a", "StoppedActing")
@@ -237,10 +237,51 @@ def test_a_reload_that_is_refused_leaves_the_checks_at_work(agents: Agents) -> N
     assert "groups.g.check" in agents.wait_for("a", "ReloadRefused", 2)["why"]
     sick.touch()
     assert "exit code 1" in agents.wait_for("a", "BecameIneligible", 2)["why"]
-    path.write_text(text)
+    path.write_text(text.replace(f'"sh", "-c", "! test -e {sick}"', '"true"') + '\n[groups.more]\nidentity = "ours"\n')
     agents.signal("a", signal.SIGHUP)
     told = agents.wait_for("a", "Reloaded")
-    assert (told["groups"], told["changed"]) == ("g", "")
+    assert (told["groups"], told["changed"], told["gone"]) == ("g, more", "g, more", "")
+    path.write_text(text)
+    agents.signal("a", signal.SIGHUP)
+    told = agents.wait_for("a", "Reloaded", 2)
+    assert (told["groups"], told["changed"], told["gone"]) == ("g", "g", "more")
+
+
+def test_who_is_told_to_stop_before_it_takes_part_does_not_begin(agents: Agents) -> None:
+    began, slow = agents.directory / "began", agents.directory / "slow"
+    slow.touch()
+    agents.start("a", demote=f'["sh", "-c", "touch {began}; while test -e {slow}; do sleep 0.05; done"]')
+    wait_until(began.exists, "the agent undoes what an earlier one may have left")
+    with pytest.raises(BasculeError, match="does not take part yet"):
+        agents.ask("a", do="reload")
+    agents.signal("a", signal.SIGHUP)
+    agents.signal("a", signal.SIGTERM)
+    slow.unlink()
+    assert agents.running.pop("a").wait(LIMIT_S) == 0
+    assert not agents.facts("a", "SessionStarted")
+    assert not (agents.directory / "a" / "agent.sock").exists()
+
+
+def test_a_reload_that_comes_before_it_takes_part_is_carried_out_when_it_does(agents: Agents) -> None:
+    began, slow = agents.directory / "began", agents.directory / "slow"
+    slow.touch()
+    agents.start("a", demote=f'["sh", "-c", "touch {began}; while test -e {slow}; do sleep 0.05; done"]')
+    wait_until(began.exists, "the agent undoes what an earlier one may have left")
+    path = agents.directory / "a" / "agent.toml"
+    path.write_text(path.read_text() + '\n[groups.more]\nidentity = "ours"\n')
+    agents.signal("a", signal.SIGHUP)
+    slow.unlink()
+    assert agents.wait_for("a", "Reloaded")["groups"] == "g, more"
+    agents.wait_for("a", "BecameActive", 2)
+
+
+def test_metrics_are_moved_by_a_restart_alone(agents: Agents) -> None:
+    agents.start("a")
+    agents.wait_for("a", "BecameActive")
+    path = agents.directory / "a" / "agent.toml"
+    path.write_text(path.read_text() + '\n[telemetry]\nmetrics = "127.0.0.1:1"\n')
+    with pytest.raises(BasculeError, match=r"\[telemetry\] cannot be changed by a reload"):
+        agents.ask("a", do="reload")
 
 
 def test_a_store_that_is_replaced_behind_their_backs_makes_no_two(agents: Agents) -> None:

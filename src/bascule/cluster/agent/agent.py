@@ -69,6 +69,8 @@ class Agent:
         self._control = Control(configuration.control, self._answer)
         self._peers: Peers | None = None
         self._driver: Driver | None = None
+        self._beginning: asyncio.Task[None] | None = None
+        self._stops = False
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -90,42 +92,51 @@ class Agent:
             BasculeError: The control socket, the peers' address or the guardian cannot be had; or an earlier process
                 left something that cannot be undone.
         """
-        made = self.configuration.agent
         await self._control.start()
         try:
-            await self._performer.undo_leftovers()
-            address = await self._listen()
-            if self._guardian is not None:
-                await self._guardian.start()
-                self._keep(self._guardian.keep())
-            if self._watchdog is not None:
-                self._watchdog.start()
-                self._feeding = asyncio.get_running_loop().create_task(self._feed(self._watchdog))
-            self._driver = Driver(
-                begin(
-                    made.name,
-                    self.configuration.timing,
-                    [group.decided for group in self.configuration.groups.values()],
-                    address=address,
-                    failsafe=made.without_store == "hold",
-                ),
-                self._store,
-                self._performer,
-                cluster=made.cluster,
-                clock=self._clock,
-                dice=Luck(),
-                publish=self._publish,
-                asking=self._peers,
-            )
-            self._check_all(_checks(self.configuration))
-            self._keep(self._tell_promise())
-            self._keep(self._try_fences())
-            self._keep(self._stay_alive())
-            self._manager.ready(self._in_a_line())
             with self._signals():
-                await self._driver.run()
+                self._beginning = self._keep(self._begin())
+                try:
+                    await self._beginning
+                except asyncio.CancelledError:
+                    if self._stops:
+                        return
+                    raise
+                await self.driver.run()
         finally:
             await self._take_down()
+
+    async def _begin(self) -> None:
+        made = self.configuration.agent
+        await self._performer.undo_leftovers()
+        address = await self._listen()
+        if self._guardian is not None:
+            await self._guardian.start()
+            self._keep(self._guardian.keep())
+        if self._watchdog is not None:
+            self._watchdog.start()
+            self._feeding = asyncio.get_running_loop().create_task(self._feed(self._watchdog))
+        self._driver = Driver(
+            begin(
+                made.name,
+                self.configuration.timing,
+                [group.decided for group in self.configuration.groups.values()],
+                address=address,
+                failsafe=made.without_store == "hold",
+            ),
+            self._store,
+            self._performer,
+            cluster=made.cluster,
+            clock=self._clock,
+            dice=Luck(),
+            publish=self._publish,
+            asking=self._peers,
+        )
+        self._check_all(_checks(self.configuration))
+        self._keep(self._tell_promise())
+        self._keep(self._try_fences())
+        self._keep(self._stay_alive())
+        self._manager.ready(self._in_a_line())
 
     async def _stay_alive(self) -> None:
         """Say that the event loop turns, in which all decisions are taken; a manager that misses it steps in."""
@@ -186,9 +197,13 @@ class Agent:
                 loop.remove_signal_handler(number)
 
     def stop(self) -> None:
-        """Give everything back; `run` returns once that is done."""
+        """Give everything back; `run` returns once that is done. What does not take part yet does not begin."""
         self._manager.stopping("hands over")
-        self.driver.hear(events.Stopping())
+        self._stops = True
+        if self._driver is not None:
+            self._driver.hear(events.Stopping())
+        elif self._beginning is not None:
+            self._beginning.cancel()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -289,6 +304,8 @@ class Agent:
         return status(self.driver.state, now_s, cluster=self.configuration.agent.cluster, store=self._store.name)
 
     async def _reload_by_signal(self) -> None:
+        if self._beginning is not None:
+            await asyncio.wait([self._beginning])
         self._manager.reloading()
         try:
             await self._reload()
@@ -305,21 +322,21 @@ class Agent:
         """
         at_s, name = self._clock.monotonic_s(), self.configuration.agent.name
         try:
-            changed = self._take_file()
+            changed, gone = self._take_file()
         except BasculeError as error:
             self._publish(facts.ReloadRefused(at_s=at_s, agent=name, why=str(error)))
             raise
-        groups = tuple(sorted(self.configuration.groups))
-        self._publish(facts.Reloaded(at_s=at_s, agent=name, groups=", ".join(groups), changed=", ".join(changed)))
-        return {"groups": groups, "changed": changed}
+        told = {"groups": sorted(self.configuration.groups), "changed": changed, "gone": gone}
+        self._publish(facts.Reloaded(at_s=at_s, agent=name, **{what: ", ".join(names) for what, names in told.items()}))
+        return told
 
-    def _take_file(self) -> tuple[str, ...]:
-        """Go on with what the file says now; returns the groups whose actuators are others."""
+    def _take_file(self) -> tuple[list[str], list[str]]:
+        """Go on with what the file says now; returns the groups that are new or other than before, and those gone."""
         driver = self.driver  # before the agent takes part, nothing is taken
         fresh = load(self.configuration.path)
         examine(fresh)
         before = self.configuration
-        fixed = ("agent", "store", "peers", "watchdog")
+        fixed = ("agent", "store", "peers", "watchdog", "telemetry")
         changed = [name for name in fixed if getattr(fresh, name) != getattr(before, name)]
         if changed:
             raise InputError(
@@ -348,7 +365,8 @@ class Agent:
         self._check_all(checks)
         self._renews_guardian = self._guardian is not None
         self._renew_guardian()
-        return tuple(different)
+        changed = [name for name, group in fresh.groups.items() if before.groups.get(name) != group]
+        return sorted(changed), sorted(before.groups.keys() - fresh.groups.keys())
 
 
 def _watchdog(configuration: Configuration, clock: BootClock) -> Watchdog | None:
