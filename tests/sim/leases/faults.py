@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from msgspec import structs
+
 from bascule.cluster.decisions import events
 from bascule.cluster.decisions.state import State
 from bascule.cluster.records import ORDERS, SETTINGS, Order, encode
@@ -13,6 +15,8 @@ from .parts import Mutation, Node, Settings, ViolationError
 from .world import World
 
 MOST_STEPS_PER_S = 400.0
+OPERATORS_FROM = 1_000_000
+"""Seeds from here on have operators who do odd things; those below stay what they were."""
 
 
 def settings_of(seed: int) -> Settings:
@@ -30,11 +34,13 @@ def settings_of(seed: int) -> Settings:
         watch=luck.random() < 0.7,
         latency_s=luck.choice((0.001, 0.005, ttl_s / 40)),
         loss=luck.choice((0.0, 0.02, 0.15)) if rough else 0.0,
-        twice=luck.choice((0.0, 0.1)) if rough else 0.0,
+        twice=(luck.choice((0.0, 0.1)) if rough else 0.0) + (0.4 if seed >= OPERATORS_FROM else 0.0),
         promote_fails=luck.choice((0.0, 0.3)) if rough else 0.0,
         demote_fails=luck.choice((0.0, 0.3)) if rough else 0.0,
         hold_down_s=ttl_s * luck.choice((0.5, 2.0)),
         faults_until_s=ttl_s * luck.choice((12, 20)),
+        operators=seed >= OPERATORS_FROM,
+        straggling=0.2 if seed >= OPERATORS_FROM else 0.0,
     )
 
 
@@ -71,8 +77,7 @@ class Faults:
     def _next(self) -> None:
         if self.world.now_s >= self.world.settings.faults_until_s:
             return
-        kind = self.luck.choice(KINDS)
-        kind(self)
+        self.luck.choice(KINDS + BY_OPERATORS if self.world.settings.operators else KINDS)(self)
         self.world.after(self.luck.expovariate(1.0) * self.world.settings.ttl_s, self._next)
 
     def _node(self) -> Node:
@@ -208,21 +213,58 @@ class Faults:
 
         self.world.after(self._length_s(), again)
 
+    def reload(self) -> None:
+        """Have an agent read a file that lacks a group, or its check, and a while later one that has it again."""
+        node, group = self._node(), self.luck.choice(self.world.groups)
+        whole, gone = node.configured, self.luck.random() < 0.5
+        fewer = tuple(structs.replace(one, checked=False) if one.name == group else one for one in whole)
+        self.world.read_file(node, tuple(one for one in whole if one.name != group) if gone else fewer)
+        self.world.after(self._length_s(), lambda: self.world.read_file(node, node.configured))
+
+    def lose(self) -> None:
+        """Have a group go from an agent's file for good, while the agent claims it; somebody else still has it."""
+        node, group = self._node(), self.luck.choice(self.world.groups)
+        having = [one for one in self.world.nodes.values() if not one.agent and not one.loses and _has(one, group)]
+        if len(having) > 1 and node in having and len(node.configured) == len(self.world.groups):
+            node.loses = group
+
+    def twin(self) -> None:
+        """Start a second agent under a name that is taken, on a machine that nobody fences, and kill it later."""
+        node, world = self._node(), self.world
+        if node.agent or world.settings.fencing != "lease":
+            return
+        twin = world.nodes.get(f"{node.name}'")
+        if twin is None:
+            twin = Node(f"{node.name}'", node.rate, node.offset_s, agent=node.name)
+            world.nodes[twin.name] = twin
+        if twin.state is None:
+            world.start(twin)
+            world.after(3 * self._length_s(), lambda: world.crash(twin))
+
     def mend(self) -> None:
         """End every fault."""
         world = self.world
         world.note("world", "everything is mended")
         world.store_down_until_s, world.store_slow_s = -1.0, 0.0
-        world.settings.loss = world.settings.twice = 0.0
+        world.settings.loss = world.settings.twice = world.settings.straggling = 0.0
         world.settings.promote_fails = world.settings.demote_fails = 0.0
         self._settle(paused=False)
         for node in world.nodes.values():
             self._heal(node)
             world.resume(node)
+            node.loses = ""
+            if node.agent:
+                world.crash(node)
+                continue
+            world.read_file(node, node.configured)
             if node.state is None or node.ended or node.state.stopping:
                 world.crash(node)
                 world.start(node)
             self._health(node, ok=True)
+
+
+def _has(node: Node, group: str) -> bool:
+    return any(one.name == group for one in node.configured)
 
 
 KINDS = (
@@ -242,6 +284,7 @@ KINDS = (
     Faults.maintenance,
     Faults.leave,
 )
+BY_OPERATORS = (Faults.reload, Faults.lose, Faults.twin, Faults.order, Faults.order)
 
 
 def live(seed: int, mutation: Mutation | None = None, settings: Settings | None = None) -> World:
@@ -285,7 +328,7 @@ def _holder(world: World, group: str) -> str:
 
 
 def _phase(state: State | None, group: str) -> str:
-    if state is None:
+    if state is None or group not in state.groups:
         return "down"
     return f"{state.groups[group].phase}{'' if state.groups[group].eligible else ' (not eligible)'}"
 

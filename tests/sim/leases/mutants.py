@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from bascule.cluster.decisions import eligibility, failsafe, groups, sessions
+from bascule.cluster.decisions import eligibility, failsafe, groups, sessions, step
 from bascule.cluster.decisions.effects import Confirm
 from bascule.cluster.decisions.lease import Timing
 from bascule.cluster.decisions.state import GroupState, Mine, Sent, Turn
@@ -123,6 +123,51 @@ def confirmed_and_ended() -> contextlib.AbstractContextManager[Mutation]:
     return _instead(failsafe, "asked", asked)
 
 
+def old_reads_believed() -> contextlib.AbstractContextManager[Mutation]:
+    """A read tells what became of a swap that was answered, or given up, after the read began."""
+    return _instead(step, "_see", _believing(step._see))
+
+
+def _believing(real: Callable[[Turn, Any], None]) -> Callable[[Turn, Any], None]:
+    def see(turn: Turn, event: Any) -> None:
+        for name in turn.state.groups:
+            turn.set_group(name, seen_by=0)
+        pending = turn.state.pending
+        turn.set(pending={key: structs.replace(one, seen_by=0) for key, one in pending.items()})
+        real(turn, event)
+
+    return see
+
+
+def late_claims_kept() -> contextlib.AbstractContextManager[Mutation]:
+    """A claim that is answered after its group went from the file is never given back."""
+
+    def kept(turn: Turn, claim: Any, revision: int) -> None:
+        del turn, claim, revision
+
+    return _instead(groups, "_give_back", kept)
+
+
+def a_name_that_a_witness_holds() -> contextlib.AbstractContextManager[Mutation]:
+    """A second agent takes a name although a witness may still confirm the first one."""
+    return _instead(sessions, "_may_be_held", lambda _turn, _there: False)
+
+
+def a_name_that_is_taken() -> contextlib.AbstractContextManager[Mutation]:
+    """A second agent takes a name as soon as it has seen it."""
+    real = sessions._start
+
+    def start(turn: Turn) -> None:
+        there = turn.state.peers.get(turn.state.name)
+        if there is not None:
+            turn.set_peer(turn.state.name, seen_s=there.seen_s - there.record.ttl_s * 0.7)
+        real(turn)
+        if there is not None:
+            turn.set_peer(turn.state.name, seen_s=there.seen_s)
+
+    return _instead(sessions, "_start", start)
+
+
 MUTANTS: tuple[Callable[[], contextlib.AbstractContextManager[Mutation]], ...] = (
     no_drift_margin,
     renewed_from_the_reply,
@@ -134,4 +179,8 @@ MUTANTS: tuple[Callable[[], contextlib.AbstractContextManager[Mutation]], ...] =
     claim_of_the_living,
     any_witness_will_do,
     confirmed_and_ended,
+    old_reads_believed,
+    late_claims_kept,
+    a_name_that_a_witness_holds,
+    a_name_that_is_taken,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bascule.cluster.decisions import events
+from bascule.cluster.decisions.group import Group
 from bascule.cluster.decisions.state import State
 
 
@@ -14,7 +15,12 @@ class ViolationError(AssertionError):
 
 @dataclass
 class Settings:
-    """What a seed made of the world. All times in seconds."""
+    """What a seed made of the world. All times in seconds.
+
+    Attributes:
+        operators: Files are reloaded, and a second agent is started under a name that is taken.
+        straggling: Share of the store's answers that come up to a third of the ttl later than others.
+    """
 
     agents: int
     groups: int
@@ -30,6 +36,8 @@ class Settings:
     demote_fails: float
     hold_down_s: float
     faults_until_s: float
+    operators: bool = False
+    straggling: float = 0.0
 
 
 @dataclass
@@ -62,7 +70,12 @@ class Door:
 
 @dataclass
 class Node:
-    """One machine: its clock, its process, and what acts on it."""
+    """One machine: its clock, its process, and what acts on it.
+
+    Attributes:
+        agent: The name in its file; empty: that of the machine.
+        loses: Goes from its file while the next claim of it is under way, and never comes back.
+    """
 
     name: str
     rate: float
@@ -88,3 +101,6 @@ class Node:
     requests: int = 0
     healthy: bool = True
     ended: bool = False
+    agent: str = ""
+    configured: tuple[Group, ...] = ()
+    loses: str = ""

@@ -45,9 +45,12 @@ class _Request:
                 world.after(wait_s, lambda: self.arrive(first=first))
             return
         value = self._at_store()
-        if first and self._node.from_store and world.luck.random() >= world.settings.loss:
+        answers = first or world.settings.operators  # a client of a store may ask again by itself
+        if answers and self._node.from_store and world.luck.random() >= world.settings.loss:
             answer = self._back(self._node, value)
-            world.after(world.delay_s() + world.store_slow_s + self._node.late_s, lambda: self.end(answer))
+            straggles = world.settings.straggling and world.luck.random() < world.settings.straggling
+            extra_s = world.luck.uniform(0, world.timing.renew_s) if straggles else 0.0
+            world.after(world.delay_s() + world.store_slow_s + self._node.late_s + extra_s, lambda: self.end(answer))
 
     def end(self, answer: events.Event) -> None:
         """The agent hears this answer, if it is the first."""
@@ -120,8 +123,8 @@ class World:
         node.inbox.clear()
         node.work.clear()
         node.held_down.clear()  # an agent that starts anew remembers no failure
-        number = int(node.name[1:])
-        configured = [
+        number = int(node.name.strip("'")[1:])
+        node.configured = node.configured or tuple(
             Group(
                 name=group,
                 priority=100 + (number * 7 + place) % 3,
@@ -131,8 +134,14 @@ class World:
                 preempt_after_s=self.settings.ttl_s * 2 if number % 2 else None,
             )
             for place, group in enumerate(self.groups)
-        ]
-        node.state = begin(node.name, self.timing, configured, address=node.name, failsafe=self.settings.failsafe)
+        )
+        node.state = begin(
+            node.agent or node.name,
+            self.timing,
+            node.configured,
+            address=node.name,
+            failsafe=self.settings.failsafe,
+        )
         self.note(node.name, "starts")
         self.hear(node, events.Ticked())
         for group in self.groups:
@@ -191,6 +200,11 @@ class World:
         if (node.life, node.timer) == (life, timer):
             self.hear(node, events.Ticked())
 
+    def read_file(self, node: Node, groups: tuple[Group, ...]) -> None:
+        """A node's agent reads its file again, and finds these groups."""
+        self.note(node.name, f"reads its file again: {' '.join(one.name for one in groups)}")
+        self.hear(node, events.Reconfigured(groups=groups))
+
     # -- what agents do
 
     def _carry_out(self, node: Node, effect: effects.Effect) -> None:
@@ -205,10 +219,10 @@ class World:
                 self._swap(node, effect)
             case effects.Ask():
                 for peer in effect.witnesses:
-                    asked = events.Asked(peer=node.name, session=effect.session, number=effect.number)
+                    asked = events.Asked(peer=node.agent or node.name, session=effect.session, number=effect.number)
                     self._say(node, peer, asked)
             case effects.Confirm():
-                confirmed = events.Confirmed(peer=node.name, session=effect.session, number=effect.number)
+                confirmed = events.Confirmed(peer=node.agent or node.name, session=effect.session, number=effect.number)
                 self._say(node, effect.peer, confirmed)
             case _:
                 self._act(node, effect)
@@ -230,11 +244,17 @@ class World:
     def _extend(self, node: Node, effect: effects.Extend) -> None:
         for group, door in node.doors.items():
             door.until_s = max(door.until_s, effect.until_s)
-            if group in node.services and node.state and node.state.groups[group].phase != "demoting":
+            if group in node.services and self.phase(node, group) != "demoting":
                 self.open(node, group, door.token)
 
+    def phase(self, node: Node, group: str) -> str:
+        """What an agent does for a group; empty when it runs no more, or does not know the group."""
+        known = node.state.groups.get(group) if node.state else None
+        return known.phase if known else ""
+
     def _say(self, node: Node, peer: str, event: events.Event) -> None:
-        other = self.nodes[peer]
+        known = node.state.peers.get(peer) if node.state else None
+        other = self.nodes[known.record.address if known and known.record.address else peer]
         if peer in node.deaf or self.luck.random() < self.settings.loss:
             return
         life = other.life
@@ -259,10 +279,16 @@ class World:
             self.after(self.delay_s(), lambda: request.arrive(first=True))
             if self.luck.random() < self.settings.twice:
                 late_s = self.delay_s() + self.luck.uniform(0, 2 * self.settings.ttl_s)
+                if self.settings.operators and self.luck.random() < 0.5:
+                    late_s = self.delay_s()
                 self.after(late_s, lambda: request.arrive(first=False))
 
     def _swap(self, node: Node, effect: effects.Swap) -> None:
         sent_s = self.local_s(node)
+        if node.loses and effect.key == f"groups/{node.loses}":
+            fewer = tuple(one for one in node.configured if one.name != node.loses)
+            node.configured, node.loses = fewer, ""
+            self.after(self.delay_s() / 2, lambda: self.read_file(node, fewer))
 
         def at_store() -> int | None:
             revision = self.store.put(effect.key, effect.value, effect.expected)
@@ -380,7 +406,7 @@ class World:
         if not door.open or door.version != version:
             return
         ran = node.state is not None and not node.paused and self.now_s - node.last_pause_s > self.timing.ttl_s
-        if ran and node.state is not None and node.state.groups[group].phase != "demoting":
+        if ran and self.phase(node, group) != "demoting":
             raise ViolationError(f"{node.name} acts for {group} to the end of its validity")
         self.close(node, group, "the kernel closes its door")
 
