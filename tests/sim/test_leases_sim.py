@@ -20,9 +20,10 @@ KEPT = [
     if line and not line.startswith("#")
 ]
 MOST_FOR_A_MUTANT = 120
+FIRST = [*range(0, SEEDS, AT_ONCE), *range(OPERATORS_FROM, OPERATORS_FROM + SEEDS // 2, AT_ONCE)]
 
 
-@pytest.mark.parametrize("first", [*range(0, SEEDS, AT_ONCE), *range(OPERATORS_FROM, OPERATORS_FROM + SEEDS // 2, AT_ONCE)])
+@pytest.mark.parametrize("first", FIRST)
 def test_nobody_acts_beside_somebody_else_and_somebody_acts_in_the_end(first: int) -> None:
     for seed in range(first, first + AT_ONCE):
         try:
