@@ -42,7 +42,7 @@ class SessionLost(ClusterFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentNameTaken(ClusterFact):
-    """Another agent of this name is alive: this one waits, and stands for nothing."""
+    """Another agent of this name is alive, or may be held by its witnesses: this one waits, and stands for nothing."""
 
     session: str
 

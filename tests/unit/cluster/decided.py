@@ -36,12 +36,13 @@ class Scripted:
         groups: Sequence[Group] = (Group(name="g", identity="id"),),
         *,
         failsafe: bool = False,
+        address: str = "",
         seed: int = 1,
     ) -> None:
         self.name = name
         self.store = store
         self.now_s = 1000.0
-        self.state = begin(name, TIMING, groups, failsafe=failsafe)
+        self.state = begin(name, TIMING, groups, address=address, failsafe=failsafe)
         self.effects: list[Effect] = []
         self.facts: list[Fact] = []
         self.asked: list[Effect] = []

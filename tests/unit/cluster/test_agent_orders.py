@@ -112,3 +112,15 @@ def test_a_refused_order_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bascule.cluster.agent.orders.asyncio.sleep", refused)
     with pytest.raises(ClusterError, match="g stays with a: ill"):
         asyncio.run(scene.orders.switchover(Request(do="switchover", group="g")))
+
+
+def test_an_agent_that_waits_for_its_name_takes_the_word_that_nobody_else_has_it() -> None:
+    one, _ = pair()
+    with pytest.raises(InputError, match="does not fence itself"):
+        asyncio.run(Scene(one).orders.fence(Request(do="fence", peer="a", confirmed=True), "a"))
+    waiting = Scripted("a", one.store, seed=9)
+    with pytest.raises(InputError, match="does not fence itself"):
+        asyncio.run(Scene(waiting).orders.fence(Request(do="fence", peer="a"), "a"))
+    scene = Scene(waiting)
+    asyncio.run(scene.orders.fence(Request(do="fence", peer="a", confirmed=True), "a"))
+    assert scene.settings().freed == (f"a/{one.state.mine.session}",)

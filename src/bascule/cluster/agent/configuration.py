@@ -22,6 +22,7 @@ from bascule.system.problems import Finding
 
 FILE_LIMIT_BYTES = 1 << 20
 MOST_GROUPS = 1000
+EVERYWHERE = ("", "0.0.0.0", "[::]", "[::0]")  # noqa: S104 - it is refused
 SOCKET_LIMIT_BYTES = 107
 S = TypeVar("S", bound=Struct)
 
@@ -60,7 +61,7 @@ class PeersSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The way to the other agents, without the store; UDP, each datagram signed.
 
     Attributes:
-        listen: Address and port of this agent: `10.0.0.1:7946`.
+        listen: Address and port at which peers reach this agent, and no other one: `10.0.0.1:7946`.
         key_file: A file with a secret of at least 16 characters, the same on all agents, readable by its owner alone.
     """
 
@@ -283,6 +284,10 @@ class _Reading:
         if agent.without_store == "hold" and peers is None:
             hint = "[peers] with listen and key_file"
             self.findings.append(Finding(path="agent.without_store", what="to hold, peers must be asked", hint=hint))
+        if peers is not None and peers.listen.rpartition(":")[0] in EVERYWHERE:
+            what = "peers are told this address, and reach nobody there"
+            hint = "name the one at which they reach this agent, and no other one: 10.0.0.1:7946"
+            self.findings.append(Finding(path="peers.listen", what=what, hint=hint))
         self._positive("agent", agent, ("promote_within", "demote_within", "verify_every"))
         self._path_of_socket(agent)
         self._alone(groups)

@@ -102,6 +102,7 @@ class Peers(asyncio.DatagramProtocol):
         self._hear = hear
         self._transport: asyncio.DatagramTransport | None = None
         self._latest: dict[str, tuple[str, int]] = {}
+        self._past: dict[str, set[str]] = {}
 
     async def listen(self, address: str) -> str:
         """Be reachable at `host:port`; returns the address that it came to, which differs for port 0.
@@ -151,8 +152,11 @@ class Peers(asyncio.DatagramProtocol):
             self._hear(Confirmed(peer=message.sender, session=message.session, number=message.number))
             return
         session, number = self._latest.get(message.sender, ("", 0))
-        if message.session == session and message.number <= number:
+        past = self._past.setdefault(message.sender, set())
+        if message.session in past or (message.session == session and message.number <= number):
             return
+        if message.session != session:
+            past.add(session)
         self._latest[message.sender] = (message.session, message.number)
         self._hear(Asked(peer=message.sender, session=message.session, number=message.number))
 

@@ -51,5 +51,7 @@ def asked(turn: Turn, event: Asked) -> None:
         return
     if peer.ending >= peer.revision:
         return  # what we asked for may still happen
+    if not turn.is_alive:
+        return  # somebody else may have our name by now, and end what we confirm
     turn.set_peer(event.peer, seen_s=turn.now_s)
     turn.do(effects.Confirm(peer=event.peer, session=event.session, number=event.number))

@@ -68,11 +68,11 @@ def _start(turn: Turn) -> None:
         free_s = there.seen_s + there.record.ttl_s
         if turn.now_s < free_s:
             turn.wake(free_s)
-            if there.record.number > 1 and there.seen_s > there.first_s and not there.silent:
-                turn.set_peer(state.name, silent=True)
-                turn.tell(facts.AgentNameTaken, session=there.record.session)
+            if there.record.number > 1 and there.seen_s > there.first_s:
+                _tell_taken(turn, there)
             return
         if _may_be_held(turn, there):
+            _tell_taken(turn, there)
             return  # a witness ends it, once it confirms it no more
     turn.set_mine(session=word(turn), number=0, sent={}, until_s=-NEVER_S, stop_s=-NEVER_S)
     turn.set_mine(revision=there.revision if there else 0)
@@ -80,11 +80,20 @@ def _start(turn: Turn) -> None:
 
 
 def _may_be_held(turn: Turn, there: Peer) -> bool:
-    """Whether somebody else of our name may go on by the word of a witness that is alive."""
-    if turn.state.settings.paused or is_freed(turn, there.record.agent, there.record.session):
-        return False
-    peers = turn.state.peers
-    return any(one in peers and is_fresh(turn, peers[one]) for one in there.record.witnesses)
+    """Whether somebody else of our name may go on by the word of its witnesses, without the store, for any time.
+
+    How fresh the witnesses look says nothing: they may be on the holder's side of a cut. But what they confirm is sent
+    to the address of the session; where that is ours, it reaches nobody else, and is over one ttl after we came.
+    """
+    address = turn.state.address
+    ours = bool(address) and there.record.address == address
+    return bool(there.record.witnesses) and not ours and not is_freed(turn, turn.state.name, there.record.session)
+
+
+def _tell_taken(turn: Turn, there: Peer) -> None:
+    if not there.silent:
+        turn.set_peer(turn.state.name, silent=True)
+        turn.tell(facts.AgentNameTaken, session=there.record.session)
 
 
 def _renew(turn: Turn) -> None:
@@ -126,9 +135,18 @@ def confirm(turn: Turn, number: int) -> None:
     turn.set_mine(sent=later, witnesses=frozenset().union(*maybe), anyone=not all(maybe))
     hold(turn, sent.at_s)
     turn.set_mine(confirmed_s=max(mine.confirmed_s, sent.at_s), held=False)
+    if first:
+        _forget_what_was_seen(turn)
     if first and turn.state.mine.stop_s > turn.now_s:
         turn.tell(facts.SessionStarted, session=mine.session)
     turn.wake(sent.at_s + timing.renew_s)
+
+
+def _forget_what_was_seen(turn: Turn) -> None:
+    """Count the time of what witnesses may hold anew: whoever had our name before may just have confirmed it."""
+    for name, peer in turn.state.peers.items():
+        if peer.record.witnesses:
+            turn.set_peer(name, seen_s=turn.now_s)
 
 
 def hold(turn: Turn, since_s: float) -> None:
