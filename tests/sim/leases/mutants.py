@@ -11,7 +11,7 @@ from msgspec import structs
 from bascule.cluster.decisions import eligibility, failsafe, groups, sessions, step
 from bascule.cluster.decisions.effects import Confirm
 from bascule.cluster.decisions.lease import Timing
-from bascule.cluster.decisions.state import GroupState, Mine, Sent, Turn
+from bascule.cluster.decisions.state import GroupState, Mine, Peer, Sent, Turn
 
 from .parts import Mutation
 
@@ -153,6 +153,34 @@ def a_name_that_a_witness_holds() -> contextlib.AbstractContextManager[Mutation]
     return _instead(sessions, "_may_be_held", lambda _turn, _there: False)
 
 
+def witnesses_that_look_dead() -> contextlib.AbstractContextManager[Mutation]:
+    """A second agent takes a name once it has heard nothing of the first one's witnesses for a while."""
+
+    def may_be_held(turn: Turn, there: Peer) -> bool:
+        peers = turn.state.peers
+        return any(one in peers and sessions.is_fresh(turn, peers[one]) for one in there.record.witnesses)
+
+    return _instead(sessions, "_may_be_held", may_be_held)
+
+
+def seen_by_a_forerunner() -> contextlib.AbstractContextManager[Mutation]:
+    """An agent that gets its name ends what its forerunner has just confirmed."""
+    return _instead(sessions, "_forget_what_was_seen", lambda _turn: None)
+
+
+def confirmed_by_nobody() -> contextlib.AbstractContextManager[Mutation]:
+    """An agent without a session confirms those of others."""
+    real = failsafe.asked
+
+    def asked(turn: Turn, event: Any) -> None:
+        mine = turn.state.mine
+        turn.set_mine(stop_s=turn.now_s + 1)
+        real(turn, event)
+        turn.set_mine(stop_s=mine.stop_s)
+
+    return _instead(failsafe, "asked", asked)
+
+
 def a_name_that_is_taken() -> contextlib.AbstractContextManager[Mutation]:
     """A second agent takes a name as soon as it has seen it."""
     real = sessions._start
@@ -183,4 +211,7 @@ MUTANTS: tuple[Callable[[], contextlib.AbstractContextManager[Mutation]], ...] =
     late_claims_kept,
     a_name_that_a_witness_holds,
     a_name_that_is_taken,
+    witnesses_that_look_dead,
+    seen_by_a_forerunner,
+    confirmed_by_nobody,
 )

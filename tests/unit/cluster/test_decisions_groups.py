@@ -368,6 +368,24 @@ def test_a_confirmed_fence_need_not_wait_for_the_lease() -> None:
     assert two.phase == "active"
 
 
+def test_nobody_is_fenced_for_what_only_reached_us_late() -> None:
+    fence = Group(name="g", identity="id", fencing="fence")
+    one, two = pair(fence, fence)
+    two.look()
+    two.online = False
+    two.pass_s(TIMING.renew_s)  # a read begins, and takes long; the holder renews meanwhile
+    one.pass_s(TIMING.ttl_s * 0.6)
+    two.pass_s(TIMING.ttl_s * 0.5)
+    assert not two.wanted(effects.Fence)
+    two.online = True
+    two.answer()
+    two.pass_s(0.01)
+    assert not two.wanted(effects.Fence)
+    one.online = False
+    two.pass_s(TIMING.ttl_s * 0.7)
+    assert len(two.wanted(effects.Fence)) == 1
+
+
 def test_a_holder_that_stops_by_itself_need_not_be_fenced() -> None:
     both = Group(name="g", identity="id", fencing="both")
     one, two = pair(both, both)

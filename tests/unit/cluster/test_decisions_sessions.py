@@ -174,6 +174,24 @@ def test_a_clock_that_runs_fast_is_found_out_by_those_of_its_peers() -> None:
     assert "clock" in str(agent.told(facts.BecameIneligible))
 
 
+def test_who_was_frozen_does_not_take_what_it_heard_late_for_a_fast_clock() -> None:
+    store = MemoryStore()
+    agent, peer = Scripted("frozen", store), Scripted("a", store)
+    agent.pass_s(1)
+    heard = [events.Seen(entries=store.look(AGENTS + "a"))]
+    for _ in range(12):
+        peer.pass_s(TIMING.renew_s)
+        heard.append(events.Seen(entries=store.look(AGENTS + "a")))
+    agent.jump_s(12 * TIMING.renew_s)
+    for one in heard:
+        agent.hear(one)
+    for _ in range(90):
+        peer.pass_s(TIMING.renew_s)
+        agent.pass_s(TIMING.renew_s)
+        agent.look()
+    assert not agent.told(facts.ClockUnsound)
+
+
 def test_a_removed_record_is_written_anew_and_the_holder_stops_meanwhile() -> None:
     agent = Scripted("a", MemoryStore())
     agent.pass_s(0.1)

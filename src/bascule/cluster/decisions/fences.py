@@ -16,7 +16,10 @@ MOST_RETRY_S = 60.0
 
 
 def suspect(turn: Turn, group: GroupState) -> None:
-    """With the policy `fence`, cut off a holder that is late, without waiting for its lease to end."""
+    """With the policy `fence`, cut off a holder that is late, without waiting for its lease to end.
+
+    Late means that a read which began afterwards does not know of a renewal: our own slow read kills nobody.
+    """
     claim = group.claim
     if group.config.fencing != "fence" or claim is None or not claim.holder or turn.state.settings.paused:
         return
@@ -27,7 +30,10 @@ def suspect(turn: Turn, group: GroupState) -> None:
     if turn.now_s < late_s:
         turn.wake(late_s)
     elif turn.is_alive and not eligibility.why_not(turn, group) and _is_next(turn, group, claim.holder):
-        _ask(turn, group, claim.holder, claim.session)
+        if turn.state.complete_from_s >= late_s:
+            _ask(turn, group, claim.holder, claim.session)
+        else:
+            turn.set(read_s=turn.now_s)
 
 
 def _is_next(turn: Turn, group: GroupState, holder: str) -> bool:

@@ -183,12 +183,15 @@ def see(turn: Turn, record: Session, revision: int) -> None:
     if known is not None and revision <= known.revision:
         return
     same = known is not None and known.record.session == record.session
+    first_s, first_sent_s = turn.now_s, record.sent_s
+    if known and same and not _came_late(known, turn.now_s, record.sent_s):
+        first_s, first_sent_s = known.first_s, known.first_sent_s
     peer = Peer(
         record=record,
         revision=revision,
         seen_s=turn.now_s,
-        first_s=known.first_s if known and same else turn.now_s,
-        first_sent_s=known.first_sent_s if known and same else record.sent_s,
+        first_s=first_s,
+        first_sent_s=first_sent_s,
         ending=known.ending if known else 0,
         silent=known.silent if known and same else False,
         past=_past(known, record),
@@ -199,6 +202,11 @@ def see(turn: Turn, record: Session, revision: int) -> None:
     turn.set(peers={**turn.state.peers, record.agent: peer})
     if record.agent == turn.state.name:
         _see_ours(turn, record, revision)
+
+
+def _came_late(known: Peer, now_s: float, sent_s: float) -> bool:
+    """Whether the first record came so late, as to who was frozen, that the clocks cannot be compared by it."""
+    return sent_s - known.first_sent_s > 3 * (now_s - known.first_s)
 
 
 def _past(known: Peer | None, record: Session) -> tuple[str, ...]:
