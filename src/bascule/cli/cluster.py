@@ -273,7 +273,7 @@ def fence(
     known = next((one for one in now.peers if one.agent == peer), None)
     if known is None:
         raise InputError(f"no agent is called {peer!r}", hint="bascule cluster status")
-    if peer == now.agent:
+    if peer == now.agent and not (confirmed and now.session == ""):  # one that waits may be the second of its name
         raise InputError("an agent does not fence itself", hint="stop it, or ask another node's agent")
     how = "is taken to be off, by your word" if confirmed else "is cut off by its fence agent"
     alive = f" ALTHOUGH it was seen alive {known.seen_s:g} s ago" if known.alive else ""

@@ -111,6 +111,15 @@ def test_a_name_that_is_taken_is_told() -> None:
     assert "another agent is called a too" in seen_by(second).waits_for
 
 
+def test_a_name_that_witnesses_may_hold_is_told_with_the_way_out() -> None:
+    store = MemoryStore()
+    Scripted("w", store).put(AGENTS + "a", Session(agent="a", session="held", ttl_s=TIMING.ttl_s, witnesses=("w",)))
+    second = Scripted("a", store, address="10.0.0.2:1", seed=9)
+    second.pass_s(2 * TIMING.ttl_s)
+    assert "may be held by its witnesses (w)" in seen_by(second).waits_for
+    assert "bascule cluster fence a --confirmed" in seen_by(second).waits_for
+
+
 def test_a_strangers_group_of_the_same_name_is_told() -> None:
     store = MemoryStore()
     Scripted("a", store, [Group(name="g", identity="one")])

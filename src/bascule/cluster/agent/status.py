@@ -124,7 +124,12 @@ def _no_session(turn: Turn) -> str:
     if state.complete_s == -NEVER_S:
         return "the store was not read yet"
     if own is not None and own.silent and own.record.session not in state.mine.ours:
-        return f"another agent is called {state.name} too, and renews its session"
+        if turn.now_s < own.seen_s + own.record.ttl_s:
+            return f"another agent is called {state.name} too, and renews its session"
+        return (
+            f"an agent called {state.name} may be held by its witnesses ({', '.join(own.record.witnesses)}): one of "
+            f"them must end its session, or an operator: bascule cluster fence {state.name} --confirmed"
+        )
     return "its last session is over, and no new one was written yet"
 
 
