@@ -64,6 +64,28 @@ def test_a_claim_that_happens_after_its_group_was_removed_is_given_back() -> Non
     assert claim_of(store).holder == ""
 
 
+def test_a_read_from_before_a_group_went_and_came_back_makes_nobody_act_again() -> None:
+    store = MemoryStore()
+    one, two = Scripted("a", store), Scripted("b", store, seed=7)
+    before = store.look("")
+    assert one.phase == "active"
+    one.hear(events.Reconfigured(groups=()))
+    two.look()
+    two.pass_s(1)
+    assert two.phase == "active"
+    one.online = False
+    one.hear(events.Reconfigured(groups=(structs.replace(GROUP, checked=True),)))  # and it may not claim yet
+    promoted = len(one.wanted(effects.Promote))
+    one.hear(events.Seen(entries=before, complete=True))
+    one.hear(events.Seen(entries=before))
+    assert len(one.wanted(effects.Promote)) == promoted
+    one.online = True
+    one.answer()
+    one.look()
+    assert (one.phase, two.phase) == ("standby", "active")
+    assert one.group.claim == claim_of(store)
+
+
 def test_a_claim_of_an_earlier_session_of_ours_is_left_alone() -> None:
     store = MemoryStore()
     one = Scripted("a", store, [])

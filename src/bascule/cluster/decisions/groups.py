@@ -91,7 +91,8 @@ def is_free(turn: Turn, group: GroupState) -> bool:
 def _standby(turn: Turn, name: str) -> None:
     group = turn.state.groups[name]
     if group.removed:
-        turn.set(groups={other: one for other, one in turn.state.groups.items() if other != name})
+        rest = {other: one for other, one in turn.state.groups.items() if other != name}
+        turn.set(groups=rest, gone={**turn.state.gone, name: max(group.revision, group.floor)})
         return
     claim, ours = group.claim, turn.state.mine.session
     is_ours = claim is not None and claim.holder == turn.state.name and claim.session == ours
@@ -204,9 +205,11 @@ def see(turn: Turn, claim: Claim, revision: int) -> None:
     """A group as the store has it."""
     group = turn.state.groups.get(claim.group)
     if group is None:
-        _give_back(turn, claim, revision)
+        if revision > turn.state.gone.get(claim.group, 0):
+            turn.set(gone={**turn.state.gone, claim.group: revision})
+            _give_back(turn, claim, revision)
         return
-    if revision <= group.revision:
+    if revision <= group.revision or revision < group.floor:
         return
     if claim.holder and (
         group.claim is None or group.claim.holder != claim.holder or group.claim.session != claim.session

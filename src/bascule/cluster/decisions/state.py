@@ -118,6 +118,7 @@ class GroupState(Struct, frozen=True, kw_only=True):
     Attributes:
         claim: What the store says of it; None: nothing yet.
         revision: Of that.
+        floor: What is older was known before this agent had the group again, and is over.
         known_s: When that was learned.
         readable: What the store says could be read.
         stale: The store has something newer that was not seen yet.
@@ -140,6 +141,7 @@ class GroupState(Struct, frozen=True, kw_only=True):
     config: Group
     claim: Claim | None = None
     revision: int = 0
+    floor: int = 0
     known_s: float = -NEVER_S
     readable: bool = True
     stale: bool = False
@@ -191,6 +193,7 @@ class State(Struct, frozen=True, kw_only=True):
         profile_revision: Of our own profile's register.
         told: The profile that is in the store.
         groups: By name.
+        gone: The newest revision that was seen of each group that this agent does not have (any more).
         orders: By group; done ones are left out.
         refused: Orders that were refused: id -> why.
         pending: Swaps on their way, by key.
@@ -219,6 +222,7 @@ class State(Struct, frozen=True, kw_only=True):
     profile_revision: int = 0
     told: bytes = b""
     groups: dict[str, GroupState] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
     orders: dict[str, Orders] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     settings: Settings = Settings()

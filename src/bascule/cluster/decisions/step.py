@@ -296,6 +296,11 @@ def _reconfigure(turn: Turn, configured: tuple[Group, ...]) -> None:
             turn.set_group(name, config=wanted[name], removed=False)
         else:
             turn.set_group(name, removed=True)
-    fresh = {name: GroupState(config=one) for name, one in wanted.items() if name not in turn.state.groups}
+    gone = turn.state.gone
+    fresh = {
+        name: GroupState(config=one, floor=gone.get(name, 0))
+        for name, one in wanted.items()
+        if name not in turn.state.groups
+    }
     if fresh:
         turn.set(groups={**turn.state.groups, **fresh}, read_s=turn.now_s)
