@@ -64,6 +64,25 @@ def test_a_claim_that_happens_after_its_group_was_removed_is_given_back() -> Non
     assert claim_of(store).holder == ""
 
 
+def test_a_claim_that_is_seen_when_its_group_goes_is_given_back() -> None:
+    store = MemoryStore()
+    one = Scripted("a", store, [])
+    one.pass_s(1)
+    one.online = False
+    one.hear(events.Reconfigured(groups=(GROUP,)))
+    one.online = True
+    one.look()
+    claim = next(asked for asked in one.asked if isinstance(asked, effects.Swap) and asked.key == GROUPS + "g")
+    one.asked.clear()
+    one.store.put(claim.key, claim.value, claim.expected)  # it happens, and its answer is lost
+    one.hear(events.Reconfigured(groups=()))
+    one.hear(events.SwapUnknown(key=claim.key, why="the connection was lost"))
+    for _ in range(3):
+        one.pass_s(1)
+        one.look()
+    assert claim_of(store).holder == ""
+
+
 def test_a_read_from_before_a_group_went_and_came_back_makes_nobody_act_again() -> None:
     store = MemoryStore()
     one, two = Scripted("a", store), Scripted("b", store, seed=7)

@@ -205,7 +205,7 @@ def see(turn: Turn, claim: Claim, revision: int) -> None:
     """A group as the store has it."""
     group = turn.state.groups.get(claim.group)
     if group is None:
-        if revision > turn.state.gone.get(claim.group, 0):
+        if revision >= turn.state.gone.get(claim.group, 0):
             turn.set(gone={**turn.state.gone, claim.group: revision})
             _give_back(turn, claim, revision)
         return
