@@ -8,7 +8,7 @@ from msgspec import structs
 
 from bascule.cluster.decisions import events
 from bascule.cluster.decisions.state import State
-from bascule.cluster.records import ORDERS, SETTINGS, Order, encode
+from bascule.cluster.records import AGENTS, ORDERS, SETTINGS, Order, Session, decode, encode
 from bascule.cluster.records import Settings as Stored
 
 from .parts import Mutation, Node, Settings, ViolationError
@@ -191,11 +191,11 @@ class Faults:
         self._settle(paused=True)
         self.world.after(self._length_s(), lambda: self._settle(paused=False))
 
-    def _settle(self, *, paused: bool) -> None:
+    def _settle(self, *, paused: bool, freed: tuple[str, ...] = ()) -> None:
         there = {entry.key: entry for entry in self.world.store.look(SETTINGS)}
         self.world.note("operator", "pauses" if paused else "resumes")
         self.world.store.put(
-            SETTINGS, encode(Stored(paused=paused)), there[SETTINGS].revision if SETTINGS in there else 0
+            SETTINGS, encode(Stored(paused=paused, freed=freed)), there[SETTINGS].revision if SETTINGS in there else 0
         )
 
     def leave(self) -> None:
@@ -241,6 +241,17 @@ class Faults:
             world.start(twin)
             world.after(3 * self._length_s(), lambda: world.crash(twin))
 
+    def _switch_twins_off(self) -> tuple[str, ...]:
+        """Switch off every agent whose name is somebody else's; returns their sessions, for an operator to confirm."""
+        off = [node for node in self.world.nodes.values() if node.agent]
+        for node in off:
+            self.world.crash(node)
+            for group in self.world.groups:
+                self.world.close(node, group, "it is switched off")
+        records = [decode(entry.value, Session) for entry in self.world.store.look(AGENTS)]
+        names = {node.name for node in off}
+        return tuple(f"{record.agent}/{record.session}" for record in records if record.address in names)
+
     def mend(self) -> None:
         """End every fault."""
         world = self.world
@@ -248,13 +259,12 @@ class Faults:
         world.store_down_until_s, world.store_slow_s = -1.0, 0.0
         world.settings.loss = world.settings.twice = world.settings.straggling = 0.0
         world.settings.promote_fails = world.settings.demote_fails = 0.0
-        self._settle(paused=False)
+        self._settle(paused=False, freed=self._switch_twins_off())
         for node in world.nodes.values():
             self._heal(node)
             world.resume(node)
             node.loses = ""
             if node.agent:
-                world.crash(node)
                 continue
             world.read_file(node, node.configured)
             if node.state is None or node.ended or node.state.stopping:

@@ -163,11 +163,6 @@ def witnesses_that_look_dead() -> contextlib.AbstractContextManager[Mutation]:
     return _instead(sessions, "_may_be_held", may_be_held)
 
 
-def seen_by_a_forerunner() -> contextlib.AbstractContextManager[Mutation]:
-    """An agent that gets its name ends what its forerunner has just confirmed."""
-    return _instead(sessions, "_forget_what_was_seen", lambda _turn: None)
-
-
 def confirmed_by_nobody() -> contextlib.AbstractContextManager[Mutation]:
     """An agent without a session confirms those of others."""
     real = failsafe.asked
@@ -212,6 +207,5 @@ MUTANTS: tuple[Callable[[], contextlib.AbstractContextManager[Mutation]], ...] =
     a_name_that_a_witness_holds,
     a_name_that_is_taken,
     witnesses_that_look_dead,
-    seen_by_a_forerunner,
     confirmed_by_nobody,
 )
