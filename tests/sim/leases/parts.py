@@ -104,3 +104,8 @@ class Node:
     agent: str = ""
     configured: tuple[Group, ...] = ()
     loses: str = ""
+
+    @property
+    def called(self) -> str:
+        """The name in its agent's file."""
+        return self.agent or self.name

@@ -123,7 +123,7 @@ class World:
         node.inbox.clear()
         node.work.clear()
         node.held_down.clear()  # an agent that starts anew remembers no failure
-        number = int(node.name.strip("'")[1:])
+        number = int(node.called[1:])
         node.configured = node.configured or tuple(
             Group(
                 name=group,
@@ -136,7 +136,7 @@ class World:
             for place, group in enumerate(self.groups)
         )
         node.state = begin(
-            node.agent or node.name,
+            node.called,
             self.timing,
             node.configured,
             address=node.name,
@@ -219,10 +219,10 @@ class World:
                 self._swap(node, effect)
             case effects.Ask():
                 for peer in effect.witnesses:
-                    asked = events.Asked(peer=node.agent or node.name, session=effect.session, number=effect.number)
+                    asked = events.Asked(peer=node.called, session=effect.session, number=effect.number)
                     self._say(node, peer, asked)
             case effects.Confirm():
-                confirmed = events.Confirmed(peer=node.agent or node.name, session=effect.session, number=effect.number)
+                confirmed = events.Confirmed(peer=node.called, session=effect.session, number=effect.number)
                 self._say(node, effect.peer, confirmed)
             case _:
                 self._act(node, effect)

@@ -85,6 +85,7 @@ def test_every_mistake_is_told_in_one_go(tmp_path: Path) -> None:
         (('name = "edge-1"', 'name = "edge/1"'), "is no name"),
         (('ttl = "500ms"', 'ttl = "500ms"\nwithout_store = "hold"'), "[peers] with listen"),
         (("[store]", '[peers]\nlisten = "0.0.0.0:7946"\nkey_file = "k"\n[store]'), "reach nobody there"),
+        (("[store]", '[peers]\nlisten = "[::0]:7946"\nkey_file = "k"\n[store]'), "reach nobody there"),
         (("priority = 200", 'fencing = "both"'), "needs a way to fence"),
         (("[store]", "[stor]"), "unknown table"),
         (('kind = "sqlite"', ""), "it is not said which store it is"),

@@ -5,11 +5,12 @@ from typing import Any, cast
 
 import pytest
 from msgspec import structs
-from tests.unit.cluster.decided import Scripted
+from tests.unit.cluster.decided import TIMING, Scripted
 
 from bascule.cluster.agent import orders
 from bascule.cluster.agent.control import Request
 from bascule.cluster.agent.orders import Orders
+from bascule.cluster.decisions import events
 from bascule.cluster.records import ORDERS, SETTINGS, Order, Settings, decode
 from bascule.cluster.stores.memory import MemoryStore
 from bascule.kernel.clock import FakeClock
@@ -116,11 +117,17 @@ def test_a_refused_order_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_agent_that_waits_for_its_name_takes_the_word_that_nobody_else_has_it() -> None:
     one, _ = pair()
+    session = one.state.mine.session
     with pytest.raises(InputError, match="does not fence itself"):
+        asyncio.run(Scene(one).orders.fence(Request(do="fence", peer="a", confirmed=True), "a"))
+    one.online = False
+    one.jump_s(TIMING.ttl_s)
+    one.hear(events.Ticked())
+    with pytest.raises(InputError, match="does not fence itself"):  # that was its own last session
         asyncio.run(Scene(one).orders.fence(Request(do="fence", peer="a", confirmed=True), "a"))
     waiting = Scripted("a", one.store, seed=9)
     with pytest.raises(InputError, match="does not fence itself"):
         asyncio.run(Scene(waiting).orders.fence(Request(do="fence", peer="a"), "a"))
     scene = Scene(waiting)
     asyncio.run(scene.orders.fence(Request(do="fence", peer="a", confirmed=True), "a"))
-    assert scene.settings().freed == (f"a/{one.state.mine.session}",)
+    assert scene.settings().freed == (f"a/{session}",)

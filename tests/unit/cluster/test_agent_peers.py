@@ -89,7 +89,7 @@ def test_a_question_is_heard_once_and_its_answer_comes_back() -> None:
             assert await at_b.next() == Asked(peer="a", session="s", number=1)
             assert await at_b.next() == Asked(peer="a", session="s", number=2)
             a.ask("t", 1, ("b",))
-            a.ask("s", 3, ("b",))  # a session that is over, as if somebody sent its questions again
+            a.ask("s", 2, ("b",))  # of a session that is over, as if somebody sent it again
             a.ask("t", 1, ("b",))
             a.ask("t", 2, ("b",))
             assert await at_b.next() == Asked(peer="a", session="t", number=1)

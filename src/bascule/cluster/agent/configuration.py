@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import socket
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,6 @@ from bascule.system.problems import Finding
 
 FILE_LIMIT_BYTES = 1 << 20
 MOST_GROUPS = 1000
-EVERYWHERE = ("", "0.0.0.0", "[::]", "[::0]")  # noqa: S104 - it is refused
 SOCKET_LIMIT_BYTES = 107
 S = TypeVar("S", bound=Struct)
 
@@ -214,6 +214,13 @@ def load(path: Path) -> Configuration:
     return configuration
 
 
+def _is_everywhere(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return not host  # a name is resolved when it is listened at
+
+
 def refusal(path: Path, findings: list[Finding]) -> InputError:
     """One error for everything that is wrong with a file."""
     lines = [f"{one.path}: {one.what}{f' ({one.hint})' if one.hint else ''}" for one in findings[:20]]
@@ -284,7 +291,7 @@ class _Reading:
         if agent.without_store == "hold" and peers is None:
             hint = "[peers] with listen and key_file"
             self.findings.append(Finding(path="agent.without_store", what="to hold, peers must be asked", hint=hint))
-        if peers is not None and peers.listen.rpartition(":")[0] in EVERYWHERE:
+        if peers is not None and _is_everywhere(peers.listen.rpartition(":")[0]):
             what = "peers are told this address, and reach nobody there"
             hint = "name the one at which they reach this agent, and no other one: 10.0.0.1:7946"
             self.findings.append(Finding(path="peers.listen", what=what, hint=hint))

@@ -131,7 +131,9 @@ class Orders:
         if peer is None:
             known = ", ".join(self._driver.state.peers) or "none"
             raise InputError(f"no agent is called {request.peer!r}", hint=f"known: {known}")
-        if request.peer == own_name and not (request.confirmed and self._driver.state.mine.session == ""):
+        mine = self._driver.state.mine
+        is_anothers = not mine.session and peer.record.session not in mine.ours
+        if request.peer == own_name and not (request.confirmed and is_anothers):
             raise InputError("an agent does not fence itself", hint="stop it")
         if not request.confirmed:
             await self._fence(request.peer, "ordered")

@@ -101,8 +101,7 @@ class Peers(asyncio.DatagramProtocol):
         self._address_of = address_of
         self._hear = hear
         self._transport: asyncio.DatagramTransport | None = None
-        self._latest: dict[str, tuple[str, int]] = {}
-        self._past: dict[str, set[str]] = {}
+        self._latest: dict[tuple[str, str], int] = {}
 
     async def listen(self, address: str) -> str:
         """Be reachable at `host:port`; returns the address that it came to, which differs for port 0.
@@ -151,13 +150,10 @@ class Peers(asyncio.DatagramProtocol):
         if message.kind == "confirm":
             self._hear(Confirmed(peer=message.sender, session=message.session, number=message.number))
             return
-        session, number = self._latest.get(message.sender, ("", 0))
-        past = self._past.setdefault(message.sender, set())
-        if message.session in past or (message.session == session and message.number <= number):
+        of = (message.sender, message.session)
+        if message.number <= self._latest.get(of, 0):
             return
-        if message.session != session:
-            past.add(session)
-        self._latest[message.sender] = (message.session, message.number)
+        self._latest[of] = message.number
         self._hear(Asked(peer=message.sender, session=message.session, number=message.number))
 
     def error_received(self, exc: Exception) -> None:
