@@ -109,6 +109,7 @@ def test_a_name_that_is_taken_is_told() -> None:
         second.put(AGENTS + "a", structs.replace(first, number=number))
         second.look()
     assert "another agent is called a too" in seen_by(second).waits_for
+    assert seen_by(second).groups[0].serving  # by the first one
 
 
 def test_a_name_that_witnesses_may_hold_is_told_with_the_way_out() -> None:

@@ -134,7 +134,8 @@ class Orders:
         mine = self._driver.state.mine
         is_anothers = not mine.session and peer.record.session not in mine.ours
         if request.peer == own_name and not (request.confirmed and is_anothers):
-            raise InputError("an agent does not fence itself", hint="stop it")
+            hint = "stop it; if a second agent of its name has the session: --confirmed, once that one is off for sure"
+            raise InputError("an agent does not fence itself", hint=hint)
         if not request.confirmed:
             await self._fence(request.peer, "ordered")
         dead = f"{request.peer}/{peer.record.session}"

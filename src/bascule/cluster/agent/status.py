@@ -168,7 +168,9 @@ def _waits(turn: Turn, group: GroupState, *, alive: bool) -> str:
     claim = group.claim
     if claim is None or not claim.holder:
         return "the cluster is paused" if turn.state.settings.paused else "nobody has taken it"
-    if claim.holder == turn.state.name and group.phase != "active":
+    mine = turn.state.mine
+    is_ours = claim.holder == turn.state.name and claim.session in {mine.session, *mine.ours}
+    if is_ours and group.phase != "active":
         return {
             "promoting": "it is being promoted",
             "demoting": f"it has to stop, and is being demoted: {group.why}",
