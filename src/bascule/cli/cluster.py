@@ -274,10 +274,8 @@ def fence(
     if known is None:
         raise InputError(f"no agent is called {peer!r}", hint="bascule cluster status")
     if peer == now.agent and not (confirmed and now.session == ""):  # one that waits may be the second of its name
-        another = (
-            "; if a second agent has its name: --confirmed, once that one is off for sure" if not now.session else ""
-        )
-        raise InputError("an agent does not fence itself", hint=f"stop it, or ask another node's agent{another}")
+        hint = "stop it; if a second agent has its name: --confirmed, once that one is off for sure"
+        raise InputError("an agent does not fence itself", hint=hint)
     how = "is taken to be off, by your word" if confirmed else "is cut off by its fence agent"
     alive = f" ALTHOUGH it was seen alive {known.seen_s:g} s ago" if known.alive else ""
     if not _settled(f"{peer} {how}{alive}; its groups are taken over", yes=yes, dry_run=dry_run, as_json=as_json):

@@ -120,7 +120,7 @@ def test_an_agent_that_waits_for_its_name_takes_the_word_that_nobody_else_has_it
     session = one.state.mine.session
     with pytest.raises(InputError, match="does not fence itself"):
         asyncio.run(Scene(one).orders.fence(Request(do="fence", peer="a", confirmed=True), "a"))
-    one.online = False
+    one.online = one.obliging = False
     one.jump_s(TIMING.ttl_s)
     one.hear(events.Ticked())
     with pytest.raises(InputError, match="does not fence itself"):  # that was its own last session
