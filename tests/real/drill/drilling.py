@@ -38,10 +38,14 @@ class Command:
         try:
             out, err = self.process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGINT)
-            out, err = self.process.communicate(timeout=60)
+            out, err = self.interrupt()
             pytest.fail(f"not done within {timeout_s} s\n{out}\n{err}")
         return self.process.returncode, out, err
+
+    def interrupt(self) -> tuple[str, str]:
+        """End it as Ctrl-C does, if it still runs; its standard output and standard error."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.communicate(timeout=60)
 
 
 def wait_until(condition: Callable[[], object], limit_s: float, what: str) -> None:

@@ -14,12 +14,17 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     where = tmp_path_factory.mktemp("small")
-    code, out, err = Command("lab", "up", SMALL, "--dir", where / "lab", directory=where).result()
-    assert code == 0, out + err
-    yield where / "lab"
-    code, out, err = Command("lab", "down", "--dir", where / "lab", directory=where).result()
-    assert code == 0, out + err
-    wait_until(lambda: not processes_of(where), 20.0, f"an end of {processes_of(where)}")
+    up = Command("lab", "up", SMALL, "--dir", where / "lab", directory=where)
+    try:
+        code, out, err = up.result()
+        assert code == 0, out + err
+        yield where / "lab"
+    finally:  # also when the tests are interrupted while it comes up: it was made to outlive its command
+        if up.process.poll() is None:
+            up.interrupt()
+        code, out, err = Command("lab", "down", "--dir", where / "lab", directory=where).result()
+        assert code == 0, out + err
+        wait_until(lambda: not processes_of(where), 20.0, f"an end of {processes_of(where)}")
 
 
 def primary(lab: Path) -> str:
