@@ -397,7 +397,7 @@ vrrp_instance edge {{
             self._nft(name, "delete table inet cut")
 
     def _nft(self, name: str, text: str) -> None:
-        done = self.lab.run(name, ("nft", text), capabilities=("net_admin",))
+        done = self.lab.run(name, ("/usr/sbin/nft", text), capabilities=("net_admin",))
         if done.exit_code:
             raise RuntimeError(done.stderr.decode())
 
