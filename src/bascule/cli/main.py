@@ -29,6 +29,7 @@ COMMANDS = {
     "engines": ("bascule.cli.engines:engines", "List the real programs: found or not, version, and where from."),
     "lab": ("bascule.cli.lab:app", "Run a system on this machine: real programs, as real hosts."),
     "drill": ("bascule.cli.drill:drill", "Run a system, break it on purpose, and judge it."),
+    "check": ("bascule.cli.check:check", "Judge a saved history again: lost, doubled, stale, split, out of order."),
     "agent": ("bascule.cli.agent:app", "Take part in a cluster: hold leases, and have addresses and services follow."),
     "cluster": ("bascule.cli.cluster:app", "Who is in charge: look, hand over, pause, fence."),
     "chaos": ("bascule.cli.chaos:app", "Undo what an ended drill may have left behind."),

@@ -44,6 +44,8 @@ def test_taskmanagerpro_survives_everything(run: Callable[..., Command], tmp_pat
     for name in ("report.html", "junit.xml", "report.json"):
         assert (where / name).stat().st_size > 1000
     assert not list(where.rglob("*.pgpass")), "a password was left behind"
+    code, out, err = run("check", where).result()
+    assert code == 0, f"judged again from its records: {out}{err}"
     for member in ("database-paris-a-1", "database-lyon-a-1"):
         log = (where / "lab" / "logs" / f"{member}.log").read_text(errors="replace")
         before, _, _ = log.partition("listening on IPv4 address")
@@ -72,6 +74,10 @@ def test_asynchronous_replication_loses_writes_and_says_how_many(run: Callable[.
     assert lost["value"] > 0
     assert lost["met"] is False
     assert lost["value"] == count_lost(tmp_path / "run" / "partition-1")
+    code, out, err = run("check", tmp_path / "run", "--json").result()
+    assert code == 1, err
+    clients = json.loads(out)["trials"]["partition-1"]["clients"].values()
+    assert sum(len(client["lost"]) for client in clients) == lost["value"], "judged again from its records"
 
 
 def count_lost(directory: Path) -> int:
