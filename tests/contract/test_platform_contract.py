@@ -10,10 +10,20 @@ from pathlib import Path
 import pytest
 
 from bascule.chaos.fake_platform import FakeHost, FakePlatform
-from bascule.chaos.faults import AnyFault, MainProcessKill, Partition, PowerLoss, ProcessFreeze, ProcessKill
+from bascule.chaos.faults import (
+    AnyFault,
+    CrashLoop,
+    DescriptorExhaustion,
+    MainProcessKill,
+    Partition,
+    PowerLoss,
+    ProcessFreeze,
+    ProcessKill,
+    ProcessSlow,
+)
 from bascule.chaos.injection import Injection, missing
 from bascule.chaos.journal import Journal, PlatformRef
-from bascule.chaos.platform import Platform
+from bascule.chaos.platform import Control, Platform
 from bascule.engines.protocols import Launch
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import BasculeError
@@ -86,9 +96,9 @@ def whole(platform: Platform) -> None:
         time.sleep(0.01)
 
 
-def need(platform: Platform, capability: str) -> None:
-    if capability not in platform.capabilities():
-        pytest.skip(f"this platform cannot do {capability} faults")
+def need(platform: Platform, control: Control) -> None:
+    if why := platform.refusal(control):
+        pytest.skip(f"no control of {control}: {why}")
 
 
 def test_hosts_and_members_are_found_by_their_place(platform: Platform) -> None:
@@ -134,6 +144,42 @@ def test_a_frozen_member_is_frozen_when_the_call_returns(platform: Platform) -> 
     assert {view.state for view in platform.processes(NORTH)} == {"running"}
 
 
+def test_a_crash_loop_goes_on_until_it_is_ended(platform: Platform) -> None:
+    before = platform.processes(NORTH)[0].pid
+    first, second = platform.crash_loop(NORTH, 0.05)
+    assert first == before != second
+    assert len(platform.processes(SOUTH)) == 4
+    platform.end_crash_loop(NORTH)
+    platform.end_crash_loop(NORTH)
+    alive = platform.processes(NORTH)[0].pid
+    assert alive not in {first, second}
+    assert platform.processes(NORTH)[0].pid == alive
+
+
+def test_a_slow_member_stops_and_goes_and_its_neighbour_does_not(platform: Platform) -> None:
+    platform.slow(NORTH, 0.5)
+    seen: set[str] = set()
+    deadline_s = time.monotonic() + 10
+    while len(seen) < 2:
+        assert time.monotonic() < deadline_s
+        seen |= {view.state for view in platform.processes(NORTH)}
+        assert {view.state for view in platform.processes(SOUTH)} == {"running"}
+    platform.hasten(NORTH)
+    platform.hasten(NORTH)
+    assert {view.state for _ in range(50) for view in platform.processes(NORTH)} == {"running"}
+
+
+def test_a_member_may_open_only_what_is_spared_and_gets_its_limits_back(platform: Platform) -> None:
+    before = platform.descriptors(NORTH)
+    platform.limit_descriptors(NORTH, 3)
+    platform.limit_descriptors(NORTH, 2)
+    assert [view.free for view in platform.descriptors(NORTH)] == [2] * 4
+    assert {view.free for view in platform.descriptors(SOUTH)} == {before[0].free}
+    platform.free_descriptors(NORTH)
+    platform.free_descriptors(NORTH)
+    assert platform.descriptors(NORTH) == before
+
+
 def test_a_host_without_power_is_silent_and_its_members_come_back_with_it(platform: Platform) -> None:
     need(platform, "host")
     platform.power_off((NORTH,))
@@ -166,7 +212,7 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
             call("nobody")
     with pytest.raises(BasculeError):
         platform.reachable("nowhere", "client")
-    if "network" in platform.capabilities():
+    if not platform.refusal("network"):
         with pytest.raises(BasculeError):
             platform.partition(("nowhere",))
 
@@ -176,6 +222,10 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
     [
         ProcessKill(member=NORTH),
         ProcessFreeze(member=NORTH),
+        CrashLoop(member=NORTH, up_s=0.1),
+        ProcessSlow(member=NORTH),
+        DescriptorExhaustion(member=NORTH),
+        DescriptorExhaustion(member=NORTH, spare=5),
         PowerLoss(hosts=(NORTH, "probe-north-a")),
         Partition(hosts=(NORTH, "probe-north-a")),
         Partition(hosts=(SOUTH,)),

@@ -16,14 +16,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bascule.chaos.fake_platform import FakeHost, FakePlatform
-from bascule.chaos.faults import AnyFault, Fault, MainProcessKill, Partition, PowerLoss, ProcessFreeze, ProcessKill
+from bascule.chaos.faults import (
+    AnyFault,
+    CrashLoop,
+    DescriptorExhaustion,
+    Fault,
+    MainProcessKill,
+    Partition,
+    PowerLoss,
+    ProcessFreeze,
+    ProcessKill,
+    ProcessSlow,
+)
 from bascule.chaos.injection import Injection, Struck
 from bascule.chaos.journal import Entry, Journal, PlatformRef
 from bascule.chaos.recovery import recover
 from bascule.kernel.clock import FakeClock
 from bascule.kernel.errors import BasculeError
 
-ACTING = frozenset({"kill", "freeze", "thaw", "start", "power_off", "power_on", "partition", "heal"})
+ACTING = frozenset(
+    {"kill", "freeze", "thaw", "start", "crash_loop", "end_crash_loop", "slow", "hasten", "limit_descriptors"}
+    | {"free_descriptors", "power_off", "power_on", "partition", "heal"}
+)
 MEMBERS = ("db-1", "db-2")
 HOSTS = (*MEMBERS, "probe", "client")
 MOST_DEATHS = 60
@@ -100,7 +114,10 @@ some_hosts = st.lists(st.sampled_from(HOSTS), min_size=1, max_size=3, unique=Tru
 faults: st.SearchStrategy[AnyFault] = st.one_of(
     member.map(lambda name: ProcessKill(member=name)),
     st.builds(MainProcessKill, member=member, command=st.sampled_from(["keeper", "postgres"])),
+    member.map(lambda name: CrashLoop(member=name)),
     member.map(lambda name: ProcessFreeze(member=name)),
+    member.map(lambda name: ProcessSlow(member=name)),
+    member.map(lambda name: DescriptorExhaustion(member=name)),
     some_hosts.map(lambda names: PowerLoss(hosts=names)),
     some_hosts.map(lambda names: Partition(hosts=names)),
 )
@@ -182,6 +199,10 @@ DRAMAS: tuple[Drama, ...] = (
     [(Partition(hosts=("db-1",)), False)],
     [(ProcessKill(member="db-1"), False), (PowerLoss(hosts=("db-1",)), False)],
     [(ProcessKill(member="db-1"), True), (Partition(hosts=("db-1", "probe")), False)],
+    [(CrashLoop(member="db-1"), False)],
+    [(ProcessSlow(member="db-1"), False)],
+    [(DescriptorExhaustion(member="db-1"), False)],
+    [(ProcessSlow(member="db-1"), False), (CrashLoop(member="db-1"), False)],
 )
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from bascule.chaos.platform import ProcessState, ProcessView
+from bascule.chaos.platform import Control, DescriptorView, ProcessState, ProcessView
 from bascule.kernel.errors import LabError
 
-EVERYTHING = frozenset({"process", "host", "network"})
+EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network"})
+LIMIT = 1024
 
 
 class FakeProcess(Struct, kw_only=True):
@@ -26,6 +27,7 @@ class FakeProcess(Struct, kw_only=True):
     command: str
     state: ProcessState = "running"
     is_main: bool = False
+    free: int = LIMIT
 
 
 class FakeHost(Struct, kw_only=True):
@@ -37,6 +39,9 @@ class FakeHost(Struct, kw_only=True):
     commands: tuple[str, ...] = ()
     processes: list[FakeProcess] = field(default_factory=list)
     powered: bool = True
+    crashing: bool = False
+    slow: bool = False
+    looks: int = 0
 
 
 class FakeState(Struct, kw_only=True):
@@ -58,7 +63,7 @@ class FakePlatform:
         capabilities: What it says that it can do.
     """
 
-    def __init__(self, hosts: tuple[FakeHost, ...], capabilities: frozenset[str] = EVERYTHING) -> None:
+    def __init__(self, hosts: tuple[FakeHost, ...], capabilities: frozenset[Control] = EVERYTHING) -> None:
         self._capabilities = capabilities
         self._state = _started(hosts)
 
@@ -71,9 +76,9 @@ class FakePlatform:
         with self._opened() as state:
             return not state.cuts and all(_is_whole(host) for host in state.hosts.values())
 
-    def capabilities(self) -> frozenset[str]:
-        """What it was told to say."""
-        return self._capabilities
+    def refusal(self, control: Control) -> str:
+        """It has control of what it was told."""
+        return "" if control in self._capabilities else "this fake was told so"
 
     def hosts(self, *, zone: str = "", region: str = "") -> tuple[str, ...]:
         """The hosts of a zone, of a region, or all."""
@@ -95,8 +100,13 @@ class FakePlatform:
     def processes(self, member: str) -> tuple[ProcessView, ...]:
         """Every live process of a member, main process first."""
         with self._opened() as state:
-            found = _member(state, member).processes
-            return tuple(ProcessView(pid=one.pid, command=one.command, state=one.state) for one in found)
+            host = _member(state, member)
+            host.looks += 1
+            stopped = host.slow and host.looks % 2 == 0
+            return tuple(
+                ProcessView(pid=one.pid, command=one.command, state="frozen" if stopped else one.state)
+                for one in host.processes
+            )
 
     def kill(self, member: str, *, command: str = "") -> tuple[int, ...]:
         """Kill all of a member, or the first process of that command."""
@@ -126,6 +136,58 @@ class FakePlatform:
         with self._opened() as state:
             for one in _member(state, member).processes:
                 one.state = "running"
+
+    def crash_loop(self, member: str, up_s: float) -> tuple[int, ...]:  # noqa: ARG002 - here no time passes
+        """Crash a member twice; it is between two lives then."""
+        with self._opened() as state:
+            host = _member(state, member)
+            first = _end(host)[:1]
+            if not host.powered:
+                return first
+            _boot(state, host)
+            host.crashing = True
+            return first + _end(host)[:1]
+
+    def end_crash_loop(self, member: str) -> None:
+        """Let a member live."""
+        with self._opened() as state:
+            host = _member(state, member)
+            host.crashing = False
+            if not host.powered:
+                raise LabError(f"host {host.name} has no power")
+            _boot(state, host)
+
+    def slow(self, member: str, share: float) -> tuple[int, ...]:  # noqa: ARG002 - every second look sees it stopped
+        """Stop and continue a member in turns: every second look sees it stopped."""
+        with self._opened() as state:
+            host = _member(state, member)
+            host.slow = True
+            return tuple(one.pid for one in host.processes)
+
+    def hasten(self, member: str) -> None:
+        """Let a member run all the time."""
+        with self._opened() as state:
+            _member(state, member).slow = False
+
+    def descriptors(self, member: str) -> tuple[DescriptorView, ...]:
+        """What each process could still open."""
+        with self._opened() as state:
+            found = _member(state, member).processes
+            return tuple(DescriptorView(pid=one.pid, open=0, free=one.free) for one in found)
+
+    def limit_descriptors(self, member: str, spare: int) -> tuple[int, ...]:
+        """Leave each process so many."""
+        with self._opened() as state:
+            host = _member(state, member)
+            for one in host.processes:
+                one.free = min(one.free, spare)
+            return tuple(one.pid for one in host.processes)
+
+    def free_descriptors(self, member: str) -> None:
+        """Give each process its limit back."""
+        with self._opened() as state:
+            for one in _member(state, member).processes:
+                one.free = LIMIT
 
     def start(self, member: str) -> None:
         """Start a member that is down; its host must have power."""
@@ -226,7 +288,9 @@ def _end(host: FakeHost) -> tuple[int, ...]:
 
 def _is_whole(host: FakeHost) -> bool:
     commands = tuple(one.command for one in host.processes)
-    return host.powered and commands == host.commands and all(one.state == "running" for one in host.processes)
+    strained = host.crashing or host.slow or any(one.free != LIMIT for one in host.processes)
+    running = all(one.state == "running" for one in host.processes)
+    return host.powered and commands == host.commands and running and not strained
 
 
 def _host(state: FakeState, name: str) -> FakeHost:

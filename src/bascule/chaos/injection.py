@@ -40,10 +40,9 @@ class Struck(Struct, frozen=True, kw_only=True):
 
 def missing(fault: AnyFault, platform: Platform) -> str:
     """Why this platform cannot do the fault; empty when it can."""
-    lacking = fault.NEEDS - platform.capabilities()
-    if not lacking:
-        return ""
-    return f"this platform has no control of {', '.join(sorted(lacking))}, which the fault needs"
+    lacking = {control: platform.refusal(control) for control in sorted(fault.NEEDS)}
+    told = [f"{control} ({why})" for control, why in lacking.items() if why]
+    return f"this platform has no control of {', '.join(told)}, which the fault needs" if told else ""
 
 
 class Injection:

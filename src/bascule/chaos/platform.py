@@ -27,11 +27,23 @@ class ProcessView(Struct, frozen=True, kw_only=True):
     state: ProcessState
 
 
+class DescriptorView(Struct, frozen=True, kw_only=True):
+    """How many file descriptors one process has open, and how many more it could open."""
+
+    pid: int
+    open: int
+    free: int
+
+
+Control = Literal["process", "host", "network"]
+"""What a platform may have in its hands."""
+
+
 class Platform(Protocol):
     """What faults need of the place in which a system runs."""
 
-    def capabilities(self) -> frozenset[str]:
-        """Which of `process`, `host`, `network` faults it can do; a fault that needs more is skipped and said."""
+    def refusal(self, control: Control) -> str:
+        """Why it has no control of that; empty when it has. A fault that needs it is then skipped, and the why said."""
         ...
 
     def hosts(self, *, zone: str = "", region: str = "") -> tuple[str, ...]:
@@ -63,6 +75,37 @@ class Platform(Protocol):
 
     def thaw(self, member: str) -> None:
         """SIGCONT the member's whole tree."""
+        ...
+
+    def crash_loop(self, member: str, up_s: float) -> tuple[int, ...]:
+        """Kill the member's whole tree and start it, for ever, `up_s` after each start.
+
+        Returns once it died twice: the main processes of both lives.
+        """
+        ...
+
+    def end_crash_loop(self, member: str) -> None:
+        """End the loop, and start the member if it is down."""
+        ...
+
+    def slow(self, member: str, share: float) -> tuple[int, ...]:
+        """Let the member's whole tree run `share` of the time, in turns of a tenth of a second; the pids so far."""
+        ...
+
+    def hasten(self, member: str) -> None:
+        """Let it run all the time again."""
+        ...
+
+    def descriptors(self, member: str) -> tuple[DescriptorView, ...]:
+        """The file descriptors of every process of the member, main process first. Empty when it is down."""
+        ...
+
+    def limit_descriptors(self, member: str, spare: int) -> tuple[int, ...]:
+        """Leave every process of the member `spare` descriptors beside those that it has open; the pids."""
+        ...
+
+    def free_descriptors(self, member: str) -> None:
+        """Give every process of the member the limit that it had, also those that were born meanwhile."""
         ...
 
     def start(self, member: str) -> None:

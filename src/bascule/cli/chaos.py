@@ -1,4 +1,4 @@
-"""`bascule chaos`: the faults that there are, what of them is still injected, and how that is undone by hand."""
+"""`bascule chaos`: inject one fault by hand, see what is still injected, and undo it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.table import Table
 
-from bascule.chaos.faults import KINDS
 from bascule.chaos.journal import Contents, Entry, Journal, pending
 from bascule.chaos.recovery import Recovered, recover
 from bascule.cli.output import emit
 from bascule.drill.watchdog import attach
 from bascule.kernel.errors import InputError
 
-app = App(name="chaos", help="Undo what an ended drill may have left behind.")
+app = App(name="chaos", help="Inject one fault by hand; undo what an ended drill may have left behind.")
+app.command("bascule.cli.inject:inject", name="inject")
 
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
-
-
-@app.command
-def faults(*, as_json: Json = False) -> int:
-    """List every kind of fault: what it needs, what it does, how it is seen to act, and how it is undone.
-
-    Examples:
-        bascule chaos faults
-        bascule chaos faults --json
-
-    Args:
-        as_json: Print one JSON document instead of text.
-    """
-    rows = [
-        {
-            "fault": kind.kind(),
-            "needs": sorted(kind.NEEDS),
-            "does": kind.DOES,
-            "seen_by": kind.SEEN_BY,
-            "undone_by": kind.UNDONE_BY,
-        }
-        for kind in KINDS
-    ]
-    table = Table("fault", "needs control of", "what it does", "witnessed when", "undone by")
-    for kind in KINDS:
-        table.add_row(kind.kind(), ", ".join(sorted(kind.NEEDS)), kind.DOES, kind.SEEN_BY, kind.UNDONE_BY)
-    emit(rows, as_json=as_json, text=table)
-    return 0
 
 
 @app.command

@@ -32,7 +32,8 @@ COMMANDS = {
     "check": ("bascule.cli.check:check", "Judge a saved history again: lost, doubled, stale, split, out of order."),
     "agent": ("bascule.cli.agent:app", "Take part in a cluster: hold leases, and have addresses and services follow."),
     "cluster": ("bascule.cli.cluster:app", "Who is in charge: look, hand over, pause, fence."),
-    "chaos": ("bascule.cli.chaos:app", "Undo what an ended drill may have left behind."),
+    "fault": ("bascule.cli.fault:app", "Every fault: what it does, how it is seen to act, and how it is undone."),
+    "chaos": ("bascule.cli.chaos:app", "Inject one fault by hand; undo what an ended drill may have left behind."),
 }
 """Where each command is, imported only when it runs, and what the list of commands says about it."""
 

@@ -17,6 +17,6 @@ def describe(lab: Lab) -> Machine:
         processors=len(os.sched_getaffinity(0)),
         memory_mib=pages * page_bytes // 2**20,
         python=platform.python_version(),
-        platform="namespaces" if "network" in lab.world.capabilities() else "loopback",
+        platform="namespaces" if not lab.world.refusal("network") else "loopback",
         programs={program.name: program.version for program in lab.programs.values()},
     )

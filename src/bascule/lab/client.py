@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from bascule.chaos.platform import ProcessView
+from bascule.chaos.platform import Control, DescriptorView, ProcessView
 from bascule.engines.protocols import Capability, Launch
 from bascule.kernel.errors import LabError
 from bascule.lab import mark
@@ -51,11 +51,11 @@ class LabClient:
 
     # -- the platform
 
-    def capabilities(self) -> frozenset[str]:
-        """`process`, `host` and `network` faults in namespaces; on loopback `process` alone."""
-        if self.record.isolation == "namespaces":
-            return frozenset({"process", "host", "network"})
-        return frozenset({"process"})
+    def refusal(self, control: Control) -> str:
+        """In namespaces it has control of everything; on loopback of processes alone."""
+        if control == "process" or self.record.isolation == "namespaces":
+            return ""
+        return "on loopback all hosts share this machine's own"
 
     def hosts(self, *, zone: str = "", region: str = "") -> tuple[str, ...]:
         """The hosts of a zone, of a region, or all; those of clients and probes included."""
@@ -91,6 +91,34 @@ class LabClient:
     def thaw(self, member: str) -> None:
         """SIGCONT the member's whole tree."""
         self._do(say.Thaw(member=member), type(None))
+
+    def crash_loop(self, member: str, up_s: float) -> tuple[int, ...]:
+        """Kill the member's tree and start it, again and again; returns after the second crash."""
+        return self._do(say.CrashLoop(member=member, up_s=up_s), tuple[int, ...], within_s=3 * up_s)
+
+    def end_crash_loop(self, member: str) -> None:
+        """End the loop, and start the member if it is down."""
+        self._do(say.EndCrashLoop(member=member), type(None))
+
+    def slow(self, member: str, share: float) -> tuple[int, ...]:
+        """Stop and continue the member's tree in turns, so that it runs `share` of the time."""
+        return self._do(say.Slow(member=member, share=share), tuple[int, ...])
+
+    def hasten(self, member: str) -> None:
+        """Let the member's tree run all the time again."""
+        self._do(say.Hasten(member=member), type(None))
+
+    def descriptors(self, member: str) -> tuple[DescriptorView, ...]:
+        """The file descriptors of every process of the member, main process first."""
+        return self._do(say.Descriptors(member=member), tuple[DescriptorView, ...])
+
+    def limit_descriptors(self, member: str, spare: int) -> tuple[int, ...]:
+        """Leave every process of the member `spare` descriptors beside those that it has open."""
+        return self._do(say.LimitDescriptors(member=member, spare=spare), tuple[int, ...])
+
+    def free_descriptors(self, member: str) -> None:
+        """Give every process of the member the limit of open files that it had."""
+        self._do(say.FreeDescriptors(member=member), type(None))
 
     def start(self, member: str) -> None:
         """Start the member again, as it was launched, if its main process is down."""

@@ -82,7 +82,7 @@ class Lab:
         try:
             lab = cls(system, directory, client, plan, source)
             lab.programs = programs
-            if "network" not in client.capabilities():
+            if client.refusal("network"):
                 machine_checks.check_user(programs)
                 machine_checks.check_free(system, plan, lab.engines)
             lab._write_identity()

@@ -88,6 +88,51 @@ class Thaw(Request, frozen=True, kw_only=True, tag="thaw"):
     member: str
 
 
+class CrashLoop(Request, frozen=True, kw_only=True, tag="crash_loop"):
+    """Kill a member's tree and start it, again and again."""
+
+    member: str
+    up_s: float
+
+
+class EndCrashLoop(Request, frozen=True, kw_only=True, tag="end_crash_loop"):
+    """End a crash loop; the member is up."""
+
+    member: str
+
+
+class Slow(Request, frozen=True, kw_only=True, tag="slow"):
+    """Let a member's tree run a share of the time."""
+
+    member: str
+    share: float
+
+
+class Hasten(Request, frozen=True, kw_only=True, tag="hasten"):
+    """Let a member's tree run all the time again."""
+
+    member: str
+
+
+class Descriptors(Request, frozen=True, kw_only=True, tag="descriptors"):
+    """Count the file descriptors of a member's tree."""
+
+    member: str
+
+
+class LimitDescriptors(Request, frozen=True, kw_only=True, tag="limit_descriptors"):
+    """Leave a member's tree so many free descriptors."""
+
+    member: str
+    spare: int
+
+
+class FreeDescriptors(Request, frozen=True, kw_only=True, tag="free_descriptors"):
+    """Give a member's tree its limits of open files back."""
+
+    member: str
+
+
 class Processes(Request, frozen=True, kw_only=True, tag="processes"):
     """List a member's tree."""
 
@@ -201,7 +246,8 @@ class Down(Request, frozen=True, kw_only=True, tag="down"):
 
 
 Requests = (
-    LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | Processes | Spawn | Signal | Wait | Run | Dial
+    LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | CrashLoop | EndCrashLoop | Slow | Hasten
+    | Descriptors | LimitDescriptors | FreeDescriptors | Processes | Spawn | Signal | Wait | Run | Dial
     | Reachable | PowerOff | PowerOn | Partition | Heal | Holding | SetLink | Status | Memory | Keep | Down
 )  # fmt: skip
 

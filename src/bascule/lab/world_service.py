@@ -10,6 +10,7 @@ from bascule.lab import protocol as say
 from bascule.lab.hosts import Hosts
 from bascule.lab.members import Members
 from bascule.lab.programs import Programs
+from bascule.lab.strains import Strains
 
 _NEED_WAN = (
     say.LaunchMember,
@@ -30,6 +31,12 @@ _IN_ORDER = (
     say.Kill,
     say.Freeze,
     say.Thaw,
+    say.CrashLoop,
+    say.EndCrashLoop,
+    say.Slow,
+    say.Hasten,
+    say.LimitDescriptors,
+    say.FreeDescriptors,
     say.PowerOff,
     say.PowerOn,
     say.Partition,
@@ -47,6 +54,7 @@ class World:
         self.kept = False
         self._order = asyncio.Lock()
         programs = Programs(members, hosts)
+        strains = Strains(members, hosts)
         # A request's kind decides the type of its act's argument, which a table cannot express.
         self._acts: dict[type[say.Request], Callable[[Any], Awaitable[object]]] = {
             say.LaunchMember: programs.launch,
@@ -55,6 +63,13 @@ class World:
             say.Kill: programs.kill,
             say.Freeze: programs.freeze,
             say.Thaw: programs.thaw,
+            say.CrashLoop: strains.crash_loop,
+            say.EndCrashLoop: strains.end_crash_loop,
+            say.Slow: strains.slow,
+            say.Hasten: strains.hasten,
+            say.Descriptors: strains.descriptors,
+            say.LimitDescriptors: strains.limit_descriptors,
+            say.FreeDescriptors: strains.free_descriptors,
             say.Processes: programs.processes,
             say.Spawn: programs.spawn,
             say.Signal: programs.signal,

@@ -205,7 +205,9 @@ def test_hosts_and_sites_that_do_not_exist_are_named(make: Make) -> None:
 
 def test_a_network_fault_on_loopback_is_refused_not_pretended(make: Make) -> None:
     lab = make("loopback")
-    assert lab.capabilities() == {"process"}
+    assert not lab.refusal("process")
+    assert "loopback" in lab.refusal("host")
+    assert "loopback" in lab.refusal("network")
     with pytest.raises(LabError, match="loopback"):
         lab.partition((NORTH_A1,))
     with pytest.raises(LabError, match="loopback"):

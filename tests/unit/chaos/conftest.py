@@ -8,9 +8,20 @@ from pathlib import Path
 import pytest
 
 from bascule.chaos.fake_platform import EVERYTHING, FakeHost, FakePlatform
-from bascule.chaos.faults import AnyFault, MainProcessKill, Partition, PowerLoss, ProcessFreeze, ProcessKill
+from bascule.chaos.faults import (
+    AnyFault,
+    CrashLoop,
+    DescriptorExhaustion,
+    MainProcessKill,
+    Partition,
+    PowerLoss,
+    ProcessFreeze,
+    ProcessKill,
+    ProcessSlow,
+)
 from bascule.chaos.injection import Injection
 from bascule.chaos.journal import Journal, PlatformRef
+from bascule.chaos.platform import Control
 from bascule.kernel.clock import FakeClock
 
 REFERENCE = PlatformRef(kind="fake", directory="/fake", identity="one")
@@ -29,7 +40,11 @@ FAULTS: tuple[AnyFault, ...] = (
     ProcessKill(member="db-1"),
     MainProcessKill(member="db-1", command="postgres"),
     MainProcessKill(member="db-1", command="keeper"),
+    CrashLoop(member="db-1"),
     ProcessFreeze(member="db-1"),
+    ProcessSlow(member="db-1"),
+    DescriptorExhaustion(member="db-1"),
+    DescriptorExhaustion(member="db-1", spare=3),
     PowerLoss(hosts=("db-1",)),
     PowerLoss(hosts=("db-1", "probe-a")),
     Partition(hosts=("db-1",)),
@@ -50,8 +65,8 @@ def platform() -> FakePlatform:
 
 
 @pytest.fixture
-def make_platform() -> Callable[[frozenset[str]], FakePlatform]:
-    def make(capabilities: frozenset[str] = EVERYTHING) -> FakePlatform:
+def make_platform() -> Callable[[frozenset[Control]], FakePlatform]:
+    def make(capabilities: frozenset[Control] = EVERYTHING) -> FakePlatform:
         return FakePlatform(fake_hosts(), capabilities)
 
     return make

@@ -11,12 +11,15 @@ from bascule.chaos.fake_platform import FakePlatform
 from bascule.chaos.faults import (
     KINDS,
     AnyFault,
+    CrashLoop,
+    DescriptorExhaustion,
     Fault,
     MainProcessKill,
     Partition,
     PowerLoss,
     ProcessFreeze,
     ProcessKill,
+    ProcessSlow,
     Witness,
 )
 from bascule.kernel.errors import BasculeError, FaultError
@@ -83,6 +86,16 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     ),
     "freeze of a member that is down": (ProcessFreeze(member="db-1"), lambda p: p.kill("db-1")),
     "freeze of what is frozen": (ProcessFreeze(member="db-1"), lambda p: p.freeze("db-1")),
+    "crash loop of a member that is down": (CrashLoop(member="db-1"), lambda p: p.kill("db-1")),
+    "crash loop of nobody": (CrashLoop(member="nobody"), lambda _: None),
+    "slowing of a member that is down": (ProcessSlow(member="db-1"), lambda p: p.kill("db-1")),
+    "slowing of what is frozen": (ProcessSlow(member="db-1"), lambda p: p.freeze("db-1")),
+    "slowing of what is slow": (ProcessSlow(member="db-1"), lambda p: p.slow("db-1", 0.5)),
+    "exhaustion of a member that is down": (DescriptorExhaustion(member="db-1"), lambda p: p.kill("db-1")),
+    "exhaustion of what is exhausted": (
+        DescriptorExhaustion(member="db-1", spare=2),
+        lambda p: p.limit_descriptors("db-1", 1),
+    ),
     "power loss of nothing": (PowerLoss(hosts=()), lambda _: None),
     "power loss of a host that is lost": (PowerLoss(hosts=("db-1",)), lambda p: p.power_off(("db-1",))),
     "power loss of a host that is cut off": (PowerLoss(hosts=("db-1",)), lambda p: p.partition(("db-1",))),

@@ -1,0 +1,23 @@
+"""What can break, how is it seen to be broken, and how is it surely undone?"""
+
+from bascule.chaos.faults.catalogue import KINDS, AnyFault
+from bascule.chaos.faults.host import PowerLoss
+from bascule.chaos.faults.limits import DescriptorExhaustion
+from bascule.chaos.faults.network import Partition
+from bascule.chaos.faults.port import Fault, Witness
+from bascule.chaos.faults.process import CrashLoop, MainProcessKill, ProcessFreeze, ProcessKill, ProcessSlow
+
+__all__ = [
+    "KINDS",
+    "AnyFault",
+    "CrashLoop",
+    "DescriptorExhaustion",
+    "Fault",
+    "MainProcessKill",
+    "Partition",
+    "PowerLoss",
+    "ProcessFreeze",
+    "ProcessKill",
+    "ProcessSlow",
+    "Witness",
+]

@@ -1,0 +1,140 @@
+"""What weighs on members while a fault acts: they crash again and again, run slowly, or may open no more files.
+
+Each strain lives in the supervisor, so that it ends with the lab, whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Coroutine
+
+from bascule.chaos.platform import DescriptorView
+from bascule.kernel.errors import LabError
+from bascule.lab import descriptors, processes
+from bascule.lab import protocol as say
+from bascule.lab.hosts import Hosts
+from bascule.lab.members import Members
+from bascule.lab.ownership import Key
+
+PERIOD_S = 0.1
+
+
+class Strains:
+    """Begins and ends strains; one of each kind for a member at a time."""
+
+    def __init__(self, members: Members, hosts: Hosts) -> None:
+        self._members = members
+        self._hosts = hosts
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._limits: dict[str, dict[Key, tuple[int, int]]] = {}
+
+    def _begin(self, kind: str, member: str, work: Coroutine[object, object, None]) -> None:
+        self._tasks[kind, member] = asyncio.ensure_future(work)
+
+    async def _end(self, kind: str, member: str) -> None:
+        task = self._tasks.pop((kind, member), None)
+        if task is None:
+            return
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    # -- crashing again and again
+
+    async def crash_loop(self, request: say.CrashLoop) -> tuple[int, ...]:
+        """Crash the member twice, and go on with that; the main processes that died."""
+        name = request.member
+        await self._end("crash", name)
+        hit = [await self._crash(name)]
+        await self._restart(name, request.up_s)
+        hit.append(await self._crash(name))
+        self._begin("crash", name, self._crash_on(name, request.up_s))
+        return tuple(pid for pid in hit if pid)
+
+    async def _crash(self, name: str) -> int:
+        pid = self._members.program(name).pid
+        await self._members.kill([name])
+        return pid
+
+    async def _restart(self, name: str, up_s: float) -> None:
+        with contextlib.suppress(LabError):  # its host has no power now: it is down, as it shall be
+            self._hosts.powered(self._members.program(name).owner.host)
+            self._members.start(name)
+        await asyncio.sleep(up_s)
+
+    async def _crash_on(self, name: str, up_s: float) -> None:
+        while True:
+            await self._restart(name, up_s)
+            await self._crash(name)
+
+    async def end_crash_loop(self, request: say.EndCrashLoop) -> None:
+        """End the loop, and start the member if it is down."""
+        program = self._members.program(request.member)
+        await self._end("crash", request.member)
+        self._hosts.powered(program.owner.host)
+        self._members.start(request.member)
+
+    # -- running slowly
+
+    async def slow(self, request: say.Slow) -> tuple[int, ...]:
+        """Let the member run a share of the time; the processes that it has."""
+        name = request.member
+        await self._end("slow", name)
+        hit = tuple(view.pid for view in self._members.views(name))
+        self._begin("slow", name, self._turns(name, request.share))
+        return hit
+
+    async def _turns(self, name: str, share: float) -> None:
+        while True:
+            stopped = tuple(self._members.trees([name]))
+            _tell(stopped, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(PERIOD_S * (1 - share))
+            finally:
+                _tell(stopped, signal.SIGCONT)
+            await asyncio.sleep(PERIOD_S * share)
+
+    async def hasten(self, request: say.Hasten) -> None:
+        """Let the member run all the time again."""
+        self._members.program(request.member)
+        await self._end("slow", request.member)
+        await self._members.thaw(request.member)
+
+    # -- no more files
+
+    async def descriptors(self, request: say.Descriptors) -> tuple[DescriptorView, ...]:
+        """The descriptors of the member's processes, main process first."""
+        views = (descriptors.view(view.pid) for view in self._members.views(request.member))
+        return tuple(view for view in views if view is not None)
+
+    async def limit_descriptors(self, request: say.LimitDescriptors) -> tuple[int, ...]:
+        """Lower the limit of every process, remembering the one that it had first."""
+        self._members.program(request.member)
+        known = self._limits.setdefault(request.member, {})
+        hit: list[int] = []
+        for pid, row in self._members.trees([request.member]).items():
+            before = descriptors.limit(pid, request.spare)
+            if before is not None:
+                known.setdefault(row.key, before)
+                hit.append(pid)
+        return tuple(hit)
+
+    async def free_descriptors(self, request: say.FreeDescriptors) -> None:
+        """Raise every limit again; a process that was born meanwhile gets the highest that any had."""
+        self._members.program(request.member)
+        known = self._limits.pop(request.member, None)
+        if not known:
+            return
+        highest = max(known.values(), key=lambda limits: (limits[0] == -1, limits[0]))
+        for pid, row in self._members.trees([request.member]).items():
+            descriptors.restore(pid, known.get(row.key, highest))
+
+
+def _tell(pids: tuple[int, ...], number: int) -> None:
+    for pid in pids:
+        if processes.row(pid) is not None:
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(pid, number)
