@@ -16,6 +16,8 @@ from bascule.chaos.proxy.toxics import Ending, Stream, Toxic, is_hit
 from bascule.kernel.dice import Dice
 
 READ_BYTES = 256 * 1024
+CAREFUL_READ_BYTES = 16 * 1024
+"""Where toxics act: what is read may be cut into its bytes, each of which then waits by itself."""
 LINGER_S = 2.0
 """How long an orderly end waits for the other side's: unread bytes would turn it into a reset."""
 _BUFFER = bytearray(READ_BYTES)
@@ -82,7 +84,7 @@ class Line:
 
     def _on_readable(self) -> None:
         try:
-            size_bytes = self.source.recv_into(_BUFFER)
+            size_bytes = self.source.recv_into(_BUFFER, READ_BYTES if self._is_plain else CAREFUL_READ_BYTES)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:

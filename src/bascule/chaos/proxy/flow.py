@@ -10,6 +10,8 @@ from bascule.kernel.dice import Dice
 NARROW_BYTES = 64 * 1024
 WIDE_BYTES = 4 * 1024 * 1024
 """What a latency may hold back: a long line carries much. Without one, so much waiting would only hide a slow line."""
+MOST_PIECES = 32 * 1024
+"""However small they are: each costs more than its bytes."""
 
 
 class Tally:
@@ -78,7 +80,7 @@ class Flow:
 
     def is_full(self) -> bool:
         """Whether nothing more shall be read for now."""
-        return self.waiting_bytes >= self._limit_bytes
+        return self.waiting_bytes >= self._limit_bytes or len(self.waiting) >= MOST_PIECES
 
     def replace(self, acting: tuple[Acting, ...], now_s: float, *, keeps_pace: bool = True) -> None:
         """Other toxics from now on: what waits is due as if they alone had been there when it came.
@@ -119,6 +121,8 @@ class Flow:
         self.waiting_bytes += sum(len(piece.data) for piece in pieces)
 
     def _at_pace(self, piece: Piece) -> list[Piece]:
+        if not (piece.hold_s or piece.pace_bytes_per_s) and self._paced_s <= piece.due_s:
+            return [piece]
         self._paced_s = max(self._paced_s, piece.due_s + piece.hold_s)
         held = piece._replace(due_s=self._paced_s)
         if not piece.pace_bytes_per_s:
@@ -146,6 +150,8 @@ class Flow:
 
     def allowance(self) -> tuple[int, Acting] | None:
         """How many bytes may still pass before a limit closes the connection, and whose limit that is."""
+        if not self.acting:
+            return None
         limits = [
             (most - one.passed_bytes, one) for one in self.acting if (most := one.toxic.passes_bytes()) is not None
         ]

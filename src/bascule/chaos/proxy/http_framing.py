@@ -18,6 +18,8 @@ LINE_LIMIT_BYTES = 8 * 1024
 _REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP/1\.([01])\r\n")
 _STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?\r\n")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;[^\r\n]*)?\r\n")
+_FIELDS = re.compile(rb"(?:[^\s:]+:[^\r\n]*\r\n)*\r\n")
+_TELLING = re.compile(rb"(?im)^(connection|content-length|transfer-encoding):[ \t]*(.*?)[ \t]*\r$")
 _NO_CR = re.compile(rb"(?<!\r)\n")
 
 Kind = Literal["head", "body", "frame", "end"]
@@ -36,7 +38,7 @@ class Head(Struct, frozen=True, kw_only=True):
         target: Of a request: the path and what follows it.
         status: Of an answer.
         is_old: Whether it is HTTP/1.0.
-        headers: Names in lower case; values of equal names joined by commas.
+        headers: Those that tell where the message ends, by names in lower case; equal names' values joined by commas.
     """
 
     method: str = ""
@@ -104,19 +106,19 @@ def read_head(data: bytes) -> Head:
         NotHttpError: They are none.
     """
     text = data.lstrip(b"\r\n")
+    answer = _STATUS.match(text)
+    request = None if answer else _REQUEST.match(text)
+    start = answer or request
+    if start is None or not _FIELDS.fullmatch(text, start.end()):
+        raise NotHttpError
     headers: dict[str, str] = {}
-    for line in text.split(b"\r\n")[1:-2]:
-        name, colon, value = line.partition(b":")
-        if not colon or not name or name != name.strip():
-            raise NotHttpError
-        key, said = name.decode("latin-1").lower(), value.strip().decode("latin-1")
+    for name, value in _TELLING.findall(text, start.end()):
+        key, said = name.decode("ascii").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]},{said}" if key in headers else said
-    if answer := _STATUS.match(text):
-        return Head(status=int(answer[2]), is_old=answer[1] == b"0", headers=headers)
-    if request := _REQUEST.match(text):
+    if request:
         method, target = request[1].decode("latin-1"), request[2].decode("latin-1")
         return Head(method=method, target=target, is_old=request[3] == b"0", headers=headers)
-    raise NotHttpError
+    return Head(status=int(start[2]), is_old=start[1] == b"0", headers=headers)
 
 
 class Framer:

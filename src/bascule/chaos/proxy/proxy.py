@@ -181,7 +181,8 @@ class Proxy:
     async def _reach(self, client: socket.socket) -> None:
         server: socket.socket | None = None
         try:
-            server = await asyncio.wait_for(self._connect(), CONNECT_LIMIT_S)
+            async with asyncio.timeout(CONNECT_LIMIT_S):
+                server = await self._connect()
             self._begin(client, server)
         except OSError:
             self._unreached += 1
@@ -199,10 +200,9 @@ class Proxy:
         Raises:
             OSError: None of its addresses was reached.
         """
-        host, port = self._upstream
-        problem: OSError = OSError(f"{host} has no address")
-        for family, kind, number, _, address in await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            server = socket.socket(family, kind, number)
+        problem: OSError = OSError(f"{self._wanted.upstream} has no address")
+        for family, address in await self._addresses():
+            server = socket.socket(family, socket.SOCK_STREAM)
             try:
                 server.settimeout(0)
                 await self._loop.sock_connect(server, address)
@@ -215,6 +215,16 @@ class Proxy:
             else:
                 return server
         raise problem
+
+    async def _addresses(self) -> list[tuple[int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]]:
+        """Every address of the real server; a name is looked up each time, since it may move."""
+        host, port = self._upstream
+        try:
+            family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
+        except ValueError:
+            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return [(family, address) for family, _, _, _, address in found]
+        return [(family, (host, port))]
 
     def _begin(self, client: socket.socket, server: socket.socket) -> None:
         for end in (client, server):

@@ -194,13 +194,12 @@ class Slicer(Toxic, frozen=True, kw_only=True, tag="slicer"):
         """Cut, with a pause after each slice."""
         slices: list[Piece] = []
         for piece in pieces:
-            left = piece.data
-            while left:
-                size_bytes = self._size_bytes(dice)
+            start = 0
+            while start < len(piece.data):
+                end = start + self._size_bytes(dice)
                 due_s = max(free_s, piece.due_s)
-                slices.append(piece._replace(data=left[:size_bytes], due_s=due_s))
-                free_s = due_s + self.delay_s
-                left = left[size_bytes:]
+                slices.append(piece._replace(data=piece.data[start:end], due_s=due_s))
+                free_s, start = due_s + self.delay_s, end
         return slices, free_s
 
     def _size_bytes(self, dice: Dice) -> int:

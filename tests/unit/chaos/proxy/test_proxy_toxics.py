@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bascule.chaos.proxy.flow import NARROW_BYTES, Acting, Flow, Tally
+from bascule.chaos.proxy.flow import MOST_PIECES, NARROW_BYTES, Acting, Flow, Tally
 from bascule.chaos.proxy.toxics import (
     AnyToxic,
     Bandwidth,
@@ -157,13 +157,19 @@ def test_bytes_are_counted_once_however_often_the_toxics_change() -> None:
 
 
 def test_a_flow_is_full_at_its_limit_and_a_latency_may_hold_more() -> None:
-    flow, _ = flow_under(Bandwidth(rate_bytes_per_s=1))
+    flow, _ = flow_under(Bandwidth(rate_bytes_per_s=1000))
     flow.push(bytes(NARROW_BYTES - 1), 1.0)
     assert not flow.is_full()
     flow.push(b"x", 1.0)
     assert flow.is_full()
     flow.replace((Acting(Latency(latency_s=1), Tally(), 0.0),), 1.0)
     assert not flow.is_full()
+
+
+def test_a_flow_is_full_of_pieces_however_small_they_are() -> None:
+    flow, _ = flow_under(Latency(latency_s=1), Slicer(average_bytes=1))
+    flow.push(bytes(MOST_PIECES), 1.0)
+    assert flow.is_full()
 
 
 def test_what_was_not_taken_goes_first_next_time() -> None:
