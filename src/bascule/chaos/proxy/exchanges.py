@@ -87,29 +87,31 @@ class Exchanges:
         """What goes on to the server of the bytes that came from the client: all, but a head only when it is whole."""
         if self.is_opaque:
             return self._requests.rest() + data
+        passed: list[bytes] = []
         try:
-            segments = self._requests.feed(data)
+            for segment in self._requests.feed(data):
+                passed.append(segment.data)
+                if segment.head is not None:
+                    self._asked.append(segment.head)
         except NotHttpError:
             self.is_opaque = True
-            return self._requests.rest()
-        self._asked.extend(segment.head for segment in segments if segment.head is not None)
-        self.is_opaque = len(self._asked) > MOST_OUTSTANDING
-        return b"".join(segment.data for segment in segments)
+            passed.append(self._requests.rest())
+        self.is_opaque |= len(self._asked) > MOST_OUTSTANDING
+        return b"".join(passed)
 
     def answer(self, data: bytes) -> list[Edit]:
         """What goes on to the client of the bytes that came from the server."""
         if self.is_opaque:
             return [Edit(self._answers.rest() + data)]
+        edits: list[Edit] = []
         try:
-            segments = self._answers.feed(data)
+            for segment in self._answers.feed(data):
+                edits += self._edit(segment)
+                if edits and edits[-1].is_last:
+                    break
         except NotHttpError:
             self.is_opaque = True
-            return [Edit(self._answers.rest())]
-        edits: list[Edit] = []
-        for segment in segments:
-            edits += self._edit(segment)
-            if edits and edits[-1].is_last:
-                break
+            edits.append(Edit(self._answers.rest()))
         return _joined(edits)
 
     def request_rest(self) -> bytes:

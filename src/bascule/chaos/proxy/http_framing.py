@@ -8,7 +8,7 @@ written anew, with other chunks, other spelling of headers. And whether an answe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -134,21 +134,18 @@ class Framer:
         self._left_bytes = 0
         self._held = b""
 
-    def feed(self, data: bytes) -> list[Segment]:
-        """The segments that these bytes complete.
+    def feed(self, data: bytes) -> Iterator[Segment]:
+        """The segments that these bytes complete, one by one: how the next body ends is asked when the last has ended.
 
         Raises:
-            NotHttpError: This is no HTTP; `rest` has what was not handed out, these bytes included.
+            NotHttpError: This is no HTTP; `rest` has what was not handed out.
         """
         self._held += data
-        found: list[Segment] = []
-        try:
-            while self._held and self._step(found):
-                pass
-        except NotHttpError:
-            self._held = b"".join(segment.data for segment in found) + self._held
-            raise
-        return found
+        goes_on = True
+        while goes_on and self._held:
+            found: list[Segment] = []
+            goes_on = self._step(found)
+            yield from found
 
     def rest(self) -> bytes:
         """What is held back because it is not whole yet; it is let go."""

@@ -62,10 +62,11 @@ def test_an_answer_is_matched_with_its_own_request() -> None:
 
 
 def test_an_answer_to_head_has_no_body_whatever_it_announces() -> None:
-    exchanges, _ = exchanges_under(Status(status=503, method="GET"))
-    exchanges.request(b"HEAD / HTTP/1.1\r\n\r\n" + GET)
+    exchanges, (tally,) = exchanges_under(Status(status=503, method="GET"))
+    exchanges.request((b"HEAD / HTTP/1.1\r\n\r\n" + GET) * 2)
     head = PLAIN.removesuffix(b"hello")
-    assert told(exchanges.answer(head + PLAIN)) == head + REPLACED
+    assert told(exchanges.answer((head + PLAIN) * 2)) == (head + REPLACED) * 2, "in one read as well"
+    assert (tally.acts, tally.bytes) == (2, 2 * len(PLAIN))
 
 
 def test_a_replaced_answer_to_head_has_no_body_either() -> None:
