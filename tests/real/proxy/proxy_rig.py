@@ -86,10 +86,10 @@ class Answers(BaseHTTPRequestHandler):
 class Rig:
     """A proxy process, its client, and how to reach what it serves."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *before: str) -> None:
         self.path = folder / "control"
         argv = [sys.executable, "-m", "bascule.chaos.proxy", "--socket", str(self.path), "--seed", "1", "--until-eof"]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([*before, *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"ready\n"
         self.client = ProxyClient(self.path)

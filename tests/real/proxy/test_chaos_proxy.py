@@ -14,7 +14,7 @@ import pytest
 from tests.real.proxy.proxy_rig import PATIENCE_S, Echo, Rig, acted, dial, receive, round_trip_s, wait_until
 
 from bascule.chaos.proxy.protocol import ProxyStatus
-from bascule.chaos.proxy.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, SlowClose, Timeout
+from bascule.chaos.proxy.toxics import AnyToxic, Bandwidth, Latency, LimitData, ResetPeer, Slicer, SlowClose, Timeout
 
 pytestmark = pytest.mark.real
 
@@ -207,3 +207,46 @@ def test_a_server_that_is_down_is_told_by_a_reset(rig: Rig) -> None:
     with pytest.raises(ConnectionResetError), dial(status) as line:
         line.recv(1)
     assert rig.client.status("nobody").unreached == 1
+
+
+def test_nothing_is_left_of_connections_however_they_end(rig: Rig, proxied: ProxyStatus) -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{rig.process.pid}/fd").iterdir()))
+
+    before = descriptors()
+    endings: tuple[tuple[AnyToxic, ...], ...] = (
+        (),
+        (Timeout(timeout_s=0),),
+        (ResetPeer(),),
+        (LimitData(bytes=2),),
+        (SlowClose(delay_s=0.01),),
+        (Latency(latency_s=0.01), Slicer(average_bytes=1)),
+    )
+    for toxics in endings:
+        rig.client.set_toxics("echo", *toxics)
+        lines = [dial(proxied) for _ in range(20)]
+        for number, line in enumerate(lines):
+            with contextlib.suppress(OSError):  # a reset came first
+                line.sendall(b"hello")
+                if number % 3 == 0:
+                    line.shutdown(socket.SHUT_WR)
+                elif number % 3 == 1:
+                    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            line.close()
+    rig.client.set_toxics("echo")
+    wait_until(lambda: rig.client.status("echo").connections == 0, "every connection ends")
+    wait_until(lambda: descriptors() == before, "every descriptor is given back")
+    assert rig.client.status("echo").accepted == 20 * len(endings)
+
+
+def test_more_clients_than_descriptors_at_first_are_served(tmp_path: Path, echo: Echo) -> None:
+    rig = Rig(tmp_path, "prlimit", "--nofile=256:4096")
+    try:
+        status = rig.client.create("echo", echo.address)
+        with contextlib.ExitStack() as stack:
+            lines = [stack.enter_context(dial(status)) for _ in range(300)]
+            for line in lines:
+                round_trip_s(line)
+            assert rig.client.status("echo").connections == 300
+    finally:
+        rig.close()

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 from ipaddress import ip_address
@@ -36,6 +37,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="makes the luck of toxicity and jitter come again")
     parser.add_argument("--until-eof", action="store_true", help="end when the standard input ends")
     chosen = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection takes two descriptors
     seed = chosen.seed if chosen.seed is not None else int.from_bytes(os.urandom(8), "big")
     allowed = frozenset(str(address) for address in chosen.allow_listen)
     work = serve(chosen.socket, SeededDice(seed), allowed, until_eof=chosen.until_eof)
