@@ -16,6 +16,7 @@ from bascule.guard.errors import (
     CircuitOpenError,
     DeadlineExceededError,
     DegradedError,
+    InjectedError,
     LimitReachedError,
     RateLimitedError,
     WorkersBusyError,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from bascule.guard.adaptive_limit import AdaptiveLimit
     from bascule.guard.configuration import Guards
     from bascule.guard.degrade import Degrade, Level, ServiceLevels, circuit_is_open
+    from bascule.guard.inject.disturbances import DISTURBANCES, Disturbances
+    from bascule.guard.inject.permission import InjectionRefusedError
+    from bascule.guard.inject.policies import InjectCorruption, InjectError, InjectLatency, InjectResult
     from bascule.guard.limits import Aimd, Gradient2, Vegas
 
 # What few need: a third of what importing the whole would take.
@@ -44,13 +48,17 @@ __getattr__ = later(__name__, {
     "AdaptiveLimit": "adaptive_limit", "Aimd": "limits", "Gradient2": "limits", "Vegas": "limits",
     "Degrade": "degrade", "Level": "degrade", "ServiceLevels": "degrade", "circuit_is_open": "degrade",
     "Guards": "configuration",
+    "DISTURBANCES": "inject.disturbances", "Disturbances": "inject.disturbances",
+    "InjectionRefusedError": "inject.permission", "InjectCorruption": "inject.policies",
+    "InjectError": "inject.policies", "InjectLatency": "inject.policies", "InjectResult": "inject.policies",
 })  # fmt: skip
 
 __all__ = [
-    "FACTS", "AdaptiveLimit", "AdaptiveTimeout", "Aimd", "Bulkhead", "BulkheadFullError", "Cache",
+    "DISTURBANCES", "FACTS", "AdaptiveLimit", "AdaptiveTimeout", "Aimd", "Bulkhead", "BulkheadFullError", "Cache",
     "CallRefusedError", "CallTimeoutError", "CircuitBreaker", "CircuitOpenError", "Consecutive",
-    "CountWindow", "Deadline", "DeadlineExceededError", "Degrade", "DegradedError", "Exponential", "Fallback",
-    "Fixed", "Gradient2", "Guard", "Guards", "Hedge", "Level", "LimitReachedError", "NotGuardableError",
+    "CountWindow", "Deadline", "DeadlineExceededError", "Degrade", "DegradedError", "Disturbances", "Exponential",
+    "Fallback", "Fixed", "Gradient2", "Guard", "Guards", "Hedge", "InjectCorruption", "InjectError", "InjectLatency",
+    "InjectResult", "InjectedError", "InjectionRefusedError", "Level", "LimitReachedError", "NotGuardableError",
     "Policy", "RateLimit", "RateLimitedError", "Retry", "RetryBudget", "ServiceLevels", "Stale", "State",
     "Stream", "TimeWindow", "Timeout", "Vegas", "WorkersBusyError", "World", "circuit_is_open", "remaining_s",
 ]  # fmt: skip

@@ -20,6 +20,8 @@ from bascule.guard.deadline import Deadline
 from bascule.guard.fallback import Fallback
 from bascule.guard.guard import Guard
 from bascule.guard.hedge import Hedge
+from bascule.guard.inject.disturbances import DISTURBANCES, Disturbances
+from bascule.guard.inject.policies import InjectCorruption, InjectError, Injection, InjectLatency, InjectResult
 from bascule.guard.limits import Aimd, Gradient2, Vegas
 from bascule.guard.policy import Policy
 from bascule.guard.rate_limit import RateLimit
@@ -39,7 +41,8 @@ MOST_DOTS = 100
 POLICIES: dict[str, type[Policy[Any]]] = {
     "fallback": Fallback, "cache": Cache, "deadline": Deadline, "retry": Retry, "hedge": Hedge, "rate_limit": RateLimit,
     "circuit_breaker": CircuitBreaker, "adaptive_limit": AdaptiveLimit, "bulkhead": Bulkhead, "timeout": Timeout,
-    "adaptive_timeout": AdaptiveTimeout,
+    "adaptive_timeout": AdaptiveTimeout, "inject_latency": InjectLatency, "inject_corruption": InjectCorruption,
+    "inject_result": InjectResult, "inject_error": InjectError,
 }  # fmt: skip
 """Policies by their name in a file, in the order in which they stand unless `order` says otherwise."""
 
@@ -51,7 +54,7 @@ PARTS: dict[str, dict[str, Callable[..., Any]]] = {
 }
 """Options that are made of options themselves: their `kind` in a file, and what it makes."""
 ERRORS = {"on", "ignore", "overload"}
-FUNCTIONS = {"on_result", "key", "function", "provider", "mark"}
+FUNCTIONS = {"on_result", "key", "function", "provider", "mark", "corrupt"}
 
 
 class Guards(Mapping[str, Guard[Any]]):
@@ -80,6 +83,7 @@ class Guards(Mapping[str, Guard[Any]]):
         functions: Functions that the file may name, for options such as `key`.
         world: Time, luck and waiting, for every guard.
         facts: Where facts go, of every guard.
+        disturbances: The switch of what the guards inject, if they inject anything.
 
     Raises:
         InputError: A guard cannot be made; the message says which option of which policy is wrong.
@@ -93,11 +97,13 @@ class Guards(Mapping[str, Guard[Any]]):
         functions: Mapping[str, Callable[..., Any]] | None = None,
         world: World = REAL,
         facts: Stream = FACTS,
+        disturbances: Disturbances = DISTURBANCES,
     ) -> None:
         self._errors = dict(errors or {})
         self._functions = dict(functions or {})
         self._world = world
         self._facts = facts
+        self._disturbances = disturbances
         self._path: Path | None = None
         self._updating = threading.Lock()
         self._guards = self._made(told)
@@ -218,12 +224,16 @@ class Guards(Mapping[str, Guard[Any]]):
         options = {
             key: self._option(f"{where}.{key}", key, value) if key in known else value for key, value in table.items()
         }
+        if issubclass(kind, Injection) and "disturbances" not in table:
+            options["disturbances"] = self._disturbances
         return cast("Policy[Any]", make(where, kind, options))
 
     def _option(self, where: str, key: str, value: object) -> object:
         if key in ERRORS:
             names = value if isinstance(value, list) else [value]
             return tuple(self._error(where, name) for name in names)
+        if key == "error":
+            return self._error(where, value)
         if key in FUNCTIONS:
             if not isinstance(value, str) or value not in self._functions:
                 raise InputError(

@@ -146,7 +146,8 @@ class Deadline(Policy[Never]):
 
     def weave_call(self, loom: Loom, inner: Lines, chain: tuple[Policy[Any], ...]) -> Lines:
         """Begin no call when the time is up, and cancel one in an event loop, unless a time limit does so anyway."""
-        if chain[-1].ends_calls:
+        innermost = next(policy for policy in reversed(chain) if not policy.replaces_call)
+        if innermost.ends_calls:
             return inner
         if not loom.is_async:
             return loom.text("$check()\n$inner", inner, check=self._check)

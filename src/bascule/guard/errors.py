@@ -11,7 +11,8 @@
     │   ├── WorkersBusyError       no worker thread was free in time
     │   └── DegradedError          the service has given up this feature for now
     ├── CallTimeoutError           the call took longer than it may (also a `TimeoutError`)
-    └── DeadlineExceededError      the time for the whole is used up (also a `TimeoutError`)
+    ├── DeadlineExceededError      the time for the whole is used up (also a `TimeoutError`)
+    └── InjectedError              the call failed on purpose, in an experiment
 
 A refused call never reached its dependency: no circuit breaker counts it, and no retry repeats it unless told to.
 Which guard raised is told by `guard`; the text is put together only when somebody reads it, since refusing must be
@@ -129,3 +130,7 @@ class DeadlineExceededError(BasculeError, TimeoutError):
     def __reduce__(self) -> tuple[object, ...]:
         """How it is made again in another process."""
         return type(self), (self.guard,), self.__dict__
+
+
+class InjectedError(BasculeError):
+    """The call failed on purpose: an experiment injected this, and the dependency was not at fault."""

@@ -153,3 +153,36 @@ class LevelConditionFailed(GuardFact):
 
     level: str
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultInjectedInCall(GuardFact):
+    """A call was struck on purpose. `policy` says by which kind of injection."""
+
+    policy: str
+    experiment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentSwitchedOn(GuardFact):
+    """Calls are struck from now on, for `for_s` seconds unless that is renewed."""
+
+    experiment: str
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentSwitchedOff(GuardFact):
+    """Calls are struck no longer; `injected` were. `reason`: `switched off`, `expired` or `file`."""
+
+    experiment: str
+    reason: str
+    injected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRefused(GuardFact):
+    """A file asked for an experiment that may not or cannot be; nothing of it was switched on."""
+
+    experiment: str
+    reason: str

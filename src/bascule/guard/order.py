@@ -7,6 +7,7 @@ CircuitBreaker, Bulkhead or AdaptiveLimit, Timeout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from bascule.kernel.errors import InputError
 
@@ -55,6 +56,7 @@ def check(names: Sequence[str], limits_s: Sequence[float | None]) -> None:
                     f"{names[inner]} of {own_s:g} s inside of {name} of {longest_s:g} s would never end a call",
                     hint="a limit inside must be the shorter one",
                 )
+    _check_injections(names)
     for name, fate in MUST_SEE_TIMEOUTS.items():
         _check_timeouts(names, name, fate)
 
@@ -78,3 +80,13 @@ def _check_timeouts(names: Sequence[str], learner: str, fate: str) -> None:
             f"{outside[-1]} stands outside of {learner}: a call that it ends {fate}",
             hint=f"put a Timeout inside of the {learner}",
         )
+
+
+def _check_injections(names: Sequence[str]) -> None:
+    """Let an injection stand for the dependency alone: a policy inside of it would never meet what it injects."""
+    for name, inner in pairwise(names):
+        if name == "Injection" and inner != "Injection":
+            raise InputError(
+                f"an injection stands outside of {inner}, which would not meet what it injects",
+                hint="put injections innermost",
+            )

@@ -161,7 +161,7 @@ class Guarding(Generic[V_co]):
             policy.refuse_shape(shape, block=block)
         loom = Loom(shape, block=block)
         lines = loom.innermost()
-        for policy in chain:
+        for policy in reversed(chain):
             lines = policy.weave_call(loom, lines, chain)
         for policy in reversed(chain):
             lines = policy.weave(loom, lines)
@@ -179,6 +179,7 @@ class Policy(Guarding[V_co]):
     refused_block: ClassVar[str] = ""
     woven_options: ClassVar[frozenset[str]] = frozenset()
     ends_calls: ClassVar[bool] = False
+    replaces_call: ClassVar[bool] = False
     _home: Home | None = None
 
     def weave(self, loom: Loom, inner: Lines) -> Lines:

@@ -117,7 +117,9 @@ def test_without_an_order_policies_stand_in_the_one_that_fits_most(guards: Guard
     told: dict[str, dict[str, Any]] = {name: {} for name in POLICIES if name not in {"fallback", "cache", "hedge"}}
     told |= {"fallback": {"value": 0}, "cache": {"ttl_s": 1.0}, "deadline": {"budget_s": 9.0}, "hedge": {}}
     told |= {"rate_limit": {"limit": 9}, "bulkhead": {"limit": 9}, "timeout": {"limit_s": 5.0}}
-    made = Guards({"all": told})["all"]
+    told |= {name: {"rate": 0.1} for name in ("inject_latency", "inject_error")}
+    told |= {"inject_result": {"rate": 0.1, "value": 0}, "inject_corruption": {"rate": 0.1, "corrupt": "ruin"}}
+    made = Guards({"all": told}, functions={"ruin": str})["all"]
     assert [type(one) for one in made.policies] == list(POLICIES.values())
 
 

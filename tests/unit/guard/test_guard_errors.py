@@ -39,7 +39,7 @@ def public(module: Any) -> set[str]:
 def test_the_names_are_public() -> None:
     assert public(errors) == {
         "BulkheadFullError", "CallRefusedError", "CallTimeoutError", "CircuitOpenError", "DeadlineExceededError",
-        "DegradedError", "LimitReachedError", "RateLimitedError", "WorkersBusyError",
+        "DegradedError", "InjectedError", "LimitReachedError", "RateLimitedError", "WorkersBusyError",
     }  # fmt: skip
 
 
