@@ -6,7 +6,19 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, assert_type
 
-from bascule.guard import Cache, CircuitBreaker, Deadline, Fallback, Guard, Retry, Stale, Timeout
+from bascule.guard import (
+    DISTURBANCES,
+    Cache,
+    CircuitBreaker,
+    Deadline,
+    Fallback,
+    Guard,
+    InjectError,
+    InjectResult,
+    Retry,
+    Stale,
+    Timeout,
+)
 
 guard = Guard(Deadline(2.0), Retry(3), CircuitBreaker(), Timeout(0.5), name="typed")
 
@@ -133,3 +145,15 @@ assert_type(Fallback(function=made), Fallback[str])
 assert_type(Fallback(function=str), Fallback[str])
 assert_type(Fallback(stale_s=60.0)(cached)("a"), list[str])
 Fallback(stale_s=60.0, function=str)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue] - one of them
+
+
+@Guard(Fallback(None), InjectResult(0.1, "wrong"), InjectError(0.1, ConnectionError))
+def disturbed(a: int) -> float:
+    """What is injected changes no type: callers are written as if there were no faults."""
+    return a
+
+
+assert_type(disturbed(1), float | None)
+with DISTURBANCES.on("guard", for_s=1.0, keys=["ada"]) as experiment:
+    assert_type(experiment.injected, dict[str, int])
+InjectError(0.1, KeyboardInterrupt)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - it ends programs

@@ -17,6 +17,7 @@ from bascule.guard.facts import DeadlinePassed
 from bascule.guard.fallback import Fallback
 from bascule.guard.guard import Guard
 from bascule.guard.hedge import Hedge
+from bascule.guard.inject.policies import InjectCorruption, InjectResult
 from bascule.guard.policy import Home, Policy
 from bascule.guard.retry import Retry
 from bascule.guard.timeout import AdaptiveTimeout, Timeout
@@ -33,6 +34,7 @@ _OWN = "what was sent cannot be replaced"
 _TIME = "give default_s and most_s, which answer 504"
 REFUSED: dict[type[Policy[Any]], str] = {
     Retry: _TWICE, Hedge: _TWICE, Fallback: _OWN, Cache: _OWN, Deadline: _TIME, Timeout: _TIME, AdaptiveTimeout: _TIME,
+    InjectResult: _OWN, InjectCorruption: _OWN,
 }  # fmt: skip
 """Policies that cannot stand around an application, and why."""
 
