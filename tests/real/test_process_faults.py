@@ -181,3 +181,38 @@ def test_a_crash_loop_starts_the_member_again_and_again(
     lives = lab.processes(NORTH)[0].pid
     eventually(lambda: done(lab, NORTH) > 100_000)
     assert lab.processes(NORTH)[0].pid == lives
+
+
+def bascule(*words: str | Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bascule", *map(str, words)], check=False, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("process-slow", "share=0.1"), ("process-crash-loop",), ("process-freeze",)], ids=str
+)
+def test_a_halt_ends_what_breaks_things_and_undoes_it(lab: LabClient, tmp_path: Path, words: tuple[str, ...]) -> None:
+    hand = ByHand(lab, tmp_path / "run", words[0], f"member={NORTH}", *words[1:])
+    hand.acts()
+    code, told = bascule("chaos", "halt", tmp_path / "run", "--dry-run")
+    assert (code, words[0] in told) == (0, True), told
+    assert hand.process.poll() is None
+    code, told = bascule("chaos", "halt", tmp_path / "run")
+    while code != 0:  # on a busy machine the end of the process itself may take longer than the two seconds
+        code, more = bascule("chaos", "halt", tmp_path / "run")
+        told += more
+    assert "undone" in told
+    hand.process.communicate(timeout=60)
+    assert {view.state for _ in range(50) for view in lab.processes(NORTH)} == {"running"}
+    eventually(lambda: done(lab, NORTH) > 100_000)
+    assert bascule("chaos", "halt", tmp_path / "run") == (0, "nothing runs\n")
+
+
+def test_a_halt_of_one_run_leaves_another_alone(lab: LabClient, tmp_path: Path) -> None:
+    hand = ByHand(lab, tmp_path / "run", "process-slow", f"member={NORTH}")
+    hand.acts()
+    assert bascule("chaos", "halt", tmp_path / "another") == (0, "nothing runs\n")
+    assert hand.process.poll() is None
+    hand.end()
