@@ -120,11 +120,11 @@ def ours(folder: Path, behind: int) -> Iterator[Ports]:
         try:
             if process.stdout is None or process.stdout.readline() != b"ready\n":
                 sys.exit("the proxy process does not begin")
-            with ProxyClient(control) as client:
-                made = {
-                    OURS: client.create("bytes", f"127.0.0.1:{behind}"),
-                    OURS_HTTP: client.create("http", f"127.0.0.1:{behind}", protocol="http"),
-                }
+            client = ProxyClient(control)
+            made = {
+                OURS: client.create("bytes", f"127.0.0.1:{behind}"),
+                OURS_HTTP: client.create("http", f"127.0.0.1:{behind}", protocol="http"),
+            }
             yield {subject: int(status.listen.rpartition(":")[2]) for subject, status in made.items()}
         finally:
             process.kill()

@@ -95,7 +95,6 @@ class Rig:
         self.client = ProxyClient(self.path)
 
     def close(self) -> None:
-        self.client.close()
         self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:

@@ -33,7 +33,6 @@ def test_sigkill_leaves_nobody_listening(rig: Rig, proxied: ProxyStatus) -> None
     line.close()
     with pytest.raises(ConnectionRefusedError):
         dial(proxied)
-    rig.client.close()
     with pytest.raises(FaultError, match="no proxy process answers"):
         rig.client.proxies()
     again = Rig(rig.path.parent)
@@ -112,11 +111,11 @@ def test_where_a_proxy_may_not_listen_it_does_not(rig: Rig, listen: str, upstrea
 
 def test_an_address_beyond_the_loopback_has_to_be_allowed(tmp_path: Path, echo: Echo) -> None:
     argv = [sys.executable, "-m", "bascule.chaos.proxy", "--socket", str(tmp_path / "s"), "--allow-listen", "192.0.2.1"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process, ProxyClient(tmp_path / "s") as client:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         with pytest.raises(MachineError, match="cannot listen"):  # allowed, but this machine has no such address
-            client.create("far", echo.address, listen="192.0.2.1:0")
+            ProxyClient(tmp_path / "s").create("far", echo.address, listen="192.0.2.1:0")
         process.kill()
 
 

@@ -1,11 +1,9 @@
-"""The client of a proxy process. Calls block, are bounded in time, and are made from one thread at a time."""
+"""The client of a proxy process. Calls block, are bounded in time, and may come from any thread."""
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
@@ -28,15 +26,6 @@ class ProxyClient:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._line: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def create(
         self, name: str, upstream: str, *, listen: str = "127.0.0.1:0", protocol: say.Protocol = "tcp"
@@ -83,17 +72,10 @@ class ProxyClient:
         """No toxic and no fault any more, and every proxy listens."""
         return self._ask(say.Reset())
 
-    def close(self) -> None:
-        """Hang up; the proxies go on."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-
     def _ask(self, request: say.Request) -> tuple[ProxyStatus, ...]:
         try:
             reply = self._exchange(say.line(request))
         except (OSError, msgspec.MsgspecError) as error:
-            self.close()
             hint = "start one: python -m bascule.chaos.proxy --socket PATH"
             raise FaultError(f"no proxy process answers: {error}", where=str(self._path), hint=hint) from error
         if reply.failure is not None:
@@ -101,17 +83,15 @@ class ProxyClient:
         return reply.proxies
 
     def _exchange(self, text: bytes) -> say.Reply:
-        if self._line is None:
-            line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(CALL_LIMIT_S)
-            self._line = line
             line.connect(str(self._path))
-        self._line.sendall(text)
-        answer = bytearray()
-        while not answer.endswith(b"\n"):
-            part = self._line.recv(1 << 16)
-            if not part or len(answer) > say.REPLY_LIMIT_BYTES:
-                message = "it hung up"
-                raise ConnectionError(message)
-            answer += part
+            line.sendall(text)
+            answer = bytearray()
+            while not answer.endswith(b"\n"):
+                part = line.recv(1 << 16)
+                if not part or len(answer) > say.REPLY_LIMIT_BYTES:
+                    message = "it hung up"
+                    raise ConnectionError(message)
+                answer += part
         return msgspec.json.decode(answer, type=say.Reply)
