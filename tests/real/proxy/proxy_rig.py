@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
 import socket
 import subprocess
 import sys
@@ -133,3 +135,13 @@ def get(line: http.client.HTTPConnection, path: str = "/length") -> tuple[int, b
 def acted(rig: Rig, name: str, label: str) -> tuple[int, int]:
     told = rig.client.status(name).acted[label]
     return told.connections, told.bytes
+
+
+def raw(rig: Rig, text: bytes) -> dict[str, object]:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(PATIENCE_S)
+        line.connect(str(rig.path))
+        with contextlib.suppress(BrokenPipeError):  # it hangs up on what is too long
+            line.sendall(text)
+        with line.makefile("rb") as lines:
+            return dict(json.loads(lines.readline()))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
-import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.real.proxy.proxy_rig import PATIENCE_S, Echo, Rig, dial, round_trip_s
+from tests.real.proxy.proxy_rig import PATIENCE_S, Echo, Rig, dial, raw, round_trip_s
 
 from bascule.chaos.proxy.client import ProxyClient
 from bascule.chaos.proxy.http_faults import AnyHttpFault, Status
@@ -61,16 +59,6 @@ def test_a_second_process_does_not_take_the_place_of_a_living_one(rig: Rig) -> N
 
 def test_the_control_socket_is_its_owners_alone(rig: Rig) -> None:
     assert stat.S_IMODE(rig.path.stat().st_mode) == 0o600
-
-
-def raw(rig: Rig, text: bytes) -> dict[str, object]:
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(PATIENCE_S)
-        line.connect(str(rig.path))
-        with contextlib.suppress(BrokenPipeError):  # it hangs up on what is too long
-            line.sendall(text)
-        with line.makefile("rb") as lines:
-            return dict(json.loads(lines.readline()))
 
 
 @pytest.mark.parametrize(
