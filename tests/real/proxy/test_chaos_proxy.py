@@ -250,3 +250,20 @@ def test_more_clients_than_descriptors_at_first_are_served(tmp_path: Path, echo:
             assert rig.client.status("echo").connections == 300
     finally:
         rig.close()
+
+
+def test_a_held_connection_ends_when_both_sides_have_left_whoever_was_first(rig: Rig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ear:
+        status = rig.client.create("brief", f"127.0.0.1:{ear.getsockname()[1]}")
+        rig.client.set_toxics("brief", Timeout(timeout_s=0))
+        with dial(status) as line:
+            server, _ = ear.accept()
+            server.sendall(b"lost")
+            server.shutdown(socket.SHUT_WR)
+            wait_until(lambda: acted(rig, "brief", "timeout_downstream") == (1, 4), "its last words are dropped")
+            line.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                line.recv(1)
+        assert server.recv(1) == b"", "the client's end is not held"
+        server.close()
+        wait_until(lambda: rig.client.status("brief").connections == 0, "nobody is left to hold it for")

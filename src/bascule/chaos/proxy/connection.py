@@ -175,7 +175,7 @@ class Line:
     def _finish(self) -> None:
         """Hand on the end of the stream, unless a toxic holds it."""
         if self.flow.drops():
-            self._connection.close_if_deserted()
+            self._connection.close_if_over()
             return
         if self._may_end_s is None:
             holding = self.flow.holding_close()
@@ -188,7 +188,7 @@ class Line:
         self.is_finished = True
         with contextlib.suppress(OSError):  # the other side is gone already: its end has been told
             self._sink.shutdown(socket.SHUT_WR)
-        self._connection.close_if_finished()
+        self._connection.close_if_over()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -296,14 +296,9 @@ class Connection:
         else:
             self.close()
 
-    def close_if_finished(self) -> None:
-        """Both directions have ended: nothing is left to carry."""
-        if all(line.is_finished for line in self.lines):
-            self.kill()
-
-    def close_if_deserted(self) -> None:
-        """Both sides have said their end, and a toxic holds one: nobody waits for more."""
-        if all(line.has_ended for line in self.lines):
+    def close_if_over(self) -> None:
+        """Nothing is left to carry: both sides have said their end, and it was handed on or is dropped by a toxic."""
+        if all(line.has_ended and (line.is_finished or line.flow.drops()) for line in self.lines):
             self.kill()
 
     def reset(self) -> None:
