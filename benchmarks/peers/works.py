@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.peers.subject import Call, Decorator, Flavour
 
-from bascule.guard import Bulkhead, CircuitBreaker, Guard, Retry, Timeout
+from bascule.guard import Bulkhead, CircuitBreaker, Guard, InjectError, Retry, Timeout
 
 Make = Callable[[], Decorator]
 LONG_S = 36_000.0
@@ -179,6 +179,7 @@ BULKHEAD: dict[str, Make] = {
     "interlock-cb": lambda: interlock_with(import_module("interlock").BulkheadStrategy(1)),
     "pyresilience": lambda: pyresilience_with(bulkhead=("BulkheadConfig", {"max_concurrent": 1})),
 }
+INJECTION: dict[str, Make] = {"bascule": lambda: Guard(Bulkhead(1), InjectError(0.1))}
 ASYNC_BULKHEAD: dict[str, Make] = {**BULKHEAD, "hyx": lambda: policy("hyx.bulkhead", "bulkhead", 1, 1)}
 
 
@@ -355,6 +356,8 @@ WORKS: dict[str, tuple[Flavour, dict[str, Make], Callable[[Make], Any]]] = {
     "breaker, async": ("async", ASYNC_BREAKER, plain_async),
     "bulkhead, sync": ("sync", BULKHEAD, plain),
     "bulkhead, async": ("async", ASYNC_BULKHEAD, plain_async),
+    "bulkhead + injection policy, off, sync": ("sync", INJECTION, plain),
+    "bulkhead + injection policy, off, async": ("async", INJECTION, plain_async),
     "timeout, async": ("async", ASYNC_TIMEOUT, plain_async),
     "retry + breaker + bulkhead, sync": ("sync", STACK, plain),
     "retry + breaker + bulkhead + timeout, async": ("async", ASYNC_STACK, plain_async),

@@ -11,6 +11,8 @@ import pytest
 from injecting import ALLOWED, Dependency, Stage
 
 from bascule.guard import (
+    Bulkhead,
+    Cache,
     CallTimeoutError,
     CircuitBreaker,
     CircuitOpenError,
@@ -22,12 +24,14 @@ from bascule.guard import (
     Fixed,
     Guard,
     Guards,
+    Hedge,
     InjectCorruption,
     InjectedError,
     InjectError,
     InjectLatency,
     InjectResult,
     NotGuardableError,
+    RateLimit,
     Retry,
     Timeout,
 )
@@ -165,6 +169,27 @@ def test_an_attempt_after_the_deadline_meets_no_fault() -> None:
     with stage.switch.on("prices", for_s=60.0) as experiment:
         ask(guard, dependency, "plain")
     assert experiment.injected == {"InjectLatency": 1}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", sorted(MAKE))
+def test_an_injection_works_in_a_chain_of_every_policy(kind: str, way: str) -> None:
+    dependency = Dependency()
+    switch = Disturbances(environment=ALLOWED)  # in the real world: the chain has worker threads
+    slow = {"delay_s": 0.0} if kind == "InjectLatency" else {}
+    guard = Guard(
+        Cache(60.0), Deadline(60.0), Retry(2, backoff=Fixed(0.0)), Hedge(50.0), RateLimit(1000), CircuitBreaker(),
+        Bulkhead(9), Timeout(50.0), MAKE[kind](1.0, disturbances=switch, **slow), name="prices",
+    )  # fmt: skip
+    with switch.on("prices", for_s=60.0) as experiment:
+        if kind == "InjectError":
+            with pytest.raises(InjectedError):
+                ask(guard, dependency, way)
+        else:
+            wanted = {"InjectResult": "wrong", "InjectLatency": "good ada", "InjectCorruption": "good"}[kind]
+            assert ask(guard, dependency, way) == wanted
+    assert experiment.injected == {kind: 2 if kind == "InjectError" else 1}
+    assert ask(guard, dependency, way, "bob") == "good bob"
 
 
 def numbers() -> Iterator[int]:

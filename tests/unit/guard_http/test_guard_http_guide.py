@@ -16,7 +16,7 @@ SNIPPETS = [
 
 
 def test_the_pages_have_snippets() -> None:
-    assert len(SNIPPETS) == 7
+    assert len(SNIPPETS) == 8
 
 
 @pytest.mark.parametrize("code", SNIPPETS)

@@ -16,6 +16,7 @@ from bascule.guard import (
     Deadline,
     DeadlineExceededError,
     Guard,
+    InjectResult,
     Policy,
     RateLimitedError,
     Retry,
@@ -455,7 +456,7 @@ def test_a_deadline_that_passed_is_told() -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    [Retry(), Hedge(), Fallback(value=None), Cache(1.0), Deadline(1.0), Timeout(1.0)],
+    [Retry(), Hedge(), Fallback(value=None), Cache(1.0), Deadline(1.0), Timeout(1.0), InjectResult(0.1, None)],
     ids=lambda policy: type(policy).__name__,
 )
 def test_policies_that_cannot_stand_around_an_application_are_refused(policy: Policy[Any]) -> None:

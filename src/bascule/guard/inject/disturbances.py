@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
+from bascule.guard.atomic import Stepped, atomic
 from bascule.guard.checks import number, refuse
 from bascule.guard.inject import permission
 from bascule.guard.inject.permission import InjectionRefusedError
@@ -34,6 +35,21 @@ class Watched(Protocol):
         ...
 
 
+class Count(Stepped):
+    """How often something happened; no count is lost, and none waits for another."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = 0
+
+    @atomic
+    def add(self) -> None:
+        """It happened once more."""
+        self.value += 1
+
+
 class Experiment:
     """One experiment that is switched on: off at the end of its block, by `off()`, or when its time is up.
 
@@ -41,8 +57,8 @@ class Experiment:
         name: Which injections strike: those of the guard of this name, or those that name the experiment.
         rate: The share of calls, in place of that of each injection; None to leave it.
         keys: Only calls with one of these keys, as text; None for every call.
+        for_s: How long it lasts from when it was switched on, or renewed.
         ends_s: When it ends by itself, on the clock of the world.
-        injected: How many faults it injected, by the kind of the injection. This is the witness.
     """
 
     def __init__(
@@ -57,12 +73,16 @@ class Experiment:
         if rate is not None:
             rate_of(self)
         self.keys = None if keys is None else frozenset(str(key) for key in keys)
-        self.injected: dict[str, int] = {}
+        self._counts: dict[str, Count] = {}
         self._owner = owner
-        self._lock = threading.Lock()
         self.for_s = for_s
         number(self, "for_s", above=True, most=MOST_S)
         self.ends_s = owner.now_s() + for_s
+
+    @property
+    def injected(self) -> dict[str, int]:
+        """How many faults it injected so far, by the kind of the injection. This is the witness."""
+        return {kind: count.value for kind, count in sorted(self._counts.items())}
 
     @property
     def is_on(self) -> bool:
@@ -92,8 +112,7 @@ class Experiment:
 
     def count(self, kind: str) -> None:
         """Take note of one fault that was injected."""
-        with self._lock:
-            self.injected[kind] = self.injected.get(kind, 0) + 1
+        (self._counts.get(kind) or self._counts.setdefault(kind, Count())).add()
 
     def __enter__(self) -> Self:
         """The experiment, which was switched on when it was made."""
@@ -286,7 +305,7 @@ class Disturbances:
         return {
             "permitted": self.is_permitted,
             "running": [
-                {"experiment": one.name, "left_s": one.left_s(), "injected": dict(one.injected)}
+                {"experiment": one.name, "left_s": one.left_s(), "injected": one.injected}
                 for one in self.running()
             ],
         }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Never
@@ -10,7 +9,7 @@ from typing import Any, ClassVar, Never
 from bascule.guard.checks import callable_or_none, flag, number, refuse
 from bascule.guard.errors import InjectedError
 from bascule.guard.fallback import MISSING
-from bascule.guard.inject.disturbances import DISTURBANCES, MOST_S, Disturbances, Experiment, rate_of
+from bascule.guard.inject.disturbances import DISTURBANCES, MOST_S, Count, Disturbances, Experiment, rate_of
 from bascule.guard.loom import Lines, Loom
 from bascule.guard.policy import Policy
 from bascule.guard.shapes import Shape, shape_of
@@ -53,8 +52,7 @@ class Injection(Policy[Never]):
         callable_or_none(self, "key")
         if not isinstance(self.disturbances, Disturbances):
             raise refuse(self, "disturbances", self.disturbances, "a Disturbances")
-        self._injected = 0
-        self._lock = threading.Lock()
+        self._injected = Count()
         self.check_fault()
 
     def check_fault(self) -> None:
@@ -75,8 +73,7 @@ class Injection(Policy[Never]):
             return None
         kind = type(self).__name__
         experiment.count(kind)
-        with self._lock:
-            self._injected += 1
+        self._injected.add()
         self.home.tell("FaultInjectedInCall", policy=kind, experiment=experiment.name)
         return experiment
 
@@ -86,7 +83,7 @@ class Injection(Policy[Never]):
 
     def snapshot(self) -> dict[str, object]:
         """What a dashboard shows. `injected`: how many faults, since the policy was made."""
-        return {"experiment": self.experiment or self.home.name, "rate": self.rate, "injected": self._injected}
+        return {"experiment": self.experiment or self.home.name, "rate": self.rate, "injected": self._injected.value}
 
 
 @dataclass(eq=False)
