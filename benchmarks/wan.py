@@ -1,9 +1,9 @@
-"""How true the lab's network is: round trips and bulk data over the WAN switch, against the same path inside a region.
+"""How true the lab's network is: round trips and bulk data over the WAN switch and through the tap in a host's wire.
 
     python benchmarks/wan.py [--quick] [--json]
 
 The baseline of each ratio is the row `same region, no switch`. Hosts are real network namespaces; 20 ms is the round
-trip of a link with 10 ms of delay each way. Also: how long it takes to make the hosts, and to take them down.
+trip of a link, or of a trouble, with 10 ms of delay each way. Also: how long the hosts take to be made, and taken down.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from bascule.chaos.traffic import Trouble
 from bascule.kernel.quantities import Duration, Rate, Share
 from bascule.lab import world
 from bascule.lab.client import LabClient
@@ -37,6 +39,11 @@ PATHS = {
     "over the switch, no delay": ("client", "app-south-a-2"),
     "over the switch, 20 ms": (SOURCE, "app-south-a-1"),
 }
+TROUBLES = {
+    "through a tap, no delay": Trouble(loss=1.0, protocol="icmp"),
+    "through a tap, 20 ms": Trouble(delay_s=0.010),
+}
+TAPPED = ("app-north-a-2", "app-north-b-2")
 ECHO = """
 import socket, sys
 line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -126,6 +133,14 @@ def measure(*, quick: bool) -> list[Row]:
             for subject, (source, target) in PATHS.items():
                 rows += round_trips(lab, subject, source, target, 100 if quick else 1000)
                 rows.append(bulk(lab, subject, source, target, 20_000_000 if quick else 200_000_000))
+            for subject, trouble in TROUBLES.items():
+                lab.add_trouble(TAPPED[0], trouble)
+                rows += round_trips(lab, subject, *TAPPED, 100 if quick else 1000)
+                rows.append(bulk(lab, subject, *TAPPED, 20_000_000 if quick else 200_000_000))
+                lab.remove_trouble(TAPPED[0], trouble)
+                for kind in ("echo", "sink"):
+                    lab.signal(f"{kind}-{TAPPED[1]}", signal.SIGKILL)
+                    lab.wait(f"{kind}-{TAPPED[1]}", timeout_s=10)
         finally:
             begun_s = time.monotonic()
             lab.down()

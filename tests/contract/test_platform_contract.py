@@ -12,9 +12,18 @@ import pytest
 from bascule.chaos.fake_platform import FakeHost, FakePlatform
 from bascule.chaos.faults import (
     AnyFault,
+    Bandwidth,
+    ConnectionRefusal,
+    ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
     MainProcessKill,
+    NetworkCut,
+    NetworkDelay,
+    PacketCorruption,
+    PacketDuplication,
+    PacketLoss,
+    PacketReordering,
     Partition,
     PowerLoss,
     ProcessFreeze,
@@ -24,6 +33,7 @@ from bascule.chaos.faults import (
 from bascule.chaos.injection import Injection, missing
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Control, Platform
+from bascule.chaos.traffic import Trouble
 from bascule.engines.protocols import Launch
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import BasculeError
@@ -206,6 +216,45 @@ def test_a_partition_acts_when_the_call_returns_and_is_gone_after_the_heal(platf
         assert any(platform.reachable(source, target) for _ in range(30)), f"{source} -> {target}"
 
 
+def test_trouble_is_met_by_those_who_are_meant_and_by_nobody_else(platform: Platform) -> None:
+    need(platform, "network")
+    late = Trouble(delay_s=0.05, direction="in", peers=(platform.address_of(SOUTH),))
+    assert platform.traffic(NORTH, late) is None
+    platform.add_trouble(NORTH, late)
+    platform.add_trouble(NORTH, late)
+    slow = platform.travel(SOUTH, NORTH, count=10, limit_s=2.0)
+    assert all(one is not None and one >= 0.05 for one in slow)
+    for source, target in ((NORTH, SOUTH), ("client", NORTH), (SOUTH, "client")):
+        quick = platform.travel(source, target, count=10, limit_s=2.0)
+        assert min(one for one in quick if one is not None) < 0.05
+    counts = platform.traffic(NORTH, late)
+    assert counts is not None
+    assert counts.delayed == counts.met >= 10
+    platform.remove_trouble(NORTH, late)
+    platform.remove_trouble(NORTH, late)
+    assert platform.traffic(NORTH, late) is None
+    assert min(one for one in platform.travel(SOUTH, NORTH, count=10, limit_s=2.0) if one is not None) < 0.05
+
+
+def test_a_cut_of_one_way_lets_the_other_way_through(platform: Platform) -> None:
+    need(platform, "network")
+    cut = Trouble(loss=1.0, direction="in", protocol="udp")
+    platform.add_trouble(NORTH, cut)
+    assert set(platform.travel(SOUTH, NORTH, count=5, limit_s=0.2)) == {None}
+    assert None not in platform.travel(NORTH, SOUTH, count=5, limit_s=2.0)
+    platform.remove_trouble(NORTH, cut)
+    assert None not in platform.travel(SOUTH, NORTH, count=5, limit_s=2.0)
+
+
+def test_nobody_listens_is_refused_and_a_cut_is_silent(platform: Platform) -> None:
+    need(platform, "network")
+    assert platform.knock("client", NORTH, 9, limit_s=2.0) == "refused"
+    cut = Trouble(loss=1.0)
+    platform.add_trouble(NORTH, cut)
+    assert platform.knock("client", NORTH, 9, limit_s=0.2) == "silent"
+    platform.remove_trouble(NORTH, cut)
+
+
 def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platform) -> None:
     for call in (platform.kill, platform.freeze, platform.thaw, platform.start, platform.processes, platform.host_of):
         with pytest.raises(BasculeError):
@@ -229,6 +278,17 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
         PowerLoss(hosts=(NORTH, "probe-north-a")),
         Partition(hosts=(NORTH, "probe-north-a")),
         Partition(hosts=(SOUTH,)),
+        NetworkDelay(hosts=(NORTH,), delay_s=0.03, jitter_s=0.01),
+        NetworkDelay(hosts=(NORTH, SOUTH), delay_s=0.03, direction="in"),
+        PacketLoss(hosts=(NORTH,), share=0.3),
+        NetworkCut(hosts=(NORTH,), peers=("probe-north-a",), direction="in"),
+        NetworkCut(hosts=(NORTH,), direction="out", protocol="udp"),
+        PacketDuplication(hosts=(NORTH,), share=0.3),
+        PacketReordering(hosts=(NORTH,), share=0.3),
+        PacketCorruption(hosts=(NORTH,), share=0.3),
+        Bandwidth(hosts=(NORTH,), rate_bytes_per_s=20_000.0),
+        ConnectionReset(hosts=(NORTH,), peers=(SOUTH,)),
+        ConnectionRefusal(hosts=(NORTH,), direction="in", protocol="tcp", port=80),
     ],
     ids=str,
 )

@@ -22,6 +22,8 @@ from bascule.chaos.faults import (
     DescriptorExhaustion,
     Fault,
     MainProcessKill,
+    NetworkCut,
+    NetworkDelay,
     Partition,
     PowerLoss,
     ProcessFreeze,
@@ -36,7 +38,7 @@ from bascule.kernel.errors import BasculeError
 
 ACTING = frozenset(
     {"kill", "freeze", "thaw", "start", "crash_loop", "end_crash_loop", "slow", "hasten", "limit_descriptors"}
-    | {"free_descriptors", "power_off", "power_on", "partition", "heal"}
+    | {"free_descriptors", "add_trouble", "remove_trouble", "power_off", "power_on", "partition", "heal"}
 )
 MEMBERS = ("db-1", "db-2")
 HOSTS = (*MEMBERS, "probe", "client")
@@ -120,6 +122,8 @@ faults: st.SearchStrategy[AnyFault] = st.one_of(
     member.map(lambda name: DescriptorExhaustion(member=name)),
     some_hosts.map(lambda names: PowerLoss(hosts=names)),
     some_hosts.map(lambda names: Partition(hosts=names)),
+    some_hosts.map(lambda names: NetworkDelay(hosts=names, delay_s=0.1)),
+    st.builds(NetworkCut, hosts=some_hosts, peers=some_hosts, direction=st.sampled_from(["in", "out", "both"])),
 )
 # What a drill does, in order: each fault is struck; those whose flag is set are undone right away, the rest at the end.
 dramas = st.lists(st.tuples(faults, st.booleans()), min_size=1, max_size=4)
@@ -202,6 +206,8 @@ DRAMAS: tuple[Drama, ...] = (
     [(CrashLoop(member="db-1"), False)],
     [(ProcessSlow(member="db-1"), False)],
     [(DescriptorExhaustion(member="db-1"), False)],
+    [(NetworkDelay(hosts=("db-1", "db-2"), delay_s=0.1), False)],
+    [(NetworkCut(hosts=("db-1", "db-2"), direction="in"), False), (PowerLoss(hosts=("db-1",)), False)],
     [(ProcessSlow(member="db-1"), False), (CrashLoop(member="db-1"), False)],
 )
 

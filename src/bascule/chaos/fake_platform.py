@@ -6,6 +6,7 @@ Kept in a file, it outlives the process that broke it, as a lab does.
 from __future__ import annotations
 
 import fcntl
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from bascule.chaos.platform import Control, DescriptorView, ProcessState, ProcessView
+from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
+from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.kernel.errors import LabError
 
 EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network"})
@@ -30,6 +32,31 @@ class FakeProcess(Struct, kw_only=True):
     free: int = LIMIT
 
 
+class FakeTrouble(Struct, kw_only=True):
+    """A trouble of a host, and what it did."""
+
+    trouble: Trouble
+    counts: TrafficCounts = field(default_factory=TrafficCounts)
+
+    def meet(self, count: int) -> int:
+        """So many frames meet it; how many of them do not arrive whole."""
+        trouble, before = self.trouble, self.counts
+
+        def some(share: float) -> int:
+            return math.ceil(share * count)
+
+        self.counts = TrafficCounts(
+            met=before.met + count,
+            delayed=before.delayed + (count if trouble.delay_s or trouble.rate_bytes_per_s else 0),
+            lost=before.lost + some(trouble.loss),
+            duplicated=before.duplicated + some(trouble.duplicate),
+            reordered=before.reordered + some(trouble.reorder),
+            corrupted=before.corrupted + some(trouble.corrupt),
+            answered=before.answered,
+        )
+        return max(some(trouble.loss), some(trouble.corrupt))
+
+
 class FakeHost(Struct, kw_only=True):
     """A host and its one member, which has the host's name; no commands, no member."""
 
@@ -42,6 +69,7 @@ class FakeHost(Struct, kw_only=True):
     crashing: bool = False
     slow: bool = False
     looks: int = 0
+    troubles: list[FakeTrouble] = field(default_factory=list)
 
 
 class FakeState(Struct, kw_only=True):
@@ -223,12 +251,60 @@ class FakePlatform:
         with self._opened() as state:
             state.cuts.clear()
 
+    def address_of(self, host: str) -> str:
+        """Its name."""
+        with self._opened() as state:
+            return _host(state, host).name
+
+    def add_trouble(self, host: str, trouble: Trouble) -> None:
+        """Add it once."""
+        with self._opened() as state:
+            found = _host(state, host)
+            if all(one.trouble != trouble for one in found.troubles):
+                found.troubles.append(FakeTrouble(trouble=trouble))
+
+    def remove_trouble(self, host: str, trouble: Trouble) -> None:
+        """Take it away."""
+        with self._opened() as state:
+            found = _host(state, host)
+            found.troubles = [one for one in found.troubles if one.trouble != trouble]
+
+    def traffic(self, host: str, trouble: Trouble) -> TrafficCounts | None:
+        """Its counts."""
+        with self._opened() as state:
+            return next((one.counts for one in _host(state, host).troubles if one.trouble == trouble), None)
+
+    def travel(
+        self,
+        source: str,
+        target: str,
+        *,
+        count: int,
+        limit_s: float,  # noqa: ARG002 - no time passes
+        port: int = 0,  # noqa: ARG002 - every port is free
+    ) -> tuple[float | None, ...]:
+        """At once but for its troubles; the first of them do not arrive."""
+        with self._opened() as state:
+            if not _joined(state, source, target):
+                return (None,) * count
+            met = _met(state, source, target)
+            gone = max((one.meet(count) for one in met), default=0)
+            takes_s = sum(one.trouble.delay_s for one in met)
+            return (None,) * gone + (takes_s,) * (count - gone)
+
+    def knock(self, source: str, target: str, port: int, *, limit_s: float) -> Knock:  # noqa: ARG002 - here no time passes
+        """Nobody listens: refused, by the kernel or by a trouble."""
+        with self._opened() as state:
+            for one in _met(state, source, target, tcp=True):
+                if one.trouble.answer:
+                    one.counts = msgspec.structs.replace(one.counts, answered=one.counts.answered + 1)
+        return "refused" if self.reachable(source, target) else "silent"
+
     def reachable(self, source: str, target: str) -> bool:
         """Whether both have power and no cut lies between them."""
         with self._opened() as state:
-            here, there = _host(state, source), _host(state, target)
-            apart = any((source in cut) != (target in cut) for cut in state.cuts)
-            return here.powered and there.powered and not apart
+            is_cut = any(one.trouble.loss == 1 for one in _met(state, source, target))
+            return _joined(state, source, target) and not is_cut
 
 
 class FakePlatformFile(FakePlatform):
@@ -290,6 +366,8 @@ def _is_whole(host: FakeHost) -> bool:
     commands = tuple(one.command for one in host.processes)
     strained = host.crashing or host.slow or any(one.free != LIMIT for one in host.processes)
     running = all(one.state == "running" for one in host.processes)
+    if host.troubles:
+        return False
     return host.powered and commands == host.commands and running and not strained
 
 
@@ -297,6 +375,22 @@ def _host(state: FakeState, name: str) -> FakeHost:
     if name not in state.hosts:
         raise LabError(f"no host is called {name!r}")
     return state.hosts[name]
+
+
+def _joined(state: FakeState, source: str, target: str) -> bool:
+    """Whether both have power, and no partition lies between them."""
+    here, there = _host(state, source), _host(state, target)
+    return here.powered and there.powered and not any((source in cut) != (target in cut) for cut in state.cuts)
+
+
+def _met(state: FakeState, source: str, target: str, *, tcp: bool = False) -> list[FakeTrouble]:
+    """The troubles that a datagram, or a TCP segment, meets on its way."""
+    out = [one for one in _host(state, source).troubles if one.trouble.direction in {"out", "both"}]
+    come = [one for one in _host(state, target).troubles if one.trouble.direction in {"in", "both"}]
+    found = [one for one in out if not one.trouble.peers or target in one.trouble.peers]
+    found += [one for one in come if not one.trouble.peers or source in one.trouble.peers]
+    protocols = {"all", "tcp"} if tcp else {"all", "udp"}
+    return [one for one in found if one.trouble.protocol in protocols]
 
 
 def _member(state: FakeState, name: str) -> FakeHost:

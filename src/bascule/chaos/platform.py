@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from bascule.chaos.traffic import TrafficCounts, Trouble
+
 ProcessState = Literal["running", "frozen", "exited", "absent"]
 
 
@@ -35,6 +37,7 @@ class DescriptorView(Struct, frozen=True, kw_only=True):
     free: int
 
 
+Knock = Literal["connected", "refused", "silent"]
 Control = Literal["process", "host", "network"]
 """What a platform may have in its hands."""
 
@@ -126,6 +129,35 @@ class Platform(Protocol):
 
     def heal(self) -> None:
         """Undo every partition."""
+        ...
+
+    def address_of(self, host: str) -> str:
+        """The address by which the others know the host."""
+        ...
+
+    def add_trouble(self, host: str, trouble: Trouble) -> None:
+        """Let frames on the host's wire meet trouble from now on. One that is there already stays as it is."""
+        ...
+
+    def remove_trouble(self, host: str, trouble: Trouble) -> None:
+        """Take a trouble away. One that is not there is no error."""
+        ...
+
+    def traffic(self, host: str, trouble: Trouble) -> TrafficCounts | None:
+        """What a trouble did so far; None when it is not there."""
+        ...
+
+    def travel(
+        self, source: str, target: str, *, count: int, limit_s: float, port: int = 0
+    ) -> tuple[float | None, ...]:
+        """Seconds that each of `count` datagrams takes from one host to another; None: not there within `limit_s`.
+
+        They are sent from this port, so that a trouble of that port meets them; none arrives where it is taken.
+        """
+        ...
+
+    def knock(self, source: str, target: str, port: int, *, limit_s: float) -> Knock:
+        """What becomes of a TCP connection from one host to a port of another."""
         ...
 
     def reachable(self, source: str, target: str) -> bool:

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
-from bascule.chaos.platform import Control, DescriptorView, ProcessView
+from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessView
+from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.engines.protocols import Capability, Launch
 from bascule.kernel.errors import LabError
 from bascule.lab import mark
@@ -146,6 +147,38 @@ class LabClient:
         A host that has it answers for it to whoever reaches that host, unless it closes itself off in another way.
         """
         return self._do(say.Holding(), tuple[say.EntryHost, ...])
+
+    def address_of(self, host: str) -> str:
+        """The address of a host.
+
+        Raises:
+            LabError: There is no such host.
+        """
+        return self.plan.host(host).address
+
+    def add_trouble(self, host: str, trouble: Trouble) -> None:
+        """Let frames on the host's wire meet trouble from now on."""
+        self._do(say.AddTrouble(host=host, trouble=trouble), type(None))
+
+    def remove_trouble(self, host: str, trouble: Trouble) -> None:
+        """Take a trouble away from the host's wire."""
+        self._do(say.RemoveTrouble(host=host, trouble=trouble), type(None))
+
+    def traffic(self, host: str, trouble: Trouble) -> TrafficCounts | None:
+        """What a trouble did so far, as the tap counted; None when it is not there."""
+        return self._do(say.Traffic(host=host, trouble=trouble), TrafficCounts | None)  # type: ignore[arg-type]  # a union is a type to msgspec
+
+    def travel(
+        self, source: str, target: str, *, count: int, limit_s: float, port: int = 0
+    ) -> tuple[float | None, ...]:
+        """Seconds that each datagram takes; None for one that does not come."""
+        request = say.Travel(source=source, target=target, count=count, limit_s=limit_s, port=port)
+        return self._do(request, tuple[float | None, ...], within_s=limit_s + count * 0.01)
+
+    def knock(self, source: str, target: str, port: int, *, limit_s: float) -> Knock:
+        """What becomes of a connection from one host to a port of another."""
+        request = say.Knock(source=source, target=target, port=port, limit_s=limit_s)
+        return self._do(request, Knock, within_s=limit_s)  # type: ignore[arg-type]  # a Literal is a type to msgspec
 
     def reachable(self, source: str, target: str) -> bool:
         """Whether a datagram sent now from one host arrives at the other within 100 ms plus the line's delay."""

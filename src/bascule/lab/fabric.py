@@ -36,7 +36,7 @@ from bascule.lab.plan import Host, LabPlan
 WAN_NETWORK = 255
 _ARRIVED_RULE, _ISLAND_RULE, _DARK_RULE = 90, 100, 200
 _WAN_LEG, _ETH0 = 2, 2
-_PORTS = 1_000_000
+_PORTS, _TAPS, _TAPPED = 1_000_000, 2_000_000, 3_000_000
 _ALL_FRAMES = 3
 _IGNORE_OUTGOING = 23
 _SOL_PACKET = 263
@@ -49,6 +49,7 @@ _ROUTER_SETTINGS = {
 }
 _HOST_SETTINGS = {"ipv4/ip_unprivileged_port_start": "0", "ipv4/ping_group_range": "{group} {group}"}
 _ENTRY_SETTINGS = {"ipv4/ip_nonlocal_bind": "1"}  # who can be found by an address that moves listens there before
+_DEAF = {"ipv4/conf/{name}/arp_ignore": "8"}  # what the wire of a tap carries is not meant for the router
 _SETTINGS = {"ipv6/conf/default/disable_ipv6": "1"}
 
 
@@ -74,6 +75,7 @@ class Fabric:
         self._hosts: dict[str, int] = {}
         self._regions: dict[str, int] = {}
         self._routers: dict[str, Netlink] = {}
+        self._tapped: set[str] = set()
         self._island_bridges: set[tuple[str, int]] = set()
         self._cuts: list[frozenset[str]] = []
         self._where: dict[str, int] = islands(self._port, ())
@@ -102,13 +104,69 @@ class Fabric:
         """A packet socket at the outer end of each site's WAN leg: whoever holds them is the WAN."""
         found: dict[str, socket.socket] = {}
         for number, site in enumerate(self.sites, 1):
-            outer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
-            outer.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-            outer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 2**20)
-            outer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 2**20)
-            outer.bind((f"w{number}", _ALL_FRAMES))
-            found[site] = outer
+            found[site] = _packets(f"w{number}")
         return found
+
+    def tap(self, host: str) -> tuple[socket.socket, socket.socket]:
+        """Open a host's wire: what comes from the host, and what comes for it, waits at two packet sockets.
+
+        Nothing passes until somebody carries it from one to the other.
+        """
+        where = self.plan.host(host)
+        number = self._port[host] - _PORTS
+        inner, outer = f"h{number}", f"u{number}"
+        ends = (End(_TAPS + number, f"t{number}", _mac(5, number)), End(_TAPPED + number, outer, _mac(6, number)))
+        with self.inside(host):
+            ethtool.plain_frames("eth0")
+        router = self._routers[where.region]
+        with self._within(self._regions[where.region]):
+            router.execute([netlink.wire(*ends, up=False)])
+            for name in (inner, outer, ends[0].name):
+                ethtool.plain_frames(name)
+            for name in (inner, outer):
+                self._configure({path.format(name=name): value for path, value in _DEAF.items()})
+            sockets = _packets(inner), _packets(outer)
+        self._tapped.add(host)
+        router.execute(
+            [
+                netlink.unplug(self._port[host]),
+                netlink.switch(_TAPPED + number, up=True),
+                netlink.switch(_TAPS + number, up=True),
+                netlink.plug(_TAPS + number, self._bridge(where.zone, self._where[host])),
+            ]
+        )
+        return sockets
+
+    def untap(self, host: str) -> None:
+        """Make a host's wire whole again; one that is whole is left as it is."""
+        if host not in self._tapped:
+            return
+        self._tapped.discard(host)
+        where = self.plan.host(host)
+        number = self._port[host] - _PORTS
+        self._routers[where.region].execute(
+            [
+                netlink.unwire(_TAPS + number),
+                netlink.plug(self._port[host], self._bridge(where.zone, self._where[host])),
+            ]
+        )
+        with self._within(self._regions[where.region]):
+            ethtool.plain_frames(f"h{number}", plain=False)
+        with self.inside(host):
+            ethtool.plain_frames("eth0", plain=False)
+
+    def _bridge_port(self, host: str) -> int:
+        """The interface by which a host hangs on its bridge."""
+        port = self._port[host]
+        return port - _PORTS + _TAPS if host in self._tapped else port
+
+    @contextmanager
+    def _within(self, namespace: int) -> Iterator[None]:
+        syscalls.setns(namespace)
+        try:
+            yield
+        finally:
+            syscalls.setns(self._home)
 
     def namespace(self, host: str) -> int:
         """A descriptor of the host's network namespace, for `syscalls.setns`; of the world's own for the empty name."""
@@ -117,11 +175,8 @@ class Fabric:
     @contextmanager
     def inside(self, host: str) -> Iterator[None]:
         """Stand in the host's network for the length of a `with` block: a socket that is made there stays there."""
-        syscalls.setns(self._hosts[host])
-        try:
+        with self._within(self._hosts[host]):
             yield
-        finally:
-            syscalls.setns(self._home)
 
     def island(self, host: str) -> int:
         """The island on which a host is now; 0 unless a partition has it."""
@@ -164,7 +219,7 @@ class Fabric:
             requests = self._new_bridges(region, where)
             requests += [self._request(entry) for entry in wanted - self._entries[region]]
             requests += [
-                netlink.plug(self._port[host.name], self._bridge(host.zone, where[host.name]))
+                netlink.plug(self._bridge_port(host.name), self._bridge(host.zone, where[host.name]))
                 for host in self.plan.hosts
                 if host.region == region and where[host.name] != self._where[host.name]
             ]
@@ -310,6 +365,16 @@ class Fabric:
             ]
         )
         line.close()
+
+
+def _packets(interface: str) -> socket.socket:
+    """A packet socket for whatever comes in at an interface of this namespace."""
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+    packets.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+    packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 2**20)
+    packets.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 2**20)
+    packets.bind((interface, _ALL_FRAMES))
+    return packets
 
 
 def _this_namespace() -> int:

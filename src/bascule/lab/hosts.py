@@ -9,12 +9,16 @@ import socket
 
 from msgspec import Struct
 
+from bascule.chaos.platform import Knock
+from bascule.chaos.traffic import TrafficCounts
 from bascule.kernel.errors import LabError
 from bascule.lab import addresses
 from bascule.lab import protocol as say
 from bascule.lab.fabric import Fabric
 from bascule.lab.members import Members
 from bascule.lab.plan import Host, LabPlan
+from bascule.lab.tap_control import Taps
+from bascule.lab.travel import travels
 from bascule.lab.wan_control import WanControl
 from bascule.lab.wan_schedule import Line
 
@@ -26,6 +30,7 @@ class Network(Struct, frozen=True):
 
     fabric: Fabric
     wan: WanControl
+    taps: Taps
 
 
 class Hosts:
@@ -135,7 +140,10 @@ class Hosts:
     async def power_on(self, request: say.PowerOn) -> None:
         """Join the wires, to networks as new as after a boot, then start the hosts' members."""
         names = [self.host(name).name for name in request.hosts]
-        fabric = self._need_network().fabric
+        network = self._need_network()
+        for name in names:
+            await network.taps.clear(name)
+        fabric = network.fabric
         fabric.replug([name for name in names if name in self._dark])
         self._members.name_hosts(host.name for host in self.plan.hosts)
         self._dark.difference_update(names)
@@ -151,6 +159,43 @@ class Hosts:
         """Undo every partition."""
         if self.network is not None:
             self.network.fabric.heal()
+
+    async def add_trouble(self, request: say.AddTrouble) -> None:
+        """Bring trouble to a host's wire."""
+        await self._need_network().taps.add(self.powered(request.host).name, request.trouble)
+
+    async def remove_trouble(self, request: say.RemoveTrouble) -> None:
+        """Take a trouble away from a host's wire."""
+        await self._need_network().taps.remove(self.host(request.host).name, request.trouble)
+
+    async def traffic(self, request: say.Traffic) -> TrafficCounts | None:
+        """What a trouble did so far."""
+        return await self._need_network().taps.counts(self.host(request.host).name, request.trouble)
+
+    async def travel(self, request: say.Travel) -> tuple[float | None, ...]:
+        """How long each of some datagrams takes; None for one that did not come within the limit."""
+        source, target = self.host(request.source), self.host(request.target)
+        with self._socket(target, socket.SOCK_DGRAM) as ear, self._socket(source, socket.SOCK_DGRAM) as mouth:
+            ear.bind((target.address, 0))
+            try:
+                mouth.bind((source.address, request.port))
+            except OSError:
+                return (None,) * request.count  # somebody has that port
+            return await travels(mouth, ear, request.count, request.limit_s)
+
+    async def knock(self, request: say.Knock) -> Knock:
+        """What becomes of a connection."""
+        source, target = self.host(request.source), self.host(request.target)
+        with self._socket(source, socket.SOCK_STREAM) as line:
+            line.bind((source.address, 0))
+            try:
+                async with asyncio.timeout(request.limit_s):
+                    await asyncio.get_running_loop().sock_connect(line, (target.address, request.port))
+            except ConnectionError:
+                return "refused"
+            except (OSError, TimeoutError):
+                return "silent"
+            return "connected"
 
     async def holding(self, _: say.Holding) -> tuple[say.EntryHost, ...]:
         """Who has the address that moves, all at one moment.

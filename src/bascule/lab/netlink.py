@@ -107,6 +107,11 @@ def plug(index: int, master: int) -> Request:
     return Request(f"interface {index} to {master}", _SETLINK, 0, _link(index, [["IFLA_MASTER", master]], up=None))
 
 
+def unplug(index: int) -> Request:
+    """Make an interface a port of no bridge."""
+    return Request(f"interface {index} off", _SETLINK, 0, _link(index, [["IFLA_MASTER", 0]], up=None))
+
+
 def address(index: int, ip: str, length: int) -> Request:
     """Give an interface an address."""
     message = ifaddrmsg()

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from bascule.chaos.platform import ProcessState
+from bascule.chaos.traffic import Trouble
 from bascule.engines.protocols import Capability, Launch
 from bascule.kernel import errors
 from bascule.lab.names import SUPERVISOR_LOG
@@ -214,6 +215,46 @@ class Heal(Request, frozen=True, kw_only=True, tag="heal"):
     """Undo every partition."""
 
 
+class AddTrouble(Request, frozen=True, kw_only=True, tag="add_trouble"):
+    """Bring trouble to the wire of a host."""
+
+    host: str
+    trouble: Trouble
+
+
+class RemoveTrouble(Request, frozen=True, kw_only=True, tag="remove_trouble"):
+    """Take a trouble away from the wire of a host."""
+
+    host: str
+    trouble: Trouble
+
+
+class Traffic(Request, frozen=True, kw_only=True, tag="traffic"):
+    """Say what a trouble did so far."""
+
+    host: str
+    trouble: Trouble
+
+
+class Travel(Request, frozen=True, kw_only=True, tag="travel"):
+    """Send some datagrams from one host to another, and say how long each took."""
+
+    source: str
+    target: str
+    count: int
+    limit_s: float
+    port: int = 0
+
+
+class Knock(Request, frozen=True, kw_only=True, tag="knock"):
+    """Connect from one host to a port of another, and say what became of it."""
+
+    source: str
+    target: str
+    port: int
+    limit_s: float
+
+
 class Holding(Request, frozen=True, kw_only=True, tag="holding"):
     """Say which hosts have the address that moves."""
 
@@ -248,7 +289,8 @@ class Down(Request, frozen=True, kw_only=True, tag="down"):
 Requests = (
     LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | CrashLoop | EndCrashLoop | Slow | Hasten
     | Descriptors | LimitDescriptors | FreeDescriptors | Processes | Spawn | Signal | Wait | Run | Dial
-    | Reachable | PowerOff | PowerOn | Partition | Heal | Holding | SetLink | Status | Memory | Keep | Down
+    | Reachable | PowerOff | PowerOn | Partition | Heal | AddTrouble | RemoveTrouble | Traffic | Travel
+    | Knock | Holding | SetLink | Status | Memory | Keep | Down
 )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ _IN_ORDER = (
     say.PowerOn,
     say.Partition,
     say.Heal,
+    say.AddTrouble,
+    say.RemoveTrouble,
 )
 """Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
 
@@ -81,6 +83,11 @@ class World:
             say.PowerOn: hosts.power_on,
             say.Partition: hosts.partition,
             say.Heal: hosts.heal,
+            say.AddTrouble: hosts.add_trouble,
+            say.RemoveTrouble: hosts.remove_trouble,
+            say.Traffic: hosts.traffic,
+            say.Travel: hosts.travel,
+            say.Knock: hosts.knock,
             say.Holding: hosts.holding,
             say.SetLink: hosts.set_link,
             say.Status: self._status,

@@ -10,9 +10,18 @@ import pytest
 from bascule.chaos.fake_platform import EVERYTHING, FakeHost, FakePlatform
 from bascule.chaos.faults import (
     AnyFault,
+    Bandwidth,
+    ConnectionRefusal,
+    ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
     MainProcessKill,
+    NetworkCut,
+    NetworkDelay,
+    PacketCorruption,
+    PacketDuplication,
+    PacketLoss,
+    PacketReordering,
     Partition,
     PowerLoss,
     ProcessFreeze,
@@ -49,6 +58,17 @@ FAULTS: tuple[AnyFault, ...] = (
     PowerLoss(hosts=("db-1", "probe-a")),
     Partition(hosts=("db-1",)),
     Partition(hosts=("db-1", "probe-a")),
+    NetworkDelay(hosts=("db-1",), delay_s=0.05, jitter_s=0.01),
+    NetworkDelay(hosts=("db-1", "db-2"), delay_s=0.05, direction="in"),
+    PacketLoss(hosts=("db-1",), share=0.2),
+    NetworkCut(hosts=("db-1",), peers=("db-2",), direction="in"),
+    NetworkCut(hosts=("db-1",), direction="out"),
+    PacketDuplication(hosts=("db-1",), share=0.2),
+    PacketReordering(hosts=("db-1",), share=0.2),
+    PacketCorruption(hosts=("db-1",), share=0.2),
+    Bandwidth(hosts=("db-1",), rate_bytes_per_s=10_000.0),
+    ConnectionReset(hosts=("db-1",), peers=("db-2",)),
+    ConnectionRefusal(hosts=("db-1",), direction="in", protocol="tcp", port=5432),
 )
 Inject = Callable[..., Injection]
 

@@ -6,15 +6,25 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from bascule.chaos.fake_platform import FakePlatform
 from bascule.chaos.faults import (
     KINDS,
     AnyFault,
+    Bandwidth,
+    ConnectionRefusal,
+    ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
     Fault,
     MainProcessKill,
+    NetworkCut,
+    NetworkDelay,
+    PacketCorruption,
+    PacketDuplication,
+    PacketLoss,
+    PacketReordering,
     Partition,
     PowerLoss,
     ProcessFreeze,
@@ -75,6 +85,12 @@ def test_what_acts_already_is_not_ready_again(fault: AnyFault, platform: FakePla
         assert not fault.ready(platform).seen
 
 
+TRAFFIC_AIMED_WRONG: tuple[tuple[str, dict[str, object], Callable[[FakePlatform], object]], ...] = (
+    ("nothing", {"hosts": ()}, lambda _: None),
+    ("no host of ours", {"hosts": ("nowhere",)}, lambda _: None),
+    ("a host that is lost", {}, lambda p: p.power_off(("db-1",))),
+    ("peers that are lost", {"peers": ("db-2",)}, lambda p: p.power_off(("db-2",))),
+)
 AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "kill of a member that is down": (ProcessKill(member="db-1"), lambda p: p.kill("db-1")),
     "kill of nobody": (ProcessKill(member="nobody"), lambda _: None),
@@ -96,6 +112,21 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
         DescriptorExhaustion(member="db-1", spare=2),
         lambda p: p.limit_descriptors("db-1", 1),
     ),
+    **{
+        f"{fault.kind()} of {what}": (structs.replace(fault, **aim), prepare)
+        for fault in (
+            NetworkDelay(hosts=("db-1",), delay_s=0.1),
+            PacketLoss(hosts=("db-1",), share=0.5),
+            NetworkCut(hosts=("db-1",)),
+            PacketDuplication(hosts=("db-1",), share=0.5),
+            PacketReordering(hosts=("db-1",), share=0.5),
+            PacketCorruption(hosts=("db-1",), share=0.5),
+            Bandwidth(hosts=("db-1",), rate_bytes_per_s=1e6),
+            ConnectionReset(hosts=("db-1",)),
+            ConnectionRefusal(hosts=("db-1",)),
+        )
+        for what, aim, prepare in TRAFFIC_AIMED_WRONG
+    },
     "power loss of nothing": (PowerLoss(hosts=()), lambda _: None),
     "power loss of a host that is lost": (PowerLoss(hosts=("db-1",)), lambda p: p.power_off(("db-1",))),
     "power loss of a host that is cut off": (PowerLoss(hosts=("db-1",)), lambda p: p.partition(("db-1",))),

@@ -6,14 +6,34 @@ from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault, Witness
 from bascule.chaos.faults.process import CrashLoop, MainProcessKill, ProcessFreeze, ProcessKill, ProcessSlow
+from bascule.chaos.faults.traffic import (
+    Bandwidth,
+    ConnectionRefusal,
+    ConnectionReset,
+    NetworkCut,
+    NetworkDelay,
+    PacketCorruption,
+    PacketDuplication,
+    PacketLoss,
+    PacketReordering,
+)
 
 __all__ = [
     "KINDS",
     "AnyFault",
+    "Bandwidth",
+    "ConnectionRefusal",
+    "ConnectionReset",
     "CrashLoop",
     "DescriptorExhaustion",
     "Fault",
     "MainProcessKill",
+    "NetworkCut",
+    "NetworkDelay",
+    "PacketCorruption",
+    "PacketDuplication",
+    "PacketLoss",
+    "PacketReordering",
     "Partition",
     "PowerLoss",
     "ProcessFreeze",

@@ -13,6 +13,17 @@ from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault
 from bascule.chaos.faults.process import CrashLoop, MainProcessKill, ProcessFreeze, ProcessKill, ProcessSlow
+from bascule.chaos.faults.traffic import (
+    Bandwidth,
+    ConnectionRefusal,
+    ConnectionReset,
+    NetworkCut,
+    NetworkDelay,
+    PacketCorruption,
+    PacketDuplication,
+    PacketLoss,
+    PacketReordering,
+)
 from bascule.kernel.errors import InputError
 
 AnyFault = (
@@ -24,6 +35,15 @@ AnyFault = (
     | DescriptorExhaustion
     | PowerLoss
     | Partition
+    | NetworkDelay
+    | PacketLoss
+    | NetworkCut
+    | PacketDuplication
+    | PacketReordering
+    | PacketCorruption
+    | Bandwidth
+    | ConnectionReset
+    | ConnectionRefusal
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -34,6 +54,15 @@ KINDS: tuple[type[Fault], ...] = (
     DescriptorExhaustion,
     PowerLoss,
     Partition,
+    NetworkDelay,
+    PacketLoss,
+    NetworkCut,
+    PacketDuplication,
+    PacketReordering,
+    PacketCorruption,
+    Bandwidth,
+    ConnectionReset,
+    ConnectionRefusal,
 )
 
 
