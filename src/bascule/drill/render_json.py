@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bascule.drill.report import Machine, Mark, Node, Report, Statistic, Trial
+from bascule.drill.report import SCHEMA_VERSION, Machine, Mark, Node, Report, Statistic, Trial
 from bascule.kernel.errors import InputError
 from bascule.measure.bins import Bin
 from bascule.measure.verdict import Instants, Measure, Verdict
@@ -44,9 +44,21 @@ def from_json(text: bytes) -> Report:
     """
     try:
         document = msgspec.json.decode(text, type=dict[str, Any])
+        if document.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+            raise InputError(
+                f"not a report of schema version {SCHEMA_VERSION}, but of {document['schema_version']!r:.20}",
+                hint="read it with the bascule that wrote it",
+            )
         _exchange(document, lambda value: math.inf if value == NEVER else value)
         return msgspec.convert(document, Report)
-    except (msgspec.DecodeError, msgspec.ValidationError, TypeError, AttributeError) as error:
+    except (
+        msgspec.DecodeError,
+        msgspec.ValidationError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+    ) as error:
         raise InputError(f"not a report: {error}", hint="give the report.json that a drill wrote") from error
 
 

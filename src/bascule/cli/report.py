@@ -1,0 +1,63 @@
+"""`bascule report`: what earlier drills say together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from bascule.cli.output import emit
+from bascule.cli.report_file import read_report
+from bascule.drill import comparison as comparing
+from bascule.drill.render_comparison import answer_text, comparison_text
+from bascule.drill.report import Report
+from bascule.kernel.errors import InputError
+
+app = App(name="report", help="What earlier drills say together: compare two of them.")
+
+Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
+
+
+@app.command
+def compare(first: Path, second: Path, /, *, anyway: bool = False, as_json: Json = False) -> int:
+    """Say for each experiment what changed from the first drill to the second, and whether by more than luck.
+
+    Exit codes: 0 nothing is worse beyond luck; 1 something is; 2 they cannot be compared, or so few trials can never
+    tell a difference from luck.
+
+    Examples:
+        bascule report compare bascule-runs/shop-before bascule-runs/shop-after
+        bascule report compare before/report.json after/report.json --json
+        bascule report compare bascule-runs/old bascule-runs/new --anyway
+
+    Args:
+        first: The earlier drill: its directory, or its report.json.
+        second: The later one.
+        anyway: Compare them even if the system, its promises or the load differ; what differs is said.
+        as_json: Print one JSON document instead of text.
+    """
+    before, after = read_report(first), read_report(second)
+    if comparing.is_same_run(before, after):
+        raise InputError("both are the report of one drill", where=str(second), hint="give two drills")
+    differ = comparing.obstacles(before, after)
+    if differ and not anyway:
+        raise InputError(
+            f"these drills are not of one thing: {'; '.join(differ)}",
+            where=f"{first}, {second}",
+            hint="--anyway compares them nevertheless",
+        )
+    found = comparing.compare(before, after)
+    if not found.changes:
+        raise InputError(
+            "the drills have no experiment in common that both judged",
+            where=f"{first}, {second}",
+            hint=f"the first has {_names(before)}, the second has {_names(after)}",
+        )
+    document = {"comparison": found, "answer": answer_text(found), "differ": differ, "exit_code": found.exit_code}
+    emit(document, as_json=as_json, text=comparison_text(found, differ))
+    return found.exit_code
+
+
+def _names(report: Report) -> str:
+    return ", ".join(comparing.experiments_of(report)) or "none"
