@@ -68,7 +68,7 @@ class Change(Struct, frozen=True, kw_only=True):
         said: `too few trials` when so many trials could never have told, whatever they had measured.
         p: Of the test alone; `adjusted_p` takes every comparison of the table into account (Holm). None when untested.
         shift: By how much the second drill is higher (Hodges-Lehmann), for times and counts without infinite values.
-        needed: Of `too few trials`: so many of each are needed at least.
+        needed: Of `too few trials`: so many of each are needed at least, beside the other comparisons of the table.
         alike: Every value of both drills is the same one.
     """
 
@@ -230,10 +230,12 @@ def _judge(changes: Sequence[Change], tests: Sequence[Tested | None], alpha: flo
     level = level_for([tested.least for tested in tests if tested is not None], alpha)
     family = [at for at, tested in enumerate(tests) if tested is not None and tested.least <= level]
     adjusted = dict(zip(family, holm([_p(tests[at]) for at in family]), strict=True))
+    unlike = sum(not change.alike for change in changes)
+    needed = enough_of_each(level if family else alpha / max(1, unlike))
     said = []
     for at, (change, tested) in enumerate(zip(changes, tests, strict=True)):
         if tested is None or least_p(change.first.trials, change.second.trials) > level:
-            said.append(replace(change, said="too few trials", needed=enough_of_each(level)))
+            said.append(replace(change, said="too few trials", needed=needed))
             continue
         p = adjusted.get(at)
         verdict: Said = "no difference shown"
