@@ -146,8 +146,9 @@ def is_judged(trial: Trial) -> bool:
 def value_of(trial: Trial, name: str) -> float | None:
     """A measure of a trial. Of a recovery that never came, the first part that is missing lasts for ever."""
     value = _measured(trial, name)
-    if value is None and name in _PARTS and _measured(trial, "rto") == math.inf:
-        missing = next(part for part in _PARTS if _measured(trial, part) is None)
+    told = {measure.name for measure in trial.verdict.measures}
+    if value is None and name in told.intersection(_PARTS) and _measured(trial, "rto") == math.inf:
+        missing = next(part for part in _PARTS if part in told and _measured(trial, part) is None)
         return math.inf if missing == name else None
     return value
 
