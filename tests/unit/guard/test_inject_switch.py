@@ -128,6 +128,28 @@ def test_only_the_start_allows_and_what_is_set_later_can_refuse() -> None:
         experiment.renew()
 
 
+def test_production_that_is_unset_after_the_start_stays_production() -> None:
+    environment = {**ALLOWED, "ENVIRONMENT": "production"}
+    switch = Disturbances(environment=environment)
+    del environment["ENVIRONMENT"]
+    with pytest.raises(InjectionRefusedError, match="ENVIRONMENT=production"):
+        switch.on("prices", for_s=1.0)
+
+
+def test_the_switch_of_the_process_follows_the_file_that_its_environment_names(tmp_path: Path) -> None:
+    code = (
+        "from bascule.guard import Guard, InjectResult\n"
+        "print(Guard(InjectResult(1.0, 'wrong'), name='prices').call(str.upper, 'good'))\n"
+    )
+    path = tmp_path / "experiments.toml"
+    path.write_text("[prices]\nfor_s = 60.0\n")
+    path.chmod(0o600)
+    plain = {name: value for name, value in os.environ.items() if name not in permission.MARKERS}
+    environment = {**plain, **ALLOWED, "BASCULE_INJECT_FILE": str(path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "wrong\n"
+
+
 def test_the_switch_of_the_process_reads_its_environment() -> None:
     code = "from bascule.guard import DISTURBANCES\nwith DISTURBANCES.on('prices', for_s=1.0): print('on')"
     plain = {name: value for name, value in os.environ.items() if name not in permission.MARKERS}
