@@ -118,6 +118,9 @@ def test_a_full_queue_drops() -> None:
     for _ in range(tap_schedule.QUEUE_LIMIT_BYTES // len(frame) + 5):
         tap.admit("in", frame, 1.0)
     assert tap.dropped == 5
+    tap.leaving(100.0)
+    tap.admit("in", frame, 100.0)
+    assert tap.dropped == 5, "what has left makes room"
 
 
 @pytest.mark.parametrize(
