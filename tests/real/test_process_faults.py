@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -105,13 +106,27 @@ def share_of_south(lab: LabClient) -> float:
     return (done(lab, NORTH) - north) / (done(lab, SOUTH) - south)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """A test that fails leaves no command behind."""
+    yield
+    for process in ByHand.started:
+        with process:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+    ByHand.started.clear()
+
+
 class ByHand:
     """`bascule chaos inject` in a process of its own."""
+
+    started: ClassVar[list[subprocess.Popen[str]]] = []
 
     def __init__(self, lab: LabClient, run: Path, *words: str) -> None:
         argv = [sys.executable, "-m", "bascule", "chaos", "inject", *words, "--lab", str(lab.directory), "-o", str(run)]
         self.run = run
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.started.append(self.process)
 
     def acts(self) -> None:
         assert self.process.stderr is not None
@@ -203,8 +218,8 @@ def test_a_halt_ends_what_breaks_things_and_undoes_it(lab: LabClient, tmp_path: 
     while code != 0:  # on a busy machine the end of the process itself may take longer than the two seconds
         code, more = bascule("chaos", "halt", tmp_path / "run")
         told += more
-    assert "undone" in told
-    hand.process.communicate(timeout=60)
+    assert "undone: " in told
+    hand.process.wait(timeout=60)
     assert {view.state for _ in range(50) for view in lab.processes(NORTH)} == {"running"}
     eventually(lambda: done(lab, NORTH) > 100_000)
     assert bascule("chaos", "halt", tmp_path / "run") == (0, "nothing runs\n")

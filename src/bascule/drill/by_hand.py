@@ -73,15 +73,18 @@ def hold(
         time.sleep(seconds)
 
     one = Injection(fault, client, journal, reference=reference, number=1, clock=SystemClock(), sleep=alive)
+    struck: Struck | None = None
     try:
-        struck = one.strike()
-        tell(struck)
-        until_s = None if hold_s is None else struck.at_s + hold_s
         try:
+            struck = one.strike()
+            tell(struck)
+            until_s = None if hold_s is None else struck.at_s + hold_s
             while struck.witness.seen and (until_s is None or time.monotonic() < until_s):
                 alive(TICK_S)
         except KeyboardInterrupt:
-            pass  # that is how a fault without a time ends
+            if struck is None:
+                one.undo()
+                raise
         one.undo()
         acted_s = time.monotonic() - struck.at_s
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -40,7 +41,12 @@ class Running(Struct, frozen=True, kw_only=True):
 
 
 class Halted(Struct, frozen=True, kw_only=True):
-    """What became of it: what could not be undone is told, and its watchdog goes on trying."""
+    """What became of it.
+
+    Attributes:
+        undone: What was injected when it was told to end, and is not any more, whoever undid it.
+        left: What is still injected, or runs; its watchdog goes on trying.
+    """
 
     journal: str
     pid: int
@@ -94,19 +100,21 @@ class _Work(threading.Thread):
         super().__init__(name=f"halt-{running.pid}", daemon=True)
         self._running = running
         self._until_s = until_s
-        self._undone: dict[str, None] = {}
-        self._problem = ""
+        self._journal = Journal(Path(running.journal))
+        self._before = self._pending()
+
+    def _pending(self) -> tuple[str, ...]:
+        """What is injected, in words; or why that cannot be known."""
+        try:
+            return tuple("; ".join(entry.fault.steps()) for entry in self._journal.pending())
+        except (BasculeError, OSError) as error:
+            return (str(error),)
 
     def run(self) -> None:
         _interrupt(self._running)
-        journal = Journal(Path(self._running.journal))
         while time.monotonic() < self._until_s:
-            try:
-                for one in recover(journal, attach):
-                    if not one.error and one.fault is not None:
-                        self._undone["; ".join(one.fault.steps())] = None
-            except (BasculeError, OSError) as error:
-                self._problem = str(error)
+            with contextlib.suppress(BasculeError, OSError):  # what is still there then is told as left
+                recover(self._journal, attach)
             if not _is_alive(self._running):
                 return
             time.sleep(POLL_S)
@@ -114,13 +122,10 @@ class _Work(threading.Thread):
     def result(self) -> Halted:
         """What became of it by now, or by the end of the time."""
         self.join(max(0.0, self._until_s - time.monotonic()))
-        try:
-            left = tuple("; ".join(entry.fault.steps()) for entry in Journal(Path(self._running.journal)).pending())
-        except (BasculeError, OSError) as error:
-            left = (str(error),)
+        left = self._pending()
+        undone = tuple(each for each in self._before if each not in left)
         if _is_alive(self._running):
             left = (*left, f"process {self._running.pid} has not ended yet")
-        undone = tuple(self._undone)
         return Halted(journal=self._running.journal, pid=self._running.pid, undone=undone, left=left)
 
 

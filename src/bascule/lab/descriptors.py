@@ -21,14 +21,20 @@ def view(pid: int) -> DescriptorView | None:
     return DescriptorView(pid=pid, open=len(numbers), free=max(0, soft - sum(number < soft for number in numbers)))
 
 
-def limit(pid: int, spare: int) -> tuple[int, int] | None:
-    """Lower the soft limit so that `spare` numbers are free below it; returns the limits that it had.
+def numbers(pid: int) -> set[int]:
+    """The descriptors that a process has open; none when it is gone, or its table may not be read."""
+    try:
+        return _open(pid)
+    except OSError:
+        return set()
 
-    A number is free if it is not in use and below the limit. A limit that is lower already stays. None when the process
-    is gone.
+
+def limit(pid: int, spare: int, taken: set[int]) -> tuple[int, int] | None:
+    """Lower the soft limit so that `spare` numbers beside the taken ones are free below it; returns what it had been.
+
+    A limit that is lower already stays. None when the process is gone.
     """
     try:
-        taken = _open(pid)
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         wanted = _limit_for(taken, spare)
         if before[0] == resource.RLIM_INFINITY or wanted < before[0]:

@@ -20,6 +20,7 @@ from bascule.lab.members import Members
 from bascule.lab.ownership import Key
 
 PERIOD_S = 0.1
+_LOOKS, _LOOK_S = 10, 0.005
 
 
 class Strains:
@@ -115,8 +116,13 @@ class Strains:
         self._members.program(request.member)
         known = self._limits.setdefault(request.member, {})
         hit: list[int] = []
-        for pid, row in self._members.trees([request.member]).items():
-            before = descriptors.limit(pid, request.spare)
+        tree = self._members.trees([request.member])
+        kept = {pid: descriptors.numbers(pid) for pid in tree}
+        for _ in range(_LOOKS):  # what is open only now and then would be room for the next one that opens a file
+            await asyncio.sleep(_LOOK_S)
+            kept = {pid: taken & descriptors.numbers(pid) for pid, taken in kept.items()}
+        for pid, row in tree.items():
+            before = descriptors.limit(pid, request.spare, kept[pid])
             if before is not None:
                 known.setdefault(row.key, before)
                 hit.append(pid)
