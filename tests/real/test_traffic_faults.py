@@ -356,3 +356,18 @@ def test_the_death_of_a_tap_is_told_and_its_end_makes_the_wire_whole(lab: LabCli
         with pytest.raises(LabError, match="does not obey"):
             lab.traffic(NORTH, late.trouble(lab))
     eventually(lambda: on_client(lab, CONNECT, "2") == "connected")
+
+
+def test_with_a_dead_tap_every_fault_of_its_wire_can_be_undone(lab: LabClient, tmp_path: Path) -> None:
+    before = taps()
+    late, lossy = NetworkDelay(hosts=(NORTH,), delay_s=0.02), PacketLoss(hosts=(NORTH,), share=0.1)
+    for folder in ("late", "lossy"):
+        (tmp_path / folder).mkdir()
+    with acting(lab, late, tmp_path / "late"), acting(lab, lossy, tmp_path / "lossy"):
+        (tap,) = taps() - before
+        os.kill(int(tap), signal.SIGKILL)
+        eventually(lambda: not taps() - before)
+    assert all(fault.undone(lab).seen for fault in (late, lossy))
+    eventually(lambda: on_client(lab, CONNECT, "2") == "connected")
+    with acting(lab, late, tmp_path):
+        assert seconds(lab, ROUND_TRIPS) >= 0.08, "a new tap works"

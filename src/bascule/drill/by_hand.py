@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from bascule.drill import watchdog
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import FaultError, InputError
 from bascule.lab import world
+from bascule.lab.client import LabClient
 
 TICK_S = 0.1
 
@@ -58,15 +60,23 @@ def hold(
         LabError: No lab is up there.
         FaultError: The lab cannot do it, or it could not be undone; the watchdog goes on trying then.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    journal = Journal((directory / "journal.jsonl").absolute())
-    if journal.path.exists():
-        raise InputError("the directory holds an earlier run", where=str(directory), hint="choose another: --output")
     client = world.attach(lab)
-    if why := injection.missing(fault, client):
-        raise FaultError(why)
-    reference = PlatformRef(kind="lab", directory=str(lab.absolute()), identity=client.record.identity)
-    watch = watchdog.start(journal.path, lab)
+    with contextlib.closing(client):
+        if why := injection.missing(fault, client):
+            raise FaultError(why)
+        directory.mkdir(parents=True, exist_ok=True)
+        journal = Journal((directory / "journal.jsonl").absolute())
+        if journal.path.exists():
+            hint = "choose another: --output"
+            raise InputError("the directory holds an earlier run", where=str(directory), hint=hint)
+        return _hold(fault, client, journal, hold_s, tell)
+
+
+def _hold(
+    fault: AnyFault, client: LabClient, journal: Journal, hold_s: float | None, tell: Callable[[Struck], None]
+) -> Held:
+    reference = PlatformRef(kind="lab", directory=str(client.directory.absolute()), identity=client.record.identity)
+    watch = watchdog.start(journal.path, client.directory)
 
     def alive(seconds: float) -> None:
         watch.renew()
@@ -92,5 +102,4 @@ def hold(
             watch.abandon()
         else:
             watch.close()
-        client.close()
     return Held(witnessed=struck.witness.seen, evidence=struck.witness.evidence, acted_s=acted_s)

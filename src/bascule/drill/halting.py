@@ -73,7 +73,7 @@ def find_running(directories: Iterable[Path] = ()) -> tuple[Running, ...]:
             continue
         parent = _parent(entry)
         command = _words(Path("/proc") / str(parent))
-        is_ours = any(Path(word).name in _OURS for word in command[:3])
+        is_ours = any(Path(word).name in _OURS for word in command[:6])
         told = " ".join(command) if is_ours else ""
         pid = parent if is_ours else 0
         found.append(Running(journal=journal, watchdog=int(entry.name), pid=pid, command=told))

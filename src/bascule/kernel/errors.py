@@ -102,3 +102,9 @@ class LeadershipNotGainedError(ClusterError):
 
 class LeadershipLostError(ClusterError):
     """The lease was lost; nothing may be done in its name any more."""
+
+
+def kind_named(name: str) -> type[BasculeError] | None:
+    """The class of this name; None when there is none: an error that came over a wire may be of another version."""
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, BasculeError) else None

@@ -112,27 +112,33 @@ class Fabric:
 
         Nothing passes until somebody carries it from one to the other.
         """
-        where = self.plan.host(host)
-        number = self._port[host] - _PORTS
-        inner, outer = f"h{number}", f"u{number}"
-        ends = (End(_TAPS + number, f"t{number}", _mac(5, number)), End(_TAPPED + number, outer, _mac(6, number)))
-        with self.inside(host):
-            ethtool.plain_frames("eth0")
-        router = self._routers[where.region]
-        with self._within(self._regions[where.region]):
-            router.execute([netlink.wire(*ends, up=False)])
-            for name in (inner, outer, ends[0].name):
-                ethtool.plain_frames(name)
-            for name in (inner, outer):
-                self._configure({path.format(name=name): value for path, value in _DEAF.items()})
-            sockets = _packets(inner), _packets(outer)
         self._tapped.add(host)
+        try:
+            return self._open_wire(self.plan.host(host))
+        except BaseException:
+            self.untap(host)
+            raise
+
+    def _open_wire(self, host: Host) -> tuple[socket.socket, socket.socket]:
+        number = self._port[host.name] - _PORTS
+        inner, near, far = f"h{number}", f"t{number}", f"u{number}"
+        router = self._routers[host.region]
+        with self.inside(host.name):
+            ethtool.plain_frames("eth0")
+        with self._within(self._regions[host.region]):
+            ends = End(_TAPS + number, near, _mac(5, number)), End(_TAPPED + number, far, _mac(6, number))
+            router.execute([netlink.wire(*ends, up=False)])
+            for name in (inner, near, far):
+                ethtool.plain_frames(name)
+            for name in (inner, far):
+                self._configure({path.format(name=name): value for path, value in _DEAF.items()})
+            sockets = _packets(inner), _packets(far)
         router.execute(
             [
-                netlink.unplug(self._port[host]),
+                netlink.unplug(_PORTS + number),
                 netlink.switch(_TAPPED + number, up=True),
                 netlink.switch(_TAPS + number, up=True),
-                netlink.plug(_TAPS + number, self._bridge(where.zone, self._where[host])),
+                netlink.plug(_TAPS + number, self._bridge(host.zone, self._where[host.name])),
             ]
         )
         return sockets

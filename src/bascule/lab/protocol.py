@@ -313,8 +313,8 @@ class Failure(Struct, frozen=True, kw_only=True):
         """The error that this failure stands for; one that is unknown here becomes a `LabError`."""
         if self.kind in _PLAIN:
             return _PLAIN[self.kind](self.what)
-        kind = getattr(errors, self.kind, None)
-        if isinstance(kind, type) and issubclass(kind, errors.BasculeError):
+        kind = errors.kind_named(self.kind)
+        if kind is not None:
             return kind(self.what, where=self.where, hint=self.hint)
         return errors.LabError(f"the supervisor failed: {self.kind}: {self.what}", hint=f"see {SUPERVISOR_LOG}")
 

@@ -40,7 +40,8 @@ class Strains:
         if task is None:
             return
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        # A strain that failed by itself (a process that could not be killed in time) has ended too.
+        with contextlib.suppress(asyncio.CancelledError, LabError):
             await task
 
     # -- crashing again and again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from bascule.lab.tap import ORDER_BYTES, Done, Order
 
 ORDER_LIMIT_S = 5.0
 MOST_TROUBLES = 64
+_log = logging.getLogger(__name__)
 
 
 class _Line:
@@ -53,19 +55,30 @@ class Taps:
                 return
             if len(line.troubles) >= MOST_TROUBLES:
                 raise LabError(f"the wire of {host} has {MOST_TROUBLES} troubles already")
-            await self._order(line, (*line.troubles, trouble))
+            try:
+                await self._order(line, (*line.troubles, trouble))
+            except LabError:
+                if not line.troubles:
+                    await self._take_out(host)
+                raise
 
     async def remove(self, host: str, trouble: Trouble) -> None:
-        """Take a trouble away; with the last one goes the tap. One that is not there is no error."""
+        """Take a trouble away; with the last one goes the tap. One that is not there is no error.
+
+        A tap that is dead goes with all of its troubles, since nothing else makes the wire whole.
+        """
         async with self._turn:
             line = self._lines.get(host)
             if line is None or trouble not in line.troubles:
                 return
             left = tuple(each for each in line.troubles if each != trouble)
-            if not left:
-                await self._take_out(host)
-                return
-            await self._order(line, left)
+            try:
+                if left:
+                    await self._order(line, left)
+                    return
+            except LabError:
+                _log.exception("the tap of %s is taken out with %d other troubles", host, len(left))
+            await self._take_out(host)
 
     async def counts(self, host: str, trouble: Trouble) -> TrafficCounts | None:
         """What a trouble did so far; None when it is not there.
@@ -88,9 +101,9 @@ class Taps:
 
     def _insert(self, host: str) -> _Line:
         name = f"tap-{host}"
+        sides = self._fabric.tap(host)
         orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         orders.settimeout(0)
-        sides = self._fabric.tap(host)
         descriptors = tuple(side.fileno() for side in sides)
         argv = (sys.executable, "-m", "bascule.lab.tap", *map(str, descriptors))
         found_by = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}

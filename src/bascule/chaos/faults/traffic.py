@@ -40,9 +40,8 @@ class TrafficFault(Fault, frozen=True, kw_only=True):
     def trouble(self, platform: Platform) -> Trouble:
         """What shall happen to the frames that are meant."""
         peers = tuple(platform.address_of(peer) for peer in self.peers)
-        return self.worsen(
-            Trouble(direction=self.direction, peers=peers, protocol=self.protocol, port=self.port)
-        )  # fmt: skip
+        aim = Trouble(direction=self.direction, peers=peers, protocol=self.protocol, port=self.port)
+        return self.worsen(aim)
 
     def worsen(self, aim: Trouble) -> Trouble:
         """The trouble that this fault brings to the frames that are aimed at."""
@@ -62,13 +61,10 @@ class TrafficFault(Fault, frozen=True, kw_only=True):
 
     def ready(self, platform: Platform) -> Witness:
         """Nothing of it is there, and datagrams travel."""
-        counts = self._counts(platform)
+        having = sum(one is not None for one in self._counts(platform))
         came, tried = self._probe(platform)
-        told = (
-            f"{sum(one is not None for one in counts)} of {len(self.hosts)} wires have it; {came} of {tried} datagrams"
-        )
-        is_new = bool(self.hosts) and all(one is None for one in counts)
-        return Witness(seen=is_new and came > 0, evidence=(f"{told} arrived",))
+        told = f"{having} of {len(self.hosts)} wires have it; {came} of {tried} datagrams arrived"
+        return Witness(seen=bool(self.hosts) and not having and came > 0, evidence=(told,))
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Bring the trouble to each wire."""
@@ -139,6 +135,18 @@ class TrafficFault(Fault, frozen=True, kw_only=True):
         return 0.0
 
 
+class ShareFault(TrafficFault, frozen=True, kw_only=True):
+    """Something happens to a share of the frames that are meant, each by luck of its own."""
+
+    HAPPENS: ClassVar[str] = ""
+
+    share: Share
+
+    def told(self) -> str:
+        """In percent."""
+        return f"{self.share * 100:g} % {self.HAPPENS}"
+
+
 class NetworkDelay(TrafficFault, frozen=True, kw_only=True, tag="network-delay"):
     """Frames come later, one way, by the delay and up to the jitter more; their order is kept."""
 
@@ -163,22 +171,17 @@ class NetworkDelay(TrafficFault, frozen=True, kw_only=True, tag="network-delay")
         return self.delay_s + self.jitter_s
 
 
-class PacketLoss(TrafficFault, frozen=True, kw_only=True, tag="network-loss"):
+class PacketLoss(ShareFault, frozen=True, kw_only=True, tag="network-loss"):
     """A share of the frames vanishes."""
 
     DOES: ClassVar = "loses a share of the frames"
     SEEN_BY: ClassVar = "the tap in each wire counts frames that it lost"
+    HAPPENS: ClassVar = "lost"
     COUNT: ClassVar = "lost"
 
-    share: Share
-
     def worsen(self, aim: Trouble) -> Trouble:
-        """A loss."""
+        """That share of them."""
         return replace(aim, loss=self.share)
-
-    def told(self) -> str:
-        """In percent."""
-        return f"{self.share:.3g} of them lost" if self.share < 0.001 else f"{self.share:.1%} lost"
 
 
 class NetworkCut(TrafficFault, frozen=True, kw_only=True, tag="network-cut"):
@@ -197,58 +200,43 @@ class NetworkCut(TrafficFault, frozen=True, kw_only=True, tag="network-cut"):
         return "dropped"
 
 
-class PacketDuplication(TrafficFault, frozen=True, kw_only=True, tag="network-duplicate"):
+class PacketDuplication(ShareFault, frozen=True, kw_only=True, tag="network-duplicate"):
     """A share of the frames comes twice."""
 
     DOES: ClassVar = "sends a share of the frames twice"
     SEEN_BY: ClassVar = "the tap in each wire counts frames that it sent twice"
+    HAPPENS: ClassVar = "twice"
     COUNT: ClassVar = "duplicated"
 
-    share: Share
-
     def worsen(self, aim: Trouble) -> Trouble:
-        """A second copy."""
+        """That share of them."""
         return replace(aim, duplicate=self.share)
 
-    def told(self) -> str:
-        """In percent."""
-        return f"{self.share:.1%} twice"
 
-
-class PacketReordering(TrafficFault, frozen=True, kw_only=True, tag="network-reorder"):
+class PacketReordering(ShareFault, frozen=True, kw_only=True, tag="network-reorder"):
     """A share of the frames is overtaken by those that were sent up to 10 ms after it."""
 
     DOES: ClassVar = "holds a share of the frames up by 10 ms, and lets the others pass"
     SEEN_BY: ClassVar = "the tap in each wire counts frames that it let be overtaken"
+    HAPPENS: ClassVar = "overtaken"
     COUNT: ClassVar = "reordered"
 
-    share: Share
-
     def worsen(self, aim: Trouble) -> Trouble:
-        """Another order."""
+        """That share of them."""
         return replace(aim, reorder=self.share)
 
-    def told(self) -> str:
-        """In percent."""
-        return f"{self.share:.1%} overtaken"
 
-
-class PacketCorruption(TrafficFault, frozen=True, kw_only=True, tag="network-corrupt"):
+class PacketCorruption(ShareFault, frozen=True, kw_only=True, tag="network-corrupt"):
     """In a share of the frames one bit is wrong: what has a checksum is thrown away by its receiver."""
 
     DOES: ClassVar = "turns one bit in a share of the frames"
     SEEN_BY: ClassVar = "the tap in each wire counts frames that it damaged"
+    HAPPENS: ClassVar = "with a wrong bit"
     COUNT: ClassVar = "corrupted"
 
-    share: Share
-
     def worsen(self, aim: Trouble) -> Trouble:
-        """A wrong bit."""
+        """That share of them."""
         return replace(aim, corrupt=self.share)
-
-    def told(self) -> str:
-        """In percent."""
-        return f"{self.share:.1%} with a wrong bit"
 
 
 class Bandwidth(TrafficFault, frozen=True, kw_only=True, tag="network-bandwidth"):

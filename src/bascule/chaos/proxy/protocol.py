@@ -147,9 +147,7 @@ class Failure(Struct, frozen=True, kw_only=True):
 
     def error(self) -> errors.BasculeError:
         """The error that this failure stands for; one that is unknown here becomes a `FaultError`."""
-        kind = getattr(errors, self.kind, None)
-        if not (isinstance(kind, type) and issubclass(kind, errors.BasculeError)):
-            kind = errors.FaultError
+        kind = errors.kind_named(self.kind) or errors.FaultError
         return kind(self.what, where=self.where, hint=self.hint)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from bascule.guard.checks import number, refuse
 from bascule.guard.guard import Guard
+from bascule.guard.http.wrapping import AsyncWrapping, Wrapping
 from bascule.guard.inject.corruptions import garble
 from bascule.guard.inject.disturbances import MOST_S, Experiment
 from bascule.guard.inject.policies import Args, Injection, Kwargs, plain_or_none
@@ -169,7 +169,7 @@ def _guard(injections: tuple[Injection, ...], name: str, world: World, facts: St
     return Guard(*injections, name=name, world=world, facts=facts)
 
 
-class DisturbedTransport(httpx.BaseTransport):
+class DisturbedTransport(Wrapping):
     """Sends each request, and errs as its injections say while an experiment of its name is on.
 
         client = httpx.Client(transport=GuardedTransport(guard, DisturbedTransport(InjectStatus(0.2))))
@@ -198,7 +198,7 @@ class DisturbedTransport(httpx.BaseTransport):
         world: World = REAL,
         facts: Stream = FACTS,
     ) -> None:
-        self._transport = transport if transport is not None else httpx.HTTPTransport()
+        super().__init__(transport)
         self._send = _guard(injections, name, world, facts).guarded(self._pass_on)
 
     def _pass_on(self, request: httpx.Request) -> httpx.Response:
@@ -209,26 +209,8 @@ class DisturbedTransport(httpx.BaseTransport):
         response: httpx.Response = self._send(request)
         return response
 
-    def __enter__(self) -> Self:
-        """Open the transport that sends."""
-        self._transport.__enter__()
-        return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Close the transport that sends."""
-        self._transport.__exit__(exc_type, exc_value, traceback)
-
-    def close(self) -> None:
-        """Close the transport that sends."""
-        self._transport.close()
-
-
-class AsyncDisturbedTransport(httpx.AsyncBaseTransport):
+class AsyncDisturbedTransport(AsyncWrapping):
     """As `DisturbedTransport`, for `httpx.AsyncClient` on asyncio.
 
     Args:
@@ -250,7 +232,7 @@ class AsyncDisturbedTransport(httpx.AsyncBaseTransport):
         world: World = REAL,
         facts: Stream = FACTS,
     ) -> None:
-        self._transport = transport if transport is not None else httpx.AsyncHTTPTransport()
+        super().__init__(transport)
         self._send = _guard(injections, name, world, facts).guarded(self._pass_on)
 
     async def _pass_on(self, request: httpx.Request) -> httpx.Response:
@@ -260,21 +242,3 @@ class AsyncDisturbedTransport(httpx.AsyncBaseTransport):
         """The response to a request, or what is injected."""
         response: httpx.Response = await self._send(request)
         return response
-
-    async def __aenter__(self) -> Self:
-        """Open the transport that sends."""
-        await self._transport.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Close the transport that sends."""
-        await self._transport.__aexit__(exc_type, exc_value, traceback)
-
-    async def aclose(self) -> None:
-        """Close the transport that sends."""
-        await self._transport.aclose()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -17,6 +16,7 @@ from bascule.guard.fallback import Fallback
 from bascule.guard.guard import Guard
 from bascule.guard.hedge import Hedge
 from bascule.guard.http.responses import Responses
+from bascule.guard.http.wrapping import AsyncWrapping, Wrapping
 from bascule.guard.policy import Policy
 from bascule.guard.retry import Retry
 from bascule.kernel.errors import InputError
@@ -177,7 +177,7 @@ def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:
     )
 
 
-class GuardedTransport(httpx.BaseTransport):
+class GuardedTransport(Wrapping):
     """Sends each request through a guard: `httpx.Client(transport=GuardedTransport(guard))`.
 
     A response whose status is a failure counts as an error to every policy, and its `Retry-After` is honoured by
@@ -220,25 +220,7 @@ class GuardedTransport(httpx.BaseTransport):
         read_body: bool = False,
     ) -> None:
         self._rules = _Rules(guard, failure_statuses, may_repeat, export_deadline=export_deadline, read_body=read_body)
-        self._transport = transport if transport is not None else httpx.HTTPTransport()
-
-    def __enter__(self) -> Self:
-        """Open the transport that sends."""
-        self._transport.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Close the transport that sends."""
-        self._transport.__exit__(exc_type, exc_value, traceback)
-
-    def close(self) -> None:
-        """Close the transport that sends."""
-        self._transport.close()
+        super().__init__(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The response to a request, by way of the guard."""
@@ -298,7 +280,7 @@ def _close(responses: list[httpx.Response]) -> None:
             response.close()
 
 
-class AsyncGuardedTransport(httpx.AsyncBaseTransport):
+class AsyncGuardedTransport(AsyncWrapping):
     """As `GuardedTransport`, for `httpx.AsyncClient` on asyncio: time limits cancel a request that is under way.
 
     Args:
@@ -324,25 +306,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
         read_body: bool = False,
     ) -> None:
         self._rules = _Rules(guard, failure_statuses, may_repeat, export_deadline=export_deadline, read_body=read_body)
-        self._transport = transport if transport is not None else httpx.AsyncHTTPTransport()
-
-    async def __aenter__(self) -> Self:
-        """Open the transport that sends."""
-        await self._transport.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Close the transport that sends."""
-        await self._transport.__aexit__(exc_type, exc_value, traceback)
-
-    async def aclose(self) -> None:
-        """Close the transport that sends."""
-        await self._transport.aclose()
+        super().__init__(transport)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The response to a request, by way of the guard."""
