@@ -122,8 +122,20 @@ class ByHand:
 
     started: ClassVar[list[subprocess.Popen[str]]] = []
 
-    def __init__(self, lab: LabClient, run: Path, *words: str) -> None:
-        argv = [sys.executable, "-m", "bascule", "chaos", "inject", *words, "--lab", str(lab.directory), "-o", str(run)]
+    def __init__(self, lab: LabClient, run: Path, *words: str, before: tuple[str, ...] = ()) -> None:
+        argv = [
+            *before,
+            sys.executable,
+            "-m",
+            "bascule",
+            "chaos",
+            "inject",
+            *words,
+            "--lab",
+            str(lab.directory),
+            "-o",
+            str(run),
+        ]
         self.run = run
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.started.append(self.process)
@@ -223,6 +235,28 @@ def test_a_halt_ends_what_breaks_things_and_undoes_it(lab: LabClient, tmp_path: 
     assert {view.state for _ in range(50) for view in lab.processes(NORTH)} == {"running"}
     eventually(lambda: done(lab, NORTH) > 100_000)
     assert bascule("chaos", "halt", tmp_path / "run") == (0, "nothing runs\n")
+
+
+def test_a_halt_ends_also_what_a_script_runs_in_the_background(lab: LabClient, tmp_path: Path) -> None:
+    """Such a process ignores SIGINT, and so does everything that it starts."""
+    deaf = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    hand = ByHand(lab, tmp_path / "run", "process-slow", f"member={NORTH}", before=deaf)
+    hand.acts()
+    code, told = bascule("chaos", "halt", tmp_path / "run")
+    while code != 0:
+        code, more = bascule("chaos", "halt", tmp_path / "run")
+        told += more
+    assert "undone: " in told
+    hand.process.wait(timeout=60)
+    assert bascule("chaos", "status", tmp_path / "run")[0] == 0
+
+
+def test_a_fault_that_somebody_else_undid_is_over_for_who_injected_it(lab: LabClient, tmp_path: Path) -> None:
+    hand = ByHand(lab, tmp_path / "run", "process-slow", f"member={NORTH}")
+    hand.acts()
+    assert bascule("chaos", "recover", tmp_path / "run")[0] == 0
+    hand.process.wait(timeout=60)
+    assert hand.process.returncode == 0
 
 
 def test_a_halt_of_one_run_leaves_another_alone(lab: LabClient, tmp_path: Path) -> None:

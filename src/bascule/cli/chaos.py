@@ -91,7 +91,7 @@ def halt(*run_dirs: Path, dry_run: bool = False, as_json: Json = False) -> int:
     halted = halt_all(running)
     lines = []
     for one in halted:
-        lines += [f"{one.journal}: ended{f'; {len(one.undone)} faults were undone' if one.undone else ''}"]
+        lines += [f"{one.journal}: {'told to end' if one.left else 'ended'}"]
         lines += [f"  undone: {each}" for each in one.undone] + [f"  LEFT: {each}" for each in one.left]
     emit({"halted": halted}, as_json=as_json, text="\n".join(lines) or "nothing runs")
     return 1 if any(one.left for one in halted) else 0

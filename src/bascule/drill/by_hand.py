@@ -46,7 +46,7 @@ def hold(
 ) -> Held:
     """Inject a fault into the lab that is up, keep it for `hold_s` or until Ctrl-C, and undo it.
 
-    A fault that is not seen to act is undone at once.
+    It is over as well once somebody else has undone it. A fault that is not seen to act is undone at once.
 
     Args:
         fault: The fault.
@@ -89,7 +89,7 @@ def _hold(
             struck = one.strike()
             tell(struck)
             until_s = None if hold_s is None else struck.at_s + hold_s
-            while struck.witness.seen and (until_s is None or time.monotonic() < until_s):
+            while struck.witness.seen and journal.pending() and (until_s is None or time.monotonic() < until_s):
                 alive(TICK_S)
         except KeyboardInterrupt:
             if struck is None:

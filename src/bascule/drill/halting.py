@@ -81,8 +81,9 @@ def find_running(directories: Iterable[Path] = ()) -> tuple[Running, ...]:
 
 
 def halt(running: Iterable[Running]) -> tuple[Halted, ...]:
-    """Tell each to end, as Ctrl-C does, and undo what it injected at once; returns within about 1.5 s.
+    """Tell each to end, and undo what it injected at once; returns within about 1.5 s.
 
+    It is told by SIGTERM, which its command takes as Ctrl-C: what a script runs in the background ignores SIGINT.
     Idempotent: what is undone twice does no harm.
     """
     todo = tuple(running)
@@ -130,7 +131,7 @@ class _Work(threading.Thread):
 
 
 def _interrupt(one: Running) -> None:
-    """SIGINT to it, if it is still the process that was found: it is held by a descriptor while that is looked at."""
+    """SIGTERM to it, if it is still the process that was found: it is held by a descriptor while that is looked at."""
     if not one.pid:
         return
     try:
@@ -139,7 +140,7 @@ def _interrupt(one: Running) -> None:
         return
     try:
         if _is_alive(one):
-            signal.pidfd_send_signal(held, signal.SIGINT)
+            signal.pidfd_send_signal(held, signal.SIGTERM)
     except (ProcessLookupError, PermissionError):
         return  # it ended meanwhile, or is another user's by now
     finally:

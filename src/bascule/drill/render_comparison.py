@@ -56,26 +56,25 @@ def said_text(change: Change) -> str:
 
 
 def side_text(side: Side, unit: str) -> str:
-    """One drill's values: `8 of 10` for a share, else smallest, median and largest; one value stands alone."""
+    """One drill's values: `8 of 10` for a share, else smallest, median and largest, or the one that all have."""
     if side.met is not None:
         return f"{side.met} of {side.trials}"
     if side.trials == 0:
         return "not measured"
     if side.low == side.high:
-        return number_text(side.middle, unit)
-    texts = [number_text(value, unit) for value in (side.low, side.middle, side.high)]
-    return " / ".join((*(text.removesuffix(f" {unit}") for text in texts[:-1]), texts[-1]))
+        return _number(side.middle, unit)
+    return " / ".join(_number(value, unit) for value in (side.low, side.middle, side.high))
 
 
 def shift_text(change: Change) -> str:
-    """By how much the second is higher: `+2.10 s (+0.40 to +3.90)`; empty where that cannot be said."""
+    """By how much the second is higher: `+2.10 (+0.40 to +3.90)`; empty where that cannot be said."""
     moved = change.shift
     if moved is None or change.said == "too few trials":
         return ""
     by = _signed(moved.by, change.unit)
     if moved.low is None or moved.high is None:
         return by
-    return f"{by} ({_signed(moved.low, '')} to {_signed(moved.high, '')})"
+    return f"{by} ({_signed(moved.low, change.unit)} to {_signed(moved.high, change.unit)})"
 
 
 def _table(experiment: str, changes: list[Change]) -> Table:
@@ -88,7 +87,7 @@ def _table(experiment: str, changes: list[Change]) -> Table:
     table.add_column("More than luck?", overflow="fold")
     for one in changes:
         table.add_row(
-            Text(clean(one.title)),
+            Text(clean(one.title if one.first.met is not None else f"{one.title}, {one.unit}".removesuffix(", "))),
             side_text(one.first, one.unit),
             side_text(one.second, one.unit),
             shift_text(one),
@@ -113,8 +112,12 @@ def _needed(comparison: Comparison) -> int:
 
 
 def _signed(value: float, unit: str) -> str:
-    text = number_text(abs(value), unit or "s").removesuffix("" if unit else " s")
-    return f"{'-' if value < 0 else '+'}{text}"
+    return f"{'-' if value < 0 else '+'}{_number(abs(value), unit)}"
+
+
+def _number(value: float | None, unit: str) -> str:
+    """Without its unit, which stands beside the measure."""
+    return number_text(value, unit).removesuffix(f" {unit}")
 
 
 def _p_text(p: float) -> str:
