@@ -42,7 +42,9 @@ kept = []
 def look():
     while True:
         try:
-            os.close(os.open("/", os.O_RDONLY))
+            passing = os.open("/", os.O_RDONLY)
+            time.sleep(0.02)
+            os.close(passing)
             print("opened", file=lives)
         except OSError as error:
             print(error.strerror, file=lives)

@@ -27,6 +27,7 @@ from bascule.chaos.faults import (
 )
 from bascule.chaos.injection import Injection
 from bascule.chaos.journal import Journal, PlatformRef
+from bascule.chaos.traffic import Trouble
 from bascule.cli.main import main
 from bascule.drill import watchdog
 from bascule.engines.protocols import Launch
@@ -332,6 +333,18 @@ def test_what_nobody_undid_is_undone_by_hand(lab: LabClient, tmp_path: Path, mon
         client.close()
 
 
+def test_nobody_but_the_tap_answers_on_its_wire(lab: LabClient) -> None:
+    """The router's own kernel hears what the wire carries, and must not say where the gateway is."""
+    deaf = Trouble(loss=1.0, protocol="arp")
+    lab.add_trouble(NORTH, deaf)
+    forget = ["/bin/sh", "-c", "PATH=$PATH:/sbin:/usr/sbin ip neigh flush dev eth0"]
+    done = lab.run(NORTH, forget, timeout_s=10, capabilities=("net_admin",))
+    assert done.exit_code == 0, done.stderr
+    assert lab.knock(NORTH, OTHER, TCP, limit_s=0.5) == "silent"
+    lab.remove_trouble(NORTH, deaf)
+    eventually(lambda: lab.knock(NORTH, OTHER, TCP, limit_s=2.0) == "connected")
+
+
 def test_a_partition_and_a_loss_of_power_find_a_tapped_host_too(lab: LabClient, tmp_path: Path) -> None:
     with acting(lab, NetworkDelay(hosts=(NORTH,), delay_s=0.02), tmp_path):
         lab.partition((NORTH,))
@@ -342,6 +355,7 @@ def test_a_partition_and_a_loss_of_power_find_a_tapped_host_too(lab: LabClient, 
         lab.power_off((NORTH,))
         assert on_client(lab, CONNECT, "0.5") in {"TimeoutError", "OSError"}
         lab.power_on((NORTH,))
+        assert lab.traffic(NORTH, NetworkDelay(hosts=(NORTH,), delay_s=0.02).trouble(lab)) is None, "its wire is new"
     eventually(lambda: on_client(lab, CONNECT, "2") == "connected")
     assert seconds(lab, ROUND_TRIPS) < 0.08
 

@@ -20,7 +20,7 @@ from bascule.lab.members import Members
 from bascule.lab.ownership import Key
 
 PERIOD_S = 0.1
-_LOOKS, _LOOK_S = 10, 0.005
+_LOOK_S = 0.05
 
 
 class Strains:
@@ -113,25 +113,36 @@ class Strains:
         return tuple(view for view in views if view is not None)
 
     async def limit_descriptors(self, request: say.LimitDescriptors) -> tuple[int, ...]:
-        """Lower the limit of every process, remembering the one that it had first."""
-        self._members.program(request.member)
-        known = self._limits.setdefault(request.member, {})
+        """Lower the limit of every process, and go on: what it closes, and what a child brings along, is no room."""
+        name = request.member
+        self._members.program(name)
+        await self._end("descriptors", name)
+        kept: dict[Key, set[int]] = {}
+        hit = self._tighten(name, request.spare, kept)
+        self._begin("descriptors", name, self._tighten_on(name, request.spare, kept))
+        return hit
+
+    def _tighten(self, name: str, spare: int, kept: dict[Key, set[int]]) -> tuple[int, ...]:
+        """Lower the limit of each process to what it had open at every look, remembering the one that it had first."""
+        known = self._limits.setdefault(name, {})
         hit: list[int] = []
-        tree = self._members.trees([request.member])
-        kept = {pid: descriptors.numbers(pid) for pid in tree}
-        for _ in range(_LOOKS):  # what is open only now and then would be room for the next one that opens a file
-            await asyncio.sleep(_LOOK_S)
-            kept = {pid: taken & descriptors.numbers(pid) for pid, taken in kept.items()}
-        for pid, row in tree.items():
-            before = descriptors.limit(pid, request.spare, kept[pid])
+        for pid, row in self._members.trees([name]).items():
+            kept[row.key] = kept.get(row.key, descriptors.numbers(pid)) & descriptors.numbers(pid)
+            before = descriptors.limit(pid, spare, kept[row.key])
             if before is not None:
                 known.setdefault(row.key, before)
                 hit.append(pid)
         return tuple(hit)
 
+    async def _tighten_on(self, name: str, spare: int, kept: dict[Key, set[int]]) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self._tighten(name, spare, kept)
+
     async def free_descriptors(self, request: say.FreeDescriptors) -> None:
         """Raise every limit again; a process that was born meanwhile gets the highest that any had."""
         self._members.program(request.member)
+        await self._end("descriptors", request.member)
         known = self._limits.pop(request.member, None)
         if not known:
             return
