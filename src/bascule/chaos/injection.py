@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from bascule.chaos.facts import FaultInjected, FaultNotWitnessed, FaultUndone, FaultWitnessed
-from bascule.chaos.faults import AnyFault, Witness
+from bascule.chaos.faults import AnyFault, Fault, Witness
 from bascule.chaos.journal import Entry, Journal, PlatformRef, State
 from bascule.chaos.platform import Platform
 from bascule.kernel.clock import Clock
@@ -38,7 +38,7 @@ class Struck(Struct, frozen=True, kw_only=True):
     witness: Witness
 
 
-def missing(fault: AnyFault, platform: Platform) -> str:
+def missing(fault: Fault | type[Fault], platform: Platform) -> str:
     """Why this platform cannot do the fault; empty when it can."""
     lacking = {control: platform.refusal(control) for control in sorted(fault.NEEDS)}
     told = [f"{control} ({why})" for control, why in lacking.items() if why]

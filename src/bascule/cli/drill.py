@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from msgspec import to_builtins
 from rich.table import Table
 
 from bascule.cli.output import print_json, terminal
-from bascule.cli.system_file import load_checked
+from bascule.cli.system_file import load_checked, with_experiments
 from bascule.drill import plan as planning
 from bascule.drill import targets
 from bascule.drill.experiments import CATALOGUE
 from bascule.drill.live import LiveView
 from bascule.drill.render_terminal import summary
 from bascule.drill.run import Options, run
+from bascule.drill.scenarios import catalogue
 from bascule.kernel.dice import SeededDice
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
 from bascule.measure.verdict import EXIT_CODES
+from bascule.system.model import System
 
 RUNS = Path("bascule-runs")
 
@@ -35,6 +38,7 @@ def drill(
     *,
     experiment: Annotated[tuple[str, ...], Parameter(name=["--experiment", "-e"], consume_multiple=True)] = (),
     everything: Annotated[bool, Parameter(name="--all")] = False,
+    experiments: Annotated[Path | None, Parameter(name="--experiments")] = None,
     trials: Annotated[int, Parameter(name=["--trials", "-n"])] = 1,
     hold: Annotated[str, Parameter(name="--for")] = "",
     aim: str = "",
@@ -58,13 +62,15 @@ def drill(
         bascule drill my.yaml --all --output /tmp/run
         bascule drill my.yaml --experiment entry-partition
         bascule drill my.yaml --trials 10 --seed 7
+        bascule drill my.yaml --experiments chaos.yaml -e slow-database --dry-run
         bascule drill my.yaml --experiment primary-freeze --for 2s
         bascule lab up my.yaml && bascule drill my.yaml --lab .bascule/my
 
     Args:
         file: The system file.
         experiment: What to break; may be repeated. Default: primary-kill. See --list.
-        everything: Every experiment that this system can have, one after the other.
+        everything: Every experiment of one fault that this system can have, and all of its own, one after the other.
+        experiments: A file with further `experiments:`, as in a system file.
         trials: How often each experiment is run.
         hold: Undo the fault after this time (`2s`). Default: when the clients are served again.
         aim: Aim at this member instead of the primary. If it is not the primary, the trial is INVALID.
@@ -75,23 +81,31 @@ def drill(
         keep_data: Keep the data directories of the members; logs and records are kept anyhow.
         dry_run: Print what would be done, and do nothing.
         quiet: No live progress.
-        list_experiments: List the experiments.
+        list_experiments: List the experiments; with FILE, those of this system.
         as_json: Print the report as one JSON object.
     """
-    if list_experiments:
-        return _list(as_json=as_json)
+    if list_experiments and file is None:
+        return _list(None, as_json=as_json)
     if file is None:
         raise InputError("no system file was given", hint="bascule drill FILE, or bascule init for a new one")
     system = load_checked(file)
-    chosen = planning.choose(experiment, everything=everything)
+    if experiments is not None:
+        system = with_experiments(system, experiments)
+    if list_experiments:
+        return _list(system, as_json=as_json)
+    chosen = planning.choose(experiment, everything=everything, known=catalogue.experiments(system))
     if everything:
-        chosen = targets.possible(chosen, system)
+        chosen = (*targets.possible(chosen, system), *catalogue.own(system))
     targets.check(chosen, system)
+    catalogue.check(chosen, system)
+    if hold and any(each.scenario is not None for each in chosen):
+        raise InputError("a timeline has its own times", hint="leave --for out, or change `for` in the file")
     timing = planning.timing(
         system, cycle_s=targets.cycle_s(system, chosen), hold_s=Duration.parse(hold).seconds if hold else None
     )
     seed = secrets.randbelow(2**31) if seed is None else seed
-    runs = planning.runs(chosen, trials, timing, SeededDice(seed))
+    members = {name: sum(each.replicas.values()) for name, each in system.components.items()}
+    runs = planning.runs(chosen, trials, timing, SeededDice(seed), members)
     directory = output or RUNS / f"{system.system}-{time.strftime('%Y%m%d-%H%M%S')}"
     options = Options(
         system=system,
@@ -120,13 +134,21 @@ def drill(
     return EXIT_CODES[report.outcome]
 
 
-def _list(*, as_json: bool) -> int:
+def _list(system: System | None, *, as_json: bool) -> int:
+    """Every experiment; of a system, with the reason why it cannot have one."""
+    if system is None:
+        known = {**CATALOGUE, **catalogue.shipped()}
+        refused = dict.fromkeys(known, "")
+    else:
+        known = catalogue.experiments(system)
+        refused = {name: targets.refusal(one, system) or catalogue.refusal(one, system) for name, one in known.items()}
     if as_json:
-        print_json(list(CATALOGUE.values()))
+        print_json([{**to_builtins(one), "refused": refused[name]} for name, one in known.items()])
         return 0
     table = Table("experiment", "tests the promise for", "what it does")
-    for one in CATALOGUE.values():
-        table.add_row(one.name, one.scope, one.about)
+    for name, one in known.items():
+        why = f" (not here: {refused[name]})" if refused[name] else ""
+        table.add_row(name, one.scope, f"{one.about}{why}")
     terminal(out=True).print(table)
     return 0
 

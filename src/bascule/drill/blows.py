@@ -9,15 +9,18 @@ from typing import Self
 
 from bascule.chaos import injection
 from bascule.chaos.faults import AnyFault, MainProcessKill, Partition, PowerLoss, ProcessFreeze, ProcessKill
+from bascule.chaos.faults.catalogue import named
 from bascule.chaos.injection import Injection
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.drill import watchdog
 from bascule.drill.experiments import Experiment
 from bascule.drill.plan import Run
+from bascule.drill.scenarios import performance
+from bascule.drill.scenarios.performance import Performance
 from bascule.drill.stage import Stage
 from bascule.drill.targets import Target, choose
 from bascule.drill.trial import Blow, Landed
-from bascule.engines.protocols import Promotable, Roled
+from bascule.engines.protocols import Member, Promotable, Roled
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import FaultError, LabError
 from bascule.kernel.facts import Bus
@@ -67,10 +70,14 @@ class Blows:
         if self._starting.done() and self._starting.exception() is None:
             self._starting.result().renew()
 
-    def refusal(self, experiment: Experiment) -> str:
-        """Why this platform cannot do the experiment; empty when it can."""
+    def refusal(self, run: Run) -> str:
+        """Why this platform cannot do the experiment of this run; empty when it can."""
+        experiment = run.experiment
         if experiment.kind == "switchover":
             return ""
+        if run.strikes:
+            reasons = (injection.missing(named(strike.fault), self._lab.world) for strike in run.strikes)
+            return next(filter(None, reasons), "")
         member = self._lab.plan.members[0]
         return injection.missing(fault(experiment, choose(experiment, member, self._lab.plan), ""), self._lab.world)
 
@@ -79,27 +86,36 @@ class Blows:
         if run.experiment.kind == "switchover":
             return EntryMove(stage, target) if stage.aim.is_entry else Switchover(stage, target)
         self._starting.result()  # no fault before the watchdog is on watch
-        self._number += 1
+        if run.experiment.scenario is not None:
+            return Performance(stage, run, run.experiment.scenario, self._injection)
         engine = self._lab.engines[target.member.component]
         command = engine.main_command if isinstance(engine, Roled) else ""
-        return Harm(
-            stage,
-            target,
-            Injection(
-                fault(run.experiment, target, command),
-                self._lab.world,
-                self._journal,
-                reference=PlatformRef(
-                    kind="lab",
-                    directory=str(self._lab.directory.absolute()),
-                    identity=self._lab.world.record.identity,
-                ),
-                number=self._number,
-                clock=SystemClock(),
-                sleep=self._sleep,
-                publish=self._bus.publish,
+        return Harm(stage, target, self._injection(fault(run.experiment, target, command)))
+
+    def _injection(self, wanted: AnyFault) -> Injection:
+        """The injection of a fault, under the journal of this drill."""
+        self._number += 1
+        return Injection(
+            wanted,
+            self._lab.world,
+            self._journal,
+            reference=PlatformRef(
+                kind="lab",
+                directory=str(self._lab.directory.absolute()),
+                identity=self._lab.world.record.identity,
             ),
+            number=self._number,
+            clock=SystemClock(),
+            sleep=self._sleep,
+            publish=self._bus.publish,
         )
+
+
+def aimed(stage: Stage, run: Run, member: Member) -> Target:
+    """What a run hits if this member is in charge."""
+    if run.experiment.scenario is not None:
+        return performance.target(run, member, stage)
+    return choose(run.experiment, member, stage.lab.plan)
 
 
 def fault(experiment: Experiment, target: Target, command: str) -> AnyFault:
@@ -151,6 +167,10 @@ class Harm:
         """Undo it, and see that it is undone."""
         self._injected.undo()
 
+    def after(self) -> str:
+        """Nothing: it has no probe of its own."""
+        return ""
+
 
 class Switchover:
     """A planned handover of the primary role; there is nothing to undo."""
@@ -176,6 +196,10 @@ class Switchover:
 
     def undo(self) -> None:
         """Nothing: the new primary stays."""
+
+    def after(self) -> str:
+        """Nothing: it has no probe of its own."""
+        return ""
 
 
 class EntryMove:
@@ -210,3 +234,7 @@ class EntryMove:
 
     def undo(self) -> None:
         """Nothing: the new holder stays."""
+
+    def after(self) -> str:
+        """Nothing: it has no probe of its own."""
+        return ""

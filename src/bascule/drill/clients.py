@@ -27,6 +27,7 @@ from bascule.measure.final_audit import Audit
 from bascule.measure.plan import Plan, Status, Target, decode
 from bascule.measure.records import Record
 from bascule.measure.tail import RecordTail
+from bascule.system.model import Workload
 
 PINNED = "pinned"
 PINNED_RATE_PER_S = 20.0
@@ -159,9 +160,21 @@ class Clients:
         in_charge: Its member that is in charge now.
         number_base: First unique number; above all numbers of earlier trials.
         seed: Of the mix.
+        workload: What they offer, if not what the system file says.
     """
 
-    def __init__(self, lab: Lab, directory: Path, aim: Aim, in_charge: Member, *, number_base: int, seed: int) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        aim: Aim,
+        in_charge: Member,
+        *,
+        number_base: int,
+        seed: int,
+        workload: Workload | None = None,
+    ) -> None:
+        self.workload = lab.system.workload if workload is None else workload
         self._lab = lab
         self._directory = directory
         self._aim = aim
@@ -172,7 +185,7 @@ class Clients:
         self.all = (self.outside, self.pinned)
 
     def _targets(self) -> tuple[Target, ...]:
-        workload = self._lab.system.workload
+        workload = self.workload
         component = self._lab.system.components[workload.through]
         ports = self._lab.engines[workload.through].ports(component)
         port = ports[workload.port] if workload.port else next(iter(ports.values()))
@@ -205,7 +218,7 @@ class Clients:
 
     def _users_plan(self, client: str, number_base: int, seed: int) -> Plan:
         """What users do, by the way that they know."""
-        workload = self._lab.system.workload
+        workload = self.workload
         access = self._access(client) if workload.protocol == "postgresql" else Access()
         return Plan(
             client=client,
@@ -248,7 +261,7 @@ class Clients:
             protocol="postgresql",
             targets=(Target(address=primary.address, port=port, name=primary.name),),
             rate_per_s=PINNED_RATE_PER_S,
-            deadline_s=self._lab.system.workload.deadline.seconds,
+            deadline_s=self.workload.deadline.seconds,
             records=str((self._directory / "pinned.jsonl").absolute()),
             status=str((self._directory / "pinned.status.json").absolute()),
             number_base=number_base,

@@ -13,7 +13,8 @@ from bascule.drill.explain import explain
 from bascule.drill.observer import Snapshot, nodes
 from bascule.drill.picture import marks
 from bascule.drill.plan import Run
-from bascule.drill.report import Trial
+from bascule.drill.report import Mark, Trial
+from bascule.drill.scenarios.expectation import expected, surprise
 from bascule.drill.targets import Aim, Target
 from bascule.lab.lab import Lab
 from bascule.measure.bins import bins
@@ -25,8 +26,16 @@ from bascule.measure.verdict import Verdict
 BIN_S = 0.25
 
 
+class Act(Struct, frozen=True, kw_only=True):
+    """One thing that a timeline did: a fault, or its end (`heal`)."""
+
+    at_s: float
+    kind: str
+    text: str
+
+
 class Times(Struct, kw_only=True):
-    """The moments of a trial as they come, in CLOCK_MONOTONIC seconds."""
+    """The moments of a trial as they come, in CLOCK_MONOTONIC seconds; `afterwards`: what was not well at the end."""
 
     started_s: float
     injected_s: float | None = None
@@ -36,6 +45,8 @@ class Times(Struct, kw_only=True):
     healed_s: float | None = None
     t5_s: float | None = None
     ended_s: float = 0.0
+    acts: tuple[Act, ...] = ()
+    afterwards: str = ""
 
 
 class Course(Struct, kw_only=True):
@@ -70,7 +81,7 @@ class Course(Struct, kw_only=True):
 
     def evidence(self) -> Evidence:
         """What a verdict may stand on."""
-        workload = self.lab.system.workload
+        workload = self.clients.workload
         moments = self.moments
         injected_s = moments.injected_s
         return Evidence(
@@ -131,10 +142,17 @@ class Course(Struct, kw_only=True):
             verdict=verdict,
             target=target.name,
             explanation=self._told(verdict, action),
-            marks=marks(verdict.instants, self.events, self.stalls, self.moments.started_s, action),
+            marks=marks(verdict.instants, self.events, self.stalls, self.moments.started_s, action, acts=self._acted()),
+            expected=expected(run),
+            surprise=surprise(run, verdict),
             before=nodes(self.lab, self.before, target.members),
             **self._drawn(),
         )
+
+    def _acted(self) -> tuple[Mark, ...]:
+        """What a timeline did, after the fault that starts its clock."""
+        started_s = self.moments.started_s
+        return tuple(Mark(at_s=one.at_s - started_s, kind=one.kind, text=one.text) for one in self.moments.acts)
 
     def _told(self, verdict: Verdict, action: str) -> tuple[str, ...]:
         seen = "; ".join(self.moments.evidence)

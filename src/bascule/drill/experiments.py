@@ -6,10 +6,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bascule.system.model import Scope
+from bascule.system.scenario import Scenario, Scope
 
 Aims = Literal["primary", "entry"]
-Kind = Literal["kill", "kill-main", "freeze", "host-loss", "zone-loss", "region-loss", "partition", "switchover"]
+Kind = Literal[
+    "kill", "kill-main", "freeze", "host-loss", "zone-loss", "region-loss", "partition", "switchover", "scenario"
+]
 
 
 class Experiment(Struct, frozen=True, kw_only=True):
@@ -23,6 +25,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
         action: A verb with a place for the target: `killed {target}`.
         aims: At the primary; or at the member at which clients arrive: the one whose host has the entry's address, or
             the first one where they know all.
+        scenario: Its timeline, where it is more than one fault.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
     action: str
     about: str
     aims: Aims = "primary"
+    scenario: Scenario | None = None
 
     @property
     def cuts_power(self) -> bool:

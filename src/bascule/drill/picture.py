@@ -19,7 +19,13 @@ _INSTANTS = (
 
 
 def marks(
-    instants: Instants | None, events: Sequence[TimedEvent], stalls: Sequence[Stall], started_s: float, action: str
+    instants: Instants | None,
+    events: Sequence[TimedEvent],
+    stalls: Sequence[Stall],
+    started_s: float,
+    action: str,
+    *,
+    acts: Sequence[Mark] = (),
 ) -> tuple[Mark, ...]:
     """Every mark of a trial, in time order, in seconds since it started.
 
@@ -29,8 +35,10 @@ def marks(
         stalls: Of this machine's disk.
         started_s: When the trial started.
         action: What the drill did, in words.
+        acts: What it did when, where that was more than one fault; they stand for the one mark of the fault.
     """
-    found = [
+    found = [*acts]
+    found += [
         Mark(at_s=one.at_s - started_s, kind=one.event.kind, text=one.event.text, source=one.member) for one in events
     ]
     found += [
@@ -38,8 +46,9 @@ def marks(
         for one in stalls
     ]
     if instants is not None:
-        found.append(Mark(at_s=instants.t0_s - started_s, kind="fault", text=f"t0: the drill {action}"))
-        if instants.healed_s is not None:
+        kind = "instant" if acts else "fault"
+        found.append(Mark(at_s=instants.t0_s - started_s, kind=kind, text=f"t0: the drill {action}"))
+        if instants.healed_s is not None and not acts:
             found.append(Mark(at_s=instants.healed_s - started_s, kind="heal", text="the fault was undone"))
         for field, name, text in _INSTANTS:
             at_s = getattr(instants, field)

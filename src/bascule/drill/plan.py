@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bascule.drill.experiments import CATALOGUE, DEFAULT, Experiment
+from bascule.drill.scenarios import grades, schedule
+from bascule.drill.scenarios.schedule import Strike
+from bascule.drill.scenarios.wording import told
 from bascule.kernel.dice import Dice
 from bascule.kernel.errors import InputError
 from bascule.measure.instants import Stability
@@ -61,15 +66,24 @@ def timing(system: System, *, cycle_s: float, hold_s: float | None = None) -> Ti
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One trial to come: which experiment, which time of it, and how long after the steady state the fault comes."""
+    """One trial to come: which experiment, which time of it, and how long after the steady state the fault comes.
+
+    Attributes:
+        strikes: Of a timeline, in the order of their time.
+        graded: The experiment whose grade this is; empty for one without grades.
+    """
 
     experiment: Experiment
     number: int
     phase_s: float
+    strikes: tuple[Strike, ...] = ()
+    graded: str = ""
 
 
-def choose(names: tuple[str, ...], *, everything: bool) -> tuple[Experiment, ...]:
-    """The experiments that were named; the default one if none was.
+def choose(
+    names: tuple[str, ...], *, everything: bool, known: Mapping[str, Experiment] = CATALOGUE
+) -> tuple[Experiment, ...]:
+    """The experiments that were named; the default one if none was; everything is every one of a single fault.
 
     Raises:
         InputError: No experiment has that name.
@@ -77,15 +91,28 @@ def choose(names: tuple[str, ...], *, everything: bool) -> tuple[Experiment, ...
     if everything:
         return tuple(CATALOGUE.values())
     for name in names:
-        if name not in CATALOGUE:
-            close = get_close_matches(name, CATALOGUE, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(CATALOGUE)}"
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             raise InputError(f"no experiment is called {name!r}", hint=hint)
-    return tuple(CATALOGUE[name] for name in dict.fromkeys(names or (DEFAULT,)))
+    return tuple(known[name] for name in dict.fromkeys(names or (DEFAULT,)))
 
 
-def runs(experiments: tuple[Experiment, ...], trials: int, timing: Timing, dice: Dice) -> tuple[Run, ...]:
-    """Every trial in its order, each with its own random phase.
+def runs(
+    experiments: tuple[Experiment, ...],
+    trials: int,
+    timing: Timing,
+    dice: Dice,
+    members: Mapping[str, int] | None = None,
+) -> tuple[Run, ...]:
+    """Every trial in its order, each with its own random phase; of a timeline, also with all that luck chooses in it.
+
+    Args:
+        experiments: What is run.
+        trials: How often each.
+        timing: Of the system.
+        dice: Where luck comes from.
+        members: How many members each component has, for what hits one after the other.
 
     Raises:
         InputError: `trials` is not in 1 to 1000.
@@ -93,10 +120,42 @@ def runs(experiments: tuple[Experiment, ...], trials: int, timing: Timing, dice:
     if not 1 <= trials <= 1000:
         raise InputError(f"{trials} trials cannot be run", hint="choose 1 to 1000")
     return tuple(
-        Run(experiment=experiment, number=number, phase_s=dice.uniform(0.0, timing.phase_s))
+        Run(
+            experiment=graded,
+            number=number,
+            phase_s=dice.uniform(0.0, timing.phase_s),
+            strikes=_strikes(graded, members or {}, dice),
+            graded=experiment.name if graded is not experiment else "",
+        )
         for experiment in experiments
+        for graded in _grades(experiment)
         for number in range(1, trials + 1)
     )
+
+
+def _grades(experiment: Experiment) -> tuple[Experiment, ...]:
+    """The experiment at each of its grades, named after it: `slow@zone`; itself where it has none."""
+    if experiment.scenario is None or not experiment.scenario.grades:
+        return (experiment,)
+    return tuple(
+        replace(experiment, name=f"{experiment.name}@{grade}", title=f"{experiment.title} ({grade})", scenario=scenario)
+        for grade, scenario in grades.graded(experiment.scenario)
+    )
+
+
+def _strikes(experiment: Experiment, members: Mapping[str, int], dice: Dice) -> tuple[Strike, ...]:
+    return () if experiment.scenario is None else schedule.strikes(experiment.scenario, members, dice)
+
+
+def fitted(timing: Timing, run: Run) -> Timing:
+    """The phases of one run: a timeline has a steady state, a load and a time of its own."""
+    scenario = run.experiment.scenario
+    if scenario is None:
+        return timing
+    rate = scenario.load.rate
+    stability = Stability()
+    slow_s = stability.consecutive / rate.per_s if rate is not None else 0.0
+    return replace(timing, steady_s=scenario.steady.lasts.seconds, hold_s=None, stable_s=max(timing.stable_s, slow_s))
 
 
 def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str, ...]:
@@ -112,8 +171,13 @@ def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str
             if timing.hold_s is not None
             else f"until clients are served again for {timing.stable_s:g} s (at most {timing.patience_s:g} s)"
         )
-        promise = system.objectives.disruptions.get(run.experiment.scope)
-        held_to = f"RTO {promise.rto}, RPO {promise.rpo}" if promise else "no promise for this scope"
+        held_to = _held_to(system, run.experiment)
+        if run.strikes:
+            head = f"{run.experiment.name} (trial {run.number}): {fitted(timing, run).steady_s:g} s of steady load, "
+            steps.append(f"{head}{run.phase_s:.2f} s of random phase, then its timeline.")
+            steps += [f"{told(strike)}." for strike in run.strikes]
+            steps.append(f"Undo all; wait for full redundancy. Held to: {held_to}.")
+            continue
         steps.append(
             f"{run.experiment.name} (trial {run.number}): {timing.steady_s:g} s of steady load, "
             f"{run.phase_s:.2f} s of random phase, then {run.experiment.about}; {until}; "
@@ -121,3 +185,11 @@ def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str
         )
     steps.append("Read everything back, judge, write report.html, report.json and junit.xml; end all that was started.")
     return tuple(steps)
+
+
+def _held_to(system: System, experiment: Experiment) -> str:
+    own = experiment.scenario.objectives if experiment.scenario else None
+    promise = own or system.objectives.disruptions.get(experiment.scope)
+    expected = experiment.scenario.expect.outcome if experiment.scenario else "PASS"
+    told = f"RTO {promise.rto}, RPO {promise.rpo}" if promise else "no promise for this scope"
+    return told if expected == "PASS" else f"{told}; expected to {expected}"

@@ -56,6 +56,8 @@ class Trial(Struct, frozen=True, kw_only=True):
         skipped: Why it could not be run on this platform; empty when it ran.
         started_s: The trial's start in seconds of CLOCK_MONOTONIC: places `verdict.instants` on the timeline. None: the
             first `fault` mark stands for t0.
+        expected: What was expected of the system: FAIL where a weakness is known.
+        surprise: In what it came otherwise than expected; empty when it did not.
     """
 
     experiment: str
@@ -74,6 +76,8 @@ class Trial(Struct, frozen=True, kw_only=True):
     offered: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
     started_s: float | None = None
+    expected: Outcome = "PASS"
+    surprise: str = ""
 
 
 class Statistic(Struct, frozen=True, kw_only=True):

@@ -13,16 +13,16 @@ from msgspec import Struct
 
 from bascule import __version__
 from bascule.drill import machine, page_script, targets, trial
-from bascule.drill.blows import Blows
+from bascule.drill.blows import Blows, aimed
 from bascule.drill.chronicle import Chronicle
 from bascule.drill.disk import DiskWatch
 from bascule.drill.live import LiveState
 from bascule.drill.observer import Observer
-from bascule.drill.plan import Run, Timing
+from bascule.drill.plan import Run, Timing, fitted
 from bascule.drill.render_files import write_reports
 from bascule.drill.report import Report, Trial
 from bascule.drill.stage import Stage
-from bascule.drill.summary import objectives, statistics, worst
+from bascule.drill.summary import objectives, outcome, statistics, worst
 from bascule.drill.trial import Setting
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import AbortedError, BasculeError, InputError, MachineError
@@ -169,24 +169,28 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
     except (AbortedError, KeyboardInterrupt) as error:
         return (_untold("control", "No fault", "", "ABORTED", str(error) or STOPPED),)
     clean = is_clean(done[0].verdict)
+    failed: set[str] = set()
     for position, each in enumerate(options.runs, 2):
         stage.title, stage.position = each.experiment.name, (position, total)
         stage.aim = targets.aim(each.experiment, options.system)
-        skipped = blows.refusal(each.experiment)
+        stage.timing = fitted(options.timing, each)
+        skipped = "an earlier grade was not passed" if each.graded in failed else blows.refusal(each)
         if skipped:
             done.append(_untold(*_names(each), "INVALID", skipped, skipped=skipped))
             continue
         setting = Setting(
-            directory=options.directory / f"{each.experiment.name}-{each.number}",
+            directory=options.directory / f"{each.experiment.name.replace('%', '')}-{each.number}",
             number_base=base + position * NUMBERS_PER_TRIAL,
             seed=options.seed + position,
         )
         try:
-            done.append(trial.trial(stage, each, setting, blows.make, control_clean=clean, aim=options.aim))
+            done.append(trial.trial(stage, each, setting, blows.make, aimed, control_clean=clean, aim=options.aim))
         except (BasculeError, OSError, KeyboardInterrupt) as error:
             done.append(_untold(*_names(each), "ABORTED", str(error) or STOPPED))
         if done[-1].verdict.outcome == "ABORTED":
             break
+        if each.graded and outcome(done[-1]) != "PASS":
+            failed.add(each.graded)
     return tuple(done)
 
 
@@ -194,12 +198,12 @@ def _names(run: Run) -> tuple[str, str, str]:
     return run.experiment.name, run.experiment.title, run.experiment.scope
 
 
-def _untold(experiment: str, title: str, scope: str, outcome: Outcome, reason: str, *, skipped: str = "") -> Trial:
+def _untold(experiment: str, title: str, scope: str, ending: Outcome, reason: str, *, skipped: str = "") -> Trial:
     """The report of a trial that left no evidence."""
     return Trial(
         experiment=experiment,
         title=title,
         scope=scope,
-        verdict=Verdict(outcome=outcome, reasons=(reason,)),
+        verdict=Verdict(outcome=ending, reasons=(reason,)),
         skipped=skipped,
     )

@@ -59,6 +59,7 @@ class Stage:
         self.title = ""
         self.position = (0, 0)
         self.rates: Callable[[], Sequence[tuple[int, int]]] = tuple
+        self.must_stop: Callable[[], str] = str
         self._heartbeat = heartbeat
         self._show = show
         self.bus = bus
@@ -69,7 +70,7 @@ class Stage:
         """Wait for a condition; False when it did not come within `limit_s`.
 
         Raises:
-            AbortedError: A safety limit was hit: the disk is nearly full.
+            AbortedError: A safety limit was hit: the disk is nearly full, or a condition of the experiment's own.
             LabError: The lab is gone.
         """
         deadline_s = time.monotonic() + limit_s
@@ -131,6 +132,8 @@ class Stage:
                 f"less than {LEAST_FREE_BYTES >> 20} MiB are free on the disk of {self.directory}",
                 hint="free some space, or choose another place with --output",
             )
+        if why := self.must_stop():
+            raise AbortedError(f"a stop condition was met: {why}", hint="everything was undone")
         self._show(self._state(phase, left_s))
 
     def _state(self, phase: str, left_s: float) -> LiveState:

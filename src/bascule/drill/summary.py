@@ -20,7 +20,14 @@ def worst(trials: Iterable[Trial]) -> Outcome:
     if not any(trial.experiment != "control" for trial in ran):
         aborted = any(trial.verdict.outcome == "ABORTED" for trial in ran)
         return "ABORTED" if aborted else "INVALID"
-    return max((trial.verdict.outcome for trial in ran), key=_BADNESS.index)
+    return max((outcome(trial) for trial in ran), key=_BADNESS.index)
+
+
+def outcome(trial: Trial) -> Outcome:
+    """What a trial's verdict means for its drill: a weakness that was expected and seen is no failure of the drill."""
+    if trial.expected == "PASS" or trial.verdict.outcome not in {"PASS", "FAIL"}:
+        return trial.verdict.outcome
+    return "FAIL" if trial.surprise else "PASS"
 
 
 def objectives(system: System) -> tuple[str, ...]:

@@ -79,6 +79,8 @@ def _nobody(system: System) -> InputError:
 
 def refusal(experiment: Experiment, system: System) -> str:
     """Why this system cannot have the experiment; empty when it can."""
+    if experiment.scenario is not None:
+        return ""  # its own rules say
     if experiment.aims == "primary":
         return "" if _roled(system) else _nobody(system).what
     through = system.workload.through

@@ -9,39 +9,57 @@ from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bascule.drill import targets, timeline
+from bascule.drill import timeline
 from bascule.drill.clients import Clients
-from bascule.drill.course import Course, Times
+from bascule.drill.course import Act, Course, Times
 from bascule.drill.facts import TrialBegan, TrialJudged
 from bascule.drill.observer import Snapshot
 from bascule.drill.plan import Run
 from bascule.drill.report import Trial
 from bascule.drill.stage import Stage
 from bascule.drill.targets import Target
+from bascule.engines.protocols import Member
 from bascule.kernel.errors import AbortedError
 from bascule.measure.judge import judge, judge_control
 from bascule.measure.plan import Plan
-from bascule.measure.promises import promises
+from bascule.measure.promises import Promises, promises
 from bascule.measure.records import Record
+from bascule.measure.verdict import Verdict
+from bascule.system.model import System, Workload
+from bascule.system.scenario import Load
 
 WARM_UP_S = 0.3
 TOLD_S = 0.3
 
 
 class Landed(Struct, frozen=True, kw_only=True):
-    """Whether and when a blow landed: t0 in CLOCK_MONOTONIC seconds, None if it was not witnessed; and the evidence.
+    """Whether and when a blow landed.
 
-    `lasting`: it acts until it is undone; a planned change does not.
+    Attributes:
+        t0_s: In CLOCK_MONOTONIC seconds; None if it was not witnessed.
+        evidence: What was looked at.
+        lasting: It acts until it is undone; a planned change does not.
+        lets_act: It still acts, until the clients are served again; a timeline whose faults have ended does not.
+        hold_s: How long a timeline was meant to take; None for what acts until the clients are served again.
+        injected_s: When the first fault began to be injected; None: when the blow was dealt.
+        acts: What was done when, where it was more than one fault.
+        powered_off: Hosts that lost their power, where that is known only now.
     """
 
     t0_s: float | None
     evidence: tuple[str, ...]
     lasting: bool = True
+    lets_act: bool = True
+    hold_s: float | None = None
+    injected_s: float | None = None
+    acts: tuple[Act, ...] = ()
+    powered_off: tuple[str, ...] = ()
 
 
 class Blow(Protocol):
-    """Something done to the system: a fault from `chaos`, or a planned switchover."""
+    """Something done to the system: a fault from `chaos`, a timeline of them, or a planned switchover."""
 
     def strike(self) -> Landed:
         """Do it, and witness it."""
@@ -49,6 +67,10 @@ class Blow(Protocol):
 
     def undo(self) -> None:
         """Undo it, verified. Nothing to undo is fine."""
+        ...
+
+    def after(self) -> str:
+        """What is not well after the last repair, by a probe of its own; empty when all is."""
         ...
 
 
@@ -113,7 +135,7 @@ def _told_since(records: Sequence[Record], since_s: float) -> list[Record]:
     return list(takewhile(lambda one: one.done_s >= since_s, reversed(records)))
 
 
-def _begin(stage: Stage, setting: Setting, before: Snapshot) -> Course:
+def _begin(stage: Stage, setting: Setting, before: Snapshot, load: Load | None = None) -> Course:
     """Make the clients of a trial that begins with this snapshot."""
     in_charge = stage.lab.member(before.in_charge(stage.aim))
     clients = Clients(
@@ -123,6 +145,7 @@ def _begin(stage: Stage, setting: Setting, before: Snapshot) -> Course:
         in_charge,
         number_base=setting.number_base,
         seed=setting.seed,
+        workload=loaded(stage.lab.system.workload, load),
     )
     stage.rates = watch(clients)
     stage.disk.settle()
@@ -169,6 +192,7 @@ def trial(
     run: Run,
     setting: Setting,
     make_blow: Callable[[Stage, Run, Target], Blow],
+    choose: Callable[[Stage, Run, Member], Target],
     *,
     control_clean: bool,
     aim: str = "",
@@ -180,6 +204,7 @@ def trial(
         run: What.
         setting: What sets it apart.
         make_blow: Makes what is done to the system.
+        choose: What it hits when somebody is in charge.
         control_clean: Whether the control trial was clean.
         aim: Aim at this member instead of the primary.
 
@@ -187,37 +212,69 @@ def trial(
         LabError: The system was not whole at its begin.
         FaultError: The fault could not be undone; the journal keeps it pending.
     """
-    course = _begin(stage, setting, stage.wait_whole())
+    scenario = run.experiment.scenario
+    course = _begin(stage, setting, stage.wait_whole(), scenario.load if scenario else None)
     course.control_clean = control_clean
     course.hold_s = stage.timing.hold_s
     in_charge = course.before.in_charge(stage.aim)
-    target = targets.choose(run.experiment, stage.lab.member(aim or in_charge), stage.lab.plan)
+    target = choose(stage, run, stage.lab.member(aim or in_charge))
     course.powered_off = target.hosts if run.experiment.cuts_power else ()
     blow = make_blow(stage, run, target)
     try:
         with course.clients:
             stage.wait_calm()
             course.moments.started_s = time.monotonic() + WARM_UP_S
-            _phases(stage, run, course.clients, blow, course.moments)
+            _phases(stage, run, course, blow)
     except (AbortedError, KeyboardInterrupt) as error:
         course.aborted = str(error) or "stopped by hand"
         course.moments.ended_s = course.moments.ended_s or time.monotonic()
     _end(stage, course)
-    verdict = judge(course.evidence(), promises(stage.lab.system, run.experiment.scope))
+    verdict = judge(course.evidence(), _promises(stage.lab.system, run))
+    verdict = besides(verdict, course.moments.afterwards)
     stage.bus.publish(TrialJudged(at_s=time.monotonic(), experiment=stage.title, outcome=verdict.outcome))
     return course.report(run, target, verdict)
 
 
-def _phases(stage: Stage, run: Run, clients: Clients, blow: Blow, moments: Times) -> None:
+def _promises(system: System, run: Run) -> Promises:
+    promised = promises(system, run.experiment.scope)
+    own = run.experiment.scenario.objectives if run.experiment.scenario else None
+    return promised if own is None else replace(promised, rto_s=own.rto.seconds, rpo_s=own.rpo.seconds)
+
+
+def besides(verdict: Verdict, afterwards: str) -> Verdict:
+    """The verdict, with what a probe of the experiment's own said at the end: what is not well is no PASS."""
+    if not afterwards or verdict.outcome not in {"PASS", "FAIL"}:
+        return verdict
+    reasons = (*(verdict.reasons if verdict.outcome == "FAIL" else ()), afterwards)
+    return replace(verdict, outcome="FAIL", reasons=reasons)
+
+
+def loaded(workload: Workload, load: Load | None) -> Workload:
+    """The workload with what an experiment changes about it."""
+    if load is None:
+        return workload
+    return replace(
+        workload,
+        rate=load.rate or workload.rate,
+        deadline=load.deadline or workload.deadline,
+        retries=workload.retries if load.retries < 0 else load.retries,
+    )
+
+
+def _phases(stage: Stage, run: Run, course: Course, blow: Blow) -> None:
     """Steady load, the blow at its random phase, recovery, undoing, redundancy, and a last look."""
-    timing = stage.timing
+    timing, clients, moments = stage.timing, course.clients, course.moments
     stage.pass_time("steady load before the fault", timing.steady_s)
     stage.pass_time("waiting for the random phase", run.phase_s)
     try:
         moments.injected_s = time.monotonic()
         landed = blow.strike()
         moments.t0_s, moments.evidence = landed.t0_s, landed.evidence
-        if landed.lasting:
+        moments.injected_s = landed.injected_s or moments.injected_s
+        moments.acts = landed.acts
+        course.hold_s = course.hold_s if landed.hold_s is None else landed.hold_s
+        course.powered_off = course.powered_off or landed.powered_off
+        if landed.lasting and landed.lets_act:
             _let_it_act(stage, clients, moments)
     finally:
         blow.undo()
@@ -229,6 +286,7 @@ def _phases(stage: Stage, run: Run, clients: Clients, blow: Blow, moments: Times
     stage.wait("watching on after the repair", served, timing.patience_s)
     stage.pass_time("watching on after the repair", timing.after_s)
     moments.ended_s = time.monotonic()
+    moments.afterwards = blow.after()
 
 
 def _let_it_act(stage: Stage, clients: Clients, moments: Times) -> None:

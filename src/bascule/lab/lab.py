@@ -108,19 +108,24 @@ class Lab:
         return lab
 
     def adopt(self, system: System) -> None:
-        """Take the objectives and the workload of this system instead of those that the lab was started with.
+        """Take the objectives, the workload and the experiments of this system instead of those of the lab's start.
 
         Raises:
             InputError: It differs in more than that.
         """
-        same = structs.replace(self.system, objectives=system.objectives, workload=system.workload)
+        same = structs.replace(
+            self.system,
+            objectives=system.objectives,
+            workload=system.workload,
+            experiments=system.experiments,
+        )
         moved = (self.system.vip or system.vip) and (
             (self.system.vip, self.system.workload.through) != (system.vip, system.workload.through)
         )
         if same != system or moved:
             raise InputError(
                 f"the lab in {self.directory} runs another system than this file describes",
-                hint="only objectives and workload may differ, and no address that moves; bascule lab down, then up",
+                hint="only objectives, experiments and workload (no address that moves) may differ: lab down, then up",
             )
         self.system = system
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from bascule.measure.instants import Stability
-from bascule.system.model import Scope, System, Workload
+from bascule.system.model import System, Workload
+from bascule.system.scenario import Scope
 
 
 class Promises(Struct, frozen=True, kw_only=True):

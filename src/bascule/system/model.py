@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from bascule.kernel.quantities import Duration, Rate, Share
+from bascule.system.scenario import Scenario, Scope
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,30}$")]
 """Lower-case letters, digits and hyphens, a letter first, at most 31: it becomes part of host names."""
@@ -19,7 +20,6 @@ Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,30}$")]
 HttpPath = Annotated[str, Meta(pattern="^/")]
 """The path of an HTTP request, with its query."""
 
-Scope = Literal["process", "host", "zone", "region"]
 SCOPES: tuple[Scope, ...] = ("process", "host", "zone", "region")
 
 
@@ -226,6 +226,7 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         components: What it is made of.
         workload: The load that drills offer.
         links: The lines between its regions; a pair that is not listed has no delay.
+        experiments: Experiments of its own, beside those that every system can have.
     """
 
     system: Name
@@ -234,6 +235,7 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     components: Annotated[dict[Name, Component], Meta(min_length=1)]
     workload: Workload
     links: tuple[Link, ...] = ()
+    experiments: dict[Name, Scenario] = field(default_factory=dict)
 
     def region_of(self, zone: str) -> str:
         """The region that has this zone.
@@ -263,3 +265,13 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def zones(self) -> tuple[str, ...]:
         """Every zone, in the file's order."""
         return tuple(zone for region in self.regions.values() for zone in region.zones)
+
+
+class ExperimentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of experiments beside a system file.
+
+    Attributes:
+        experiments: As in a system file.
+    """
+
+    experiments: Annotated[dict[Name, Scenario], Meta(min_length=1)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from bascule.kernel.errors import InputError
 from bascule.system import document, rules, structure
-from bascule.system.model import System
+from bascule.system.model import ExperimentFile, System
 from bascule.system.problems import Finding, Positions, Problem, SystemFileError
+from bascule.system.scenario import Scenario
 
 Check = Callable[[System], Iterable[Finding]]
+T = TypeVar("T")
 
 
 def load(path: Path) -> System:
@@ -52,13 +55,41 @@ def parse(text: str, name: str) -> System:
 
 def parse_located(text: str, name: str, *, also: Check | None = None) -> tuple[System, Positions]:
     """Read a system from YAML text, and where everything in it stands; like `parse` and `load_located`."""
-    draft = structure.build(document.read(text, name))
-    every = [*rules.check(draft.system), *(also(draft.system) if also else ())]
+    draft = structure.build(document.read(text, name), System)
+    every = [*rules.check(draft.value), *(also(draft.value) if also else ())]
+    _refuse(draft, every)
+    return draft.value, draft.positions
+
+
+def load_experiments(path: Path, check: Callable[[Mapping[str, Scenario]], Iterable[Finding]]) -> dict[str, Scenario]:
+    """Read a file of experiments: like the `experiments` of a system file, alone.
+
+    Args:
+        path: A YAML file of at most 1 MiB.
+        check: What is wrong with them for the system that they are meant for.
+
+    Raises:
+        SystemFileError: With every problem of the file, each at its place.
+        InputError: The file cannot be read at all.
+    """
+    return parse_experiments(_text(path), str(path), check)
+
+
+def parse_experiments(
+    text: str, name: str, check: Callable[[Mapping[str, Scenario]], Iterable[Finding]]
+) -> dict[str, Scenario]:
+    """Read experiments from YAML text; like `load_experiments`."""
+    draft = structure.build(document.read(text, name), ExperimentFile)
+    _refuse(draft, [*check(draft.value.experiments)])
+    return draft.value.experiments
+
+
+def _refuse(draft: structure.Draft[T], every: Iterable[Finding]) -> None:
+    """Raise everything that is wrong, if anything is."""
     findings = [one for one in every if draft.holds(one)]
     problems = [*draft.problems, *(Problem.at(draft.positions, one.path, one.what, one.hint) for one in findings)]
     if problems:
         raise SystemFileError(problems)
-    return draft.system, draft.positions
 
 
 def _text(path: Path) -> str:

@@ -94,8 +94,8 @@ class _Maker:
         properties: Json = {}
         for one in kind.fields:
             shown = self.of(one.type)
-            if one.name in told:
-                shown = {**shown, "description": told[one.name]}
+            if one.encode_name in told:
+                shown = {**shown, "description": told[one.encode_name]}
             if one.default is not NODEFAULT and one.default is not None:
                 shown = {**shown, "default": plain(one.default)}
             properties[one.encode_name] = shown

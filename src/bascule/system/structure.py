@@ -9,38 +9,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from msgspec import inspect
 
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration, Rate, Share, Size
 from bascule.system.document import Document, Mapping, Node, Scalar, Sequence, child
-from bascule.system.model import Need, System
+from bascule.system.model import Need
 from bascule.system.plain import Plain
 from bascule.system.problems import Finding, Positions, Problem, closest, did_you_mean, parents, quoted
 from bascule.system.samples import example, neutral
+from bascule.system.scenario import Expectation, Whom
 
-SHORTHAND: dict[type, str] = {Need: "kind"}
+SHORTHAND: dict[type, str] = {Need: "kind", Whom: "who", Expectation: "outcome"}
 """Structs that may be written as one word, and the field that the word is for."""
 
 PATTERNS = {
     "^[a-z][a-z0-9-]{0,30}$": "a name: lower-case letters, digits and hyphens, a letter first, at most 31",
     "^/": "a path: it begins with /",
+    "^(zone|region|[1-9][0-9]?%|100%)$": "a share from 1% to 100%, zone, or region",
 }
 _UNIT_OF_BARE_NUMBER: dict[type, str] = {Duration: "s", Rate: "/s", Share: "%", Size: "B"}
 _BROKEN = object()
+T = TypeVar("T")
 
 
-class Draft:
-    """A system as far as it could be read, and the problems so far.
+class Draft(Generic[T]):
+    """A file as far as it could be read, and the problems so far.
 
     Args:
+        value: What the file says; with neutral values where it could not be read.
         broken: The paths of what could not be read.
     """
 
-    def __init__(self, system: System, positions: Positions, problems: list[Problem], broken: set[str]) -> None:
-        self.system = system
+    def __init__(self, value: T, positions: Positions, problems: list[Problem], broken: set[str]) -> None:
+        self.value = value
         self.positions = positions
         self.problems = problems
         self._broken = broken
@@ -63,16 +67,16 @@ class Draft:
         return self._broken.isdisjoint((path, *parents(path)))
 
 
-def build(document: Document) -> Draft:
-    """The system that a document describes, and all that does not fit the model."""
+def build(document: Document, model: type[T]) -> Draft[T]:
+    """What a document describes, as a struct of the model, and all that does not fit it."""
     broken = {problem.path for problem in document.problems if problem.path}
     reading = _Reading(document.positions, list(document.problems), broken)
-    kind = inspect.type_info(System)
-    system = reading.node(document.root, kind, "")
-    if not isinstance(system, System):
-        system = neutral(kind)
+    kind = inspect.type_info(model)
+    value = reading.node(document.root, kind, "")
+    if not isinstance(value, model):
+        value = neutral(kind)
         reading.broken.add("")
-    return Draft(system, reading.positions, reading.problems, reading.broken)  # type: ignore[arg-type]  # a System
+    return Draft(value, reading.positions, reading.problems, reading.broken)  # type: ignore[arg-type]  # a struct of that kind
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Experiments of several faults: a timeline under load, with its limits, its expectation and its grades."""
