@@ -22,7 +22,7 @@ from bascule.drill.experiments import CATALOGUE
 from bascule.drill.live import LiveView
 from bascule.drill.render_terminal import summary
 from bascule.drill.run import Options, run
-from bascule.drill.scenarios import catalogue
+from bascule.drill.scenarios import catalogue, rules
 from bascule.kernel.dice import SeededDice
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
@@ -104,8 +104,7 @@ def drill(
         system, cycle_s=targets.cycle_s(system, chosen), hold_s=Duration.parse(hold).seconds if hold else None
     )
     seed = secrets.randbelow(2**31) if seed is None else seed
-    members = {name: sum(each.replicas.values()) for name, each in system.components.items()}
-    runs = planning.runs(chosen, trials, timing, SeededDice(seed), members)
+    runs = planning.runs(chosen, trials, timing, SeededDice(seed), rules.counter(system))
     directory = output or RUNS / f"{system.system}-{time.strftime('%Y%m%d-%H%M%S')}"
     options = Options(
         system=system,

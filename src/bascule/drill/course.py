@@ -47,6 +47,7 @@ class Times(Struct, kw_only=True):
     ended_s: float = 0.0
     acts: tuple[Act, ...] = ()
     afterwards: str = ""
+    missed: str = ""
 
 
 class Course(Struct, kw_only=True):

@@ -11,12 +11,14 @@ from msgspec.structs import replace
 
 from bascule.drill.experiments import CATALOGUE, DEFAULT, Experiment
 from bascule.drill.scenarios import grades, schedule
-from bascule.drill.scenarios.schedule import Strike
+from bascule.drill.scenarios.schedule import Count, Strike
 from bascule.drill.scenarios.wording import told
 from bascule.kernel.dice import Dice
 from bascule.kernel.errors import InputError
+from bascule.kernel.quantities import Rate
 from bascule.measure.instants import Stability
-from bascule.system.model import System
+from bascule.system.model import System, Workload
+from bascule.system.scenario import Load
 
 
 class Timing(Struct, frozen=True, kw_only=True):
@@ -103,7 +105,7 @@ def runs(
     trials: int,
     timing: Timing,
     dice: Dice,
-    members: Mapping[str, int] | None = None,
+    count: Count = lambda _: 1,
 ) -> tuple[Run, ...]:
     """Every trial in its order, each with its own random phase; of a timeline, also with all that luck chooses in it.
 
@@ -112,7 +114,7 @@ def runs(
         trials: How often each.
         timing: Of the system.
         dice: Where luck comes from.
-        members: How many members each component has, for what hits one after the other.
+        count: How many members are meant, for what hits one after the other.
 
     Raises:
         InputError: `trials` is not in 1 to 1000.
@@ -124,7 +126,7 @@ def runs(
             experiment=graded,
             number=number,
             phase_s=dice.uniform(0.0, timing.phase_s),
-            strikes=_strikes(graded, members or {}, dice),
+            strikes=_strikes(graded, count, dice),
             graded=experiment.name if graded is not experiment else "",
         )
         for experiment in experiments
@@ -143,19 +145,28 @@ def _grades(experiment: Experiment) -> tuple[Experiment, ...]:
     )
 
 
-def _strikes(experiment: Experiment, members: Mapping[str, int], dice: Dice) -> tuple[Strike, ...]:
-    return () if experiment.scenario is None else schedule.strikes(experiment.scenario, members, dice)
+def _strikes(experiment: Experiment, count: Count, dice: Dice) -> tuple[Strike, ...]:
+    return () if experiment.scenario is None else schedule.strikes(experiment.scenario, count, dice)
 
 
-def fitted(timing: Timing, run: Run) -> Timing:
+def fitted(timing: Timing, run: Run, workload: Workload) -> Timing:
     """The phases of one run: a timeline has a steady state, a load and a time of its own."""
     scenario = run.experiment.scenario
     if scenario is None:
         return timing
-    rate = scenario.load.rate
-    stability = Stability()
-    slow_s = stability.consecutive / rate.per_s if rate is not None else 0.0
-    return replace(timing, steady_s=scenario.steady.lasts.seconds, hold_s=None, stable_s=max(timing.stable_s, slow_s))
+    rate = loaded(workload, scenario.load).rate
+    stable_s = max(timing.stable_s, Stability().consecutive / rate.per_s)
+    return replace(timing, steady_s=scenario.steady.lasts.seconds, hold_s=None, stable_s=stable_s)
+
+
+def loaded(workload: Workload, load: Load) -> Workload:
+    """The workload with what an experiment changes about it."""
+    return replace(
+        workload,
+        rate=load.rate or Rate(workload.rate.per_s * load.times),
+        deadline=load.deadline or workload.deadline,
+        retries=workload.retries if load.retries < 0 else load.retries,
+    )
 
 
 def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str, ...]:
@@ -173,7 +184,8 @@ def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str
         )
         held_to = _held_to(system, run.experiment)
         if run.strikes:
-            head = f"{run.experiment.name} (trial {run.number}): {fitted(timing, run).steady_s:g} s of steady load, "
+            steady_s = fitted(timing, run, system.workload).steady_s
+            head = f"{run.experiment.name} (trial {run.number}): {steady_s:g} s of steady load, "
             steps.append(f"{head}{run.phase_s:.2f} s of random phase, then its timeline.")
             steps += [f"{told(strike)}." for strike in run.strikes]
             steps.append(f"Undo all; wait for full redundancy. Held to: {held_to}.")

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from bascule.drill.render_words import clean, headline, objective_text, resolution_text, utc_text, value_text
 from bascule.drill.report import Report, Trial
+from bascule.drill.summary import outcome as meaning
 from bascule.measure.verdict import Measure
 
 Ending = Literal["", "failure", "error", "skipped"]
@@ -30,7 +31,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 def junit(report: Report) -> bytes:
-    """The whole report. FAIL is a failure, INVALID and ABORTED are errors, what could not be run here is skipped."""
+    """The whole report. FAIL is a failure unless expected; INVALID and ABORTED are errors; what did not run is skipped."""
     by_experiment: dict[str, list[Trial]] = {}
     for trial in report.trials:
         by_experiment.setdefault(trial.experiment, []).append(trial)
@@ -64,7 +65,7 @@ def _cases(trial: Trial, suffix: str) -> list[Case]:
     verdict = Case(
         name=f"verdict{suffix}",
         time_s=trial.duration_s,
-        ending=_ENDINGS[outcome],
+        ending=_ENDINGS[meaning(trial)],
         kind=outcome,
         message=headline(trial),
         text="\n".join((*trial.verdict.reasons, "", *trial.explanation)),
@@ -80,7 +81,9 @@ def _promises(trial: Trial, suffix: str) -> Iterator[Case]:
         said = _said(measure)
         if unproved:
             said = f"not judged, the trial is {trial.verdict.outcome}: {said}"
-        ending: Ending = "skipped" if unproved or measure.met is None else "" if measure.met else "failure"
+        known = trial.expected == "FAIL" and not trial.surprise and measure.met is False
+        said = f"missed, as expected: {said}" if known else said
+        ending: Ending = "skipped" if unproved or known or measure.met is None else "" if measure.met else "failure"
         name = f"{measure.name}{suffix}"
         yield Case(name=name, time_s=0.0, ending=ending, kind="FAIL", message=said, text=measure.note)
 

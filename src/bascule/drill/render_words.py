@@ -94,7 +94,7 @@ def measure_named(verdict: Verdict, name: str) -> Measure | None:
 def headline(trial: Trial) -> str:
     """One line that says it all: `PASS primary-kill: RTO 20.6 s of 30 s promised, nothing lost`."""
     outcome = outcome_text(trial)
-    begin = clean(f"{outcome} {trial.experiment}: ")
+    begin = clean(f"{outcome} {trial.experiment}{_besides(trial)}: ")
     if trial.skipped:
         return begin + clean(trial.skipped)
     if outcome in {"INVALID", "ABORTED"}:
@@ -102,13 +102,21 @@ def headline(trial: Trial) -> str:
     return begin + ", ".join(_findings(trial))
 
 
+def _besides(trial: Trial) -> str:
+    """How an outcome stands to what was expected; empty where that is clear."""
+    if trial.surprise:
+        return f" (a surprise: {trial.surprise})"
+    return " (as expected)" if trial.expected == "FAIL" and trial.verdict.outcome == "FAIL" else ""
+
+
 def report_headline(report: Report) -> str:
     """How many trials had which outcome: `PASS: 6 of 7 trials passed, 1 skipped`."""
-    outcomes = [outcome_text(trial) for trial in report.trials]
+    outcomes = ["EXPECTED" if _besides(trial) == " (as expected)" else outcome_text(trial) for trial in report.trials]
     counts = [
         f"{outcomes.count(outcome)} {word}"
         for outcome, word in (
             ("FAIL", "failed"),
+            ("EXPECTED", "failed as expected"),
             ("INVALID", "invalid"),
             ("ABORTED", "aborted"),
             ("SKIPPED", "skipped"),

@@ -173,7 +173,7 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
     for position, each in enumerate(options.runs, 2):
         stage.title, stage.position = each.experiment.name, (position, total)
         stage.aim = targets.aim(each.experiment, options.system)
-        stage.timing = fitted(options.timing, each)
+        stage.timing = fitted(options.timing, each, options.system.workload)
         skipped = "an earlier grade was not passed" if each.graded in failed else blows.refusal(each)
         if skipped:
             done.append(_untold(*_names(each), "INVALID", skipped, skipped=skipped))

@@ -16,7 +16,7 @@ from bascule.drill.clients import Clients
 from bascule.drill.course import Act, Course, Times
 from bascule.drill.facts import TrialBegan, TrialJudged
 from bascule.drill.observer import Snapshot
-from bascule.drill.plan import Run
+from bascule.drill.plan import Run, loaded
 from bascule.drill.report import Trial
 from bascule.drill.stage import Stage
 from bascule.drill.targets import Target
@@ -27,7 +27,7 @@ from bascule.measure.plan import Plan
 from bascule.measure.promises import Promises, promises
 from bascule.measure.records import Record
 from bascule.measure.verdict import Verdict
-from bascule.system.model import System, Workload
+from bascule.system.model import System
 from bascule.system.scenario import Load
 
 WARM_UP_S = 0.3
@@ -45,6 +45,7 @@ class Landed(Struct, frozen=True, kw_only=True):
         hold_s: How long a timeline was meant to take; None for what acts until the clients are served again.
         injected_s: When the first fault began to be injected; None: when the blow was dealt.
         acts: What was done when, where it was more than one fault.
+        missed: Why a strike of a timeline was not made or not seen.
         powered_off: Hosts that lost their power, where that is known only now.
     """
 
@@ -55,6 +56,7 @@ class Landed(Struct, frozen=True, kw_only=True):
     hold_s: float | None = None
     injected_s: float | None = None
     acts: tuple[Act, ...] = ()
+    missed: str = ""
     powered_off: tuple[str, ...] = ()
 
 
@@ -145,7 +147,7 @@ def _begin(stage: Stage, setting: Setting, before: Snapshot, load: Load | None =
         in_charge,
         number_base=setting.number_base,
         seed=setting.seed,
-        workload=loaded(stage.lab.system.workload, load),
+        workload=loaded(stage.lab.system.workload, load or Load()),
     )
     stage.rates = watch(clients)
     stage.disk.settle()
@@ -230,7 +232,7 @@ def trial(
         course.moments.ended_s = course.moments.ended_s or time.monotonic()
     _end(stage, course)
     verdict = judge(course.evidence(), _promises(stage.lab.system, run))
-    verdict = besides(verdict, course.moments.afterwards)
+    verdict = besides(verdict, course.moments)
     stage.bus.publish(TrialJudged(at_s=time.monotonic(), experiment=stage.title, outcome=verdict.outcome))
     return course.report(run, target, verdict)
 
@@ -241,24 +243,14 @@ def _promises(system: System, run: Run) -> Promises:
     return promised if own is None else replace(promised, rto_s=own.rto.seconds, rpo_s=own.rpo.seconds)
 
 
-def besides(verdict: Verdict, afterwards: str) -> Verdict:
-    """The verdict, with what a probe of the experiment's own said at the end: what is not well is no PASS."""
-    if not afterwards or verdict.outcome not in {"PASS", "FAIL"}:
+def besides(verdict: Verdict, moments: Times) -> Verdict:
+    """The verdict, with what a timeline and its probe know beside the evidence; not well at the end is no PASS."""
+    if moments.missed and verdict.outcome == "INVALID":
+        return replace(verdict, reasons=(moments.missed, *verdict.reasons))
+    if not moments.afterwards or verdict.outcome not in {"PASS", "FAIL"}:
         return verdict
-    reasons = (*(verdict.reasons if verdict.outcome == "FAIL" else ()), afterwards)
+    reasons = (*(verdict.reasons if verdict.outcome == "FAIL" else ()), moments.afterwards)
     return replace(verdict, outcome="FAIL", reasons=reasons)
-
-
-def loaded(workload: Workload, load: Load | None) -> Workload:
-    """The workload with what an experiment changes about it."""
-    if load is None:
-        return workload
-    return replace(
-        workload,
-        rate=load.rate or workload.rate,
-        deadline=load.deadline or workload.deadline,
-        retries=workload.retries if load.retries < 0 else load.retries,
-    )
 
 
 def _phases(stage: Stage, run: Run, course: Course, blow: Blow) -> None:
@@ -271,7 +263,7 @@ def _phases(stage: Stage, run: Run, course: Course, blow: Blow) -> None:
         landed = blow.strike()
         moments.t0_s, moments.evidence = landed.t0_s, landed.evidence
         moments.injected_s = landed.injected_s or moments.injected_s
-        moments.acts = landed.acts
+        moments.acts, moments.missed = landed.acts, landed.missed
         course.hold_s = course.hold_s if landed.hold_s is None else landed.hold_s
         course.powered_off = course.powered_off or landed.powered_off
         if landed.lasting and landed.lets_act:

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct, field
 
 from bascule.kernel.quantities import Duration, Rate, Share
 
-Who = Literal["primary", "standbys", "entry", "members"]
+Who = Literal["primary", "standbys", "replicas", "entry", "entries", "dependencies", "members"]
 Scope = Literal["process", "host", "zone", "region"]
 Grade = Annotated[str, Meta(pattern="^(zone|region|[1-9][0-9]?%|100%)$")]
 """How much is hit: a share of the members, a whole zone, or a whole region."""
@@ -19,7 +19,9 @@ class Whom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         who: `primary`: who is in charge of the component that has a primary; `standbys`: the other members of that
-            component; `entry`: the member at which clients arrive; `members`: all members.
+            component; `replicas`: both; `entry`: the member at which clients arrive, the first where they know several;
+            `entries`: all members of its component; `dependencies`: members of components that others need only to be
+            whole (`soft`); `members`: all members.
         component: Only members of this component.
         zone, region: Only members there.
         member: This one member.
@@ -138,11 +140,13 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         rate: Offered operations per second.
+        times: So many times the rate of the workload.
         deadline: An operation is good only if acknowledged within this time of its due time.
         retries: How often a client sends a failed operation again, within its deadline.
     """
 
     rate: Rate | None = None
+    times: Annotated[float, Meta(gt=0, le=1000)] = 1.0
     deadline: Duration | None = None
     retries: Annotated[int, Meta(ge=-1, le=10)] = -1
 

@@ -14,6 +14,7 @@ from bascule.drill.course import Act
 from bascule.drill.plan import Run
 from bascule.drill.scenarios import limits, radius, whom
 from bascule.drill.scenarios.aiming import cuts_power, faults
+from bascule.drill.scenarios.rules import dependencies
 from bascule.drill.scenarios.schedule import Strike, is_timed, length_s
 from bascule.drill.scenarios.whom import Hit, Roles
 from bascule.drill.stage import Stage
@@ -49,6 +50,7 @@ def roles(stage: Stage) -> Roles:
         primary=latest.primary(component) if component else "",
         entry=latest.primary(through) if vip else latest.first(through),
         through=through,
+        dependencies=dependencies(stage.lab.system),
     )
 
 
@@ -198,7 +200,8 @@ class Performance:
         timed = is_timed(self._run.strikes)
         return Landed(
             t0_s=None if missed else self._t0_s,
-            evidence=tuple([*evidence, missed] if missed else evidence),
+            evidence=tuple(evidence),
+            missed=missed,
             injected_s=self._injected_s,
             lets_act=not timed,
             hold_s=length_s(self._run.strikes) if timed else None,

@@ -1,8 +1,9 @@
-"""What must hold of an experiment before it is run: found by going through its whole timeline on paper. Pure."""
+"""What must hold of an experiment before it is run: found by going through its whole timeline on paper."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,10 +11,11 @@ from msgspec.structs import replace
 from bascule.chaos.faults.catalogue import named, parameters
 from bascule.drill.scenarios import grades, radius, whom
 from bascule.drill.scenarios.aiming import GIVEN_BY_TARGET, faults
-from bascule.drill.scenarios.schedule import Strike, turns
+from bascule.drill.scenarios.schedule import Count, Strike, strikes, turns
 from bascule.drill.scenarios.whom import Hit, Roles
 from bascule.engines import registry
 from bascule.engines.protocols import Roled
+from bascule.kernel.dice import SeededDice
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration, Rate
 from bascule.lab.plan import LabPlan, layout
@@ -49,7 +51,7 @@ def check(system: System, experiments: Mapping[str, Scenario]) -> Iterator[Findi
     """
     for name, scenario in experiments.items():
         at = f"experiments.{name}"
-        yield from _limits(at, scenario)
+        yield from _limits(at, scenario, system)
         yield from _timeline(at, scenario, system)
 
 
@@ -64,7 +66,27 @@ def roles_on_paper(system: System, plan: LabPlan) -> Roles:
     roled = roled_component(system)
     first = {member.component: member.name for member in reversed(plan.members)}
     through = system.workload.through
-    return Roles(component=roled, primary=first.get(roled, ""), entry=first.get(through, ""), through=through)
+    return Roles(
+        component=roled,
+        primary=first.get(roled, ""),
+        entry=first.get(through, ""),
+        through=through,
+        dependencies=dependencies(system),
+    )
+
+
+def dependencies(system: System) -> tuple[str, ...]:
+    """The components that others need only to be whole."""
+    needs = [(other, need) for each in system.components.values() for other, need in each.needs.items()]
+    hard = {other for other, need in needs if need.kind == "hard"}
+    return tuple(dict.fromkeys(other for other, need in needs if need.kind == "soft" and other not in hard))
+
+
+def counter(system: System) -> Count:
+    """Counts who is meant in this system."""
+    plan = layout(system)
+    roles = roles_on_paper(system, plan)
+    return lambda on: len(whom.meant(on, plan, roles))
 
 
 def roled_component(system: System) -> str:
@@ -75,12 +97,14 @@ def roled_component(system: System) -> str:
     return ""
 
 
-def _limits(at: str, scenario: Scenario) -> Iterator[Finding]:
+def _limits(at: str, scenario: Scenario, system: System) -> Iterator[Finding]:
     if scenario.steady.lasts.seconds <= 0:
         yield Finding(f"{at}.steady.for", "nothing would show that all was well before", "write it like 2s")
     load = scenario.load
-    if load.rate is not None and not 0 < load.rate.per_s <= MOST_RATE.per_s:
-        yield Finding(f"{at}.load.rate", f"{load.rate} cannot be offered", f"more than 0/s, at most {MOST_RATE}")
+    rate = load.rate or Rate(system.workload.rate.per_s * load.times)
+    if not 0 < rate.per_s <= MOST_RATE.per_s:
+        where = "rate" if load.rate else "times"
+        yield Finding(f"{at}.load.{where}", f"{rate} cannot be offered", f"more than 0/s, at most {MOST_RATE}")
     if load.deadline is not None and not 0 < load.deadline.seconds <= 60:
         yield Finding(f"{at}.load.deadline", f"{load.deadline} is no deadline", "up to 60s, like 1s")
     if not 1 <= scenario.stop.over.seconds <= LONGEST_WINDOW.seconds:
@@ -97,25 +121,28 @@ def _limits(at: str, scenario: Scenario) -> Iterator[Finding]:
 
 
 def _timeline(at: str, scenario: Scenario, system: System) -> Iterator[Finding]:
-    members = {name: sum(each.replicas.values()) for name, each in system.components.items()}
-    if sum(turns(step, members) * _pieces(step) for step in scenario.timeline) > MOST_STRIKES:
+    count = counter(system)
+    if sum(turns(step, count) * _pieces(step) for step in scenario.timeline) > MOST_STRIKES:
         yield Finding(f"{at}.timeline", "it has too many strikes", f"at most {MOST_STRIKES}")
         return
-    plan = layout(system)
+    plan, sound = layout(system), True
     for number, step in enumerate(scenario.timeline):
         here = f"{at}.timeline[{number}]"
-        wrong = [*_step(here, step, members)]
+        wrong = [*_step(here, step, count)]
+        wrong += [] if wrong else [*_on_paper(here, step, scenario, system, plan)]
         yield from wrong
-        if not wrong:
-            yield from _on_paper(here, step, scenario, system, plan)
-    yield from _one_partition_at_a_time(at, scenario, members)
+        sound = sound and not wrong
+    if sound:
+        found = (one for _, graded in grades.graded(scenario) for one in _together(at, graded, system, plan))
+        yield from islice(found, 1)
+    yield from _one_partition_at_a_time(at, scenario, count)
 
 
 def _pieces(step: Step) -> int:
     return step.ramp.steps if step.ramp else 1
 
 
-def _step(at: str, step: Step, members: Mapping[str, int]) -> Iterator[Finding]:
+def _step(at: str, step: Step, count: Count) -> Iterator[Finding]:
     if bool(step.fault) == bool(step.one_of):
         what = "it names a fault and several to choose from" if step.fault else "it names no fault"
         yield Finding(at, what, "give it `fault`, or `one_of`")
@@ -123,7 +150,7 @@ def _step(at: str, step: Step, members: Mapping[str, int]) -> Iterator[Finding]:
         yield Finding(f"{at}.for", "it would be undone at once", "write it like 10s")
     end_s = step.at.seconds + (step.lasts.seconds if step.lasts else 0.0)
     if step.repeat is not None:
-        end_s += turns(step, members) * step.repeat.every.seconds
+        end_s += turns(step, count) * step.repeat.every.seconds
         if step.lasts is None or step.lasts > step.repeat.every:
             yield Finding(
                 f"{at}.repeat", "the next would come before the last is undone", "give `for`, at most `every`"
@@ -157,6 +184,24 @@ def _on_paper(at: str, step: Step, scenario: Scenario, system: System, plan: Lab
             if why := radius.refusal(scenario.blast, names, (), plan.members, up):
                 yield Finding(f"{here}.on", f"{why}{f' (at grade {grade})' if grade else ''}", "see `blast`")
                 return
+
+
+def _together(at: str, scenario: Scenario, system: System, plan: LabPlan) -> Iterator[Finding]:
+    """See that what acts at once stays within the blast radius, as far as paper can tell."""
+    roles, up = roles_on_paper(system, plan), {member.name for member in plan.members}
+    planned = strikes(scenario, counter(system), SeededDice(0))
+    for strike in planned:
+        active = [one for one in planned if one.at_s < strike.at_s and not _over(one, strike.at_s)]
+        struck = {member.name for one in active for member in whom.choose(one.on, one.turn, plan, roles).members}
+        hit = [member.name for member in whom.choose(strike.on, strike.turn, plan, roles).members]
+        if why := radius.refusal(scenario.blast, hit, struck, plan.members, up):
+            told = f"at {strike.at_s:g} s, with what acts then, {why}"
+            yield Finding(f"{at}.timeline", told, "see `blast`, `at` and `for`")
+            return
+
+
+def _over(strike: Strike, now_s: float) -> bool:
+    return strike.until_s is not None and strike.until_s <= now_s
 
 
 def _choice(at: str, choice: Choice, step: Step, paper: _Paper) -> Finding | None:
@@ -198,13 +243,13 @@ def _hit(choice: Choice, paper: _Paper) -> Hit:
     return whom.choose(choice.on, 0, paper.plan, paper.roles)
 
 
-def _one_partition_at_a_time(at: str, scenario: Scenario, members: Mapping[str, int]) -> Iterator[Finding]:
+def _one_partition_at_a_time(at: str, scenario: Scenario, count: Count) -> Iterator[Finding]:
     """Healing heals all that is cut, so that two partitions cannot overlap."""
     spans: list[tuple[float, float]] = []
     for number, step in enumerate(scenario.timeline):
         if "partition" not in {step.fault, *(one.fault for one in step.one_of)}:
             continue
-        for turn in range(turns(step, members)):
+        for turn in range(turns(step, count)):
             start_s = step.at.seconds + (turn * step.repeat.every.seconds if step.repeat else 0.0)
             end_s = start_s + step.lasts.seconds if step.lasts else float("inf")
             if any(start_s < end and begin < end_s for begin, end in spans):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from bascule.kernel.dice import Dice
 from bascule.system.scenario import Choice, Scenario, Step, Whom
+
+Count = Callable[[Whom], int]
+"""How many members are meant."""
 
 
 class Strike(Struct, frozen=True, kw_only=True):
@@ -30,15 +33,15 @@ class Strike(Struct, frozen=True, kw_only=True):
     starts_clock: bool = False
 
 
-def strikes(scenario: Scenario, members: Mapping[str, int], dice: Dice) -> tuple[Strike, ...]:
+def strikes(scenario: Scenario, count: Count, dice: Dice) -> tuple[Strike, ...]:
     """Every strike in the order of its time; the same for the same dice. Exactly one starts the clock.
 
     Args:
         scenario: One that its rules accept.
-        members: How many members each component has, for what rolls over all of them.
+        count: How many members are meant, for what rolls over all of them.
         dice: What chooses where a step leaves it to luck.
     """
-    found = [one for step in scenario.timeline for one in _of_step(step, members, dice)]
+    found = [one for step in scenario.timeline for one in _of_step(step, count, dice)]
     ordered = sorted(found, key=lambda one: one.at_s)
     clock = next((place for place, one in enumerate(ordered) if one.starts_clock), 0)
     return tuple(replace(one, starts_clock=place == clock) for place, one in enumerate(ordered))
@@ -54,17 +57,17 @@ def is_timed(planned: Sequence[Strike]) -> bool:
     return all(one.until_s is not None for one in planned)
 
 
-def turns(step: Step, members: Mapping[str, int]) -> int:
+def turns(step: Step, count: Count) -> int:
     """How often a step strikes, its ramp apart."""
     if step.repeat is None:
         return 1
     if step.repeat.times:
         return step.repeat.times
-    return max(1, sum(members.values()) if not step.on.component else members.get(step.on.component, 1))
+    return max(1, count(step.on))
 
 
-def _of_step(step: Step, members: Mapping[str, int], dice: Dice) -> Iterator[Strike]:
-    for turn in range(turns(step, members)):
+def _of_step(step: Step, count: Count, dice: Dice) -> Iterator[Strike]:
+    for turn in range(turns(step, count)):
         at_s = step.at.seconds + (turn * step.repeat.every.seconds if step.repeat else 0.0)
         chosen = dice.choice(step.one_of) if step.one_of else _itself(step)
         strike = Strike(

@@ -12,6 +12,8 @@ from bascule.kernel.errors import InputError
 from bascule.lab.plan import CLIENT_HOST, LabPlan, probe_host
 from bascule.system.scenario import Whom
 
+_ROLES = ("primary", "standbys", "replicas", "entry", "entries", "dependencies")
+
 
 class Hit(Struct, frozen=True, kw_only=True):
     """What a strike hits.
@@ -38,12 +40,14 @@ class Roles(Struct, frozen=True, kw_only=True):
         primary: Its member that is in charge; empty when nobody is.
         entry: The member at which clients arrive.
         through: The component at which clients arrive.
+        dependencies: The components that others need only to be whole.
     """
 
     component: str
     primary: str
     entry: str
     through: str
+    dependencies: tuple[str, ...] = ()
 
 
 def choose(whom: Whom, turn: int, plan: LabPlan, roles: Roles) -> Hit:
@@ -58,7 +62,7 @@ def choose(whom: Whom, turn: int, plan: LabPlan, roles: Roles) -> Hit:
     Raises:
         InputError: Nobody is meant: no member is that now.
     """
-    found = [member for member in plan.members if _fits(member, whom, roles)]
+    found = meant(whom, plan, roles)
     if not found:
         raise InputError(f"nobody is {described(whom)} now", hint="see `on` of this step")
     if whom.rolling:
@@ -68,11 +72,19 @@ def choose(whom: Whom, turn: int, plan: LabPlan, roles: Roles) -> Hit:
     return _widened(whom, found, plan)
 
 
+def meant(whom: Whom, plan: LabPlan, roles: Roles) -> list[Member]:
+    """All who are meant, before it is said how many of them."""
+    return [member for member in plan.members if _fits(member, whom, roles)]
+
+
 def _fits(member: Member, whom: Whom, roles: Roles) -> bool:
     is_who: dict[str, Callable[[], bool]] = {
         "primary": lambda: member.name == roles.primary,
         "standbys": lambda: member.component == roles.component and member.name != roles.primary,
+        "replicas": lambda: member.component == roles.component,
         "entry": lambda: member.name == roles.entry,
+        "entries": lambda: member.component == roles.through,
+        "dependencies": lambda: member.component in roles.dependencies,
         "members": lambda: True,
     }
     return (
@@ -104,7 +116,7 @@ def _widened(whom: Whom, found: Sequence[Member], plan: LabPlan) -> Hit:
 
 def described(whom: Whom) -> str:
     """Whom it means, in words."""
-    which = {"primary": "the primary", "standbys": "standbys", "entry": "the entry", "members": "members"}[whom.who]
+    which = {"primary": "the primary", "entry": "the entry", "entries": "members of the entry"}.get(whom.who, whom.who)
     if whom.member:
         which = whom.member
     of = f" of {whom.component}" if whom.component else ""
@@ -122,7 +134,7 @@ def beside(hit: Hit, plan: LabPlan) -> tuple[str, ...]:
 
 
 def hosts_named(words: Iterable[str], plan: LabPlan, roles: Roles) -> tuple[str, ...]:
-    """The hosts that these words name: host, component, zone, region, `primary`, `standbys`, `entry` or `clients`.
+    """The hosts that these words name: a host, component, zone or region, a role as in `on`, or `clients`.
 
     Raises:
         InputError: A word names nothing.
@@ -142,16 +154,15 @@ def names(plan: LabPlan) -> tuple[str, ...]:
     places = [*(member.component for member in plan.members), *(zone.name for zone in plan.zones)]
     regions = [zone.region for zone in plan.zones]
     hosts = [host.name for host in plan.hosts]
-    return tuple(dict.fromkeys(("primary", "standbys", "entry", "clients", *places, *regions, *hosts)))
+    return tuple(dict.fromkeys((*_ROLES, "clients", *places, *regions, *hosts)))
 
 
 def _named(word: str, plan: LabPlan, roles: Roles) -> tuple[str, ...]:
     match word:
         case "clients":
             return (CLIENT_HOST,)
-        case "primary" | "standbys" | "entry":
-            whom = Whom(who=word)
-            return tuple(member.name for member in plan.members if _fits(member, whom, roles))
+        case "primary" | "standbys" | "replicas" | "entry" | "entries" | "dependencies":
+            return tuple(member.name for member in meant(Whom(who=word), plan, roles))
     component = {member.name for member in plan.members if member.component == word}
     return tuple(
         host.name for host in plan.hosts if word in {host.name, host.zone, host.region} or host.name in component
