@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from msgspec import to_builtins
-from rich.table import Table
 
+from bascule.cli import drill_list
 from bascule.cli.output import print_json, terminal
 from bascule.cli.system_file import load_checked, with_experiments
 from bascule.drill import plan as planning
 from bascule.drill import targets
-from bascule.drill.experiments import CATALOGUE
+from bascule.drill.experiments import Experiment
 from bascule.drill.live import LiveView
 from bascule.drill.render_terminal import summary
+from bascule.drill.report import Report
 from bascule.drill.run import Options, run
 from bascule.drill.scenarios import catalogue, rules
+from bascule.drill.stories import shelf
 from bascule.kernel.dice import SeededDice
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
@@ -38,6 +39,7 @@ def drill(
     *,
     experiment: Annotated[tuple[str, ...], Parameter(name=["--experiment", "-e"], consume_multiple=True)] = (),
     everything: Annotated[bool, Parameter(name="--all")] = False,
+    story: Annotated[str, Parameter(name="--story")] = "",
     experiments: Annotated[Path | None, Parameter(name="--experiments")] = None,
     trials: Annotated[int, Parameter(name=["--trials", "-n"])] = 1,
     hold: Annotated[str, Parameter(name="--for")] = "",
@@ -62,6 +64,7 @@ def drill(
         bascule drill my.yaml --all --output /tmp/run
         bascule drill my.yaml --experiment entry-partition
         bascule drill my.yaml --trials 10 --seed 7
+        bascule drill --story github-2018
         bascule drill my.yaml --experiments chaos.yaml -e slow-database --dry-run
         bascule drill my.yaml --experiment primary-freeze --for 2s
         bascule lab up my.yaml && bascule drill my.yaml --lab .bascule/my
@@ -70,6 +73,7 @@ def drill(
         file: The system file.
         experiment: What to break; may be repeated. Default: primary-kill. See --list.
         everything: Every experiment of one fault that this system can have, and all of its own, one after the other.
+        story: A published failure, re-enacted on a small system of its own: `github-2018`, ... See --list.
         experiments: A file with further `experiments:`, as in a system file.
         trials: How often each experiment is run.
         hold: Undo the fault after this time (`2s`). Default: when the clients are served again.
@@ -84,20 +88,16 @@ def drill(
         list_experiments: List the experiments; with FILE, those of this system.
         as_json: Print the report as one JSON object.
     """
-    if list_experiments and file is None:
-        return _list(None, as_json=as_json)
+    if story:
+        if file is not None or experiment or everything or experiments is not None:
+            raise InputError("a story has a system and an experiment of its own", hint=f"bascule drill --story {story}")
+        file, experiment = Path(shelf.story(story).path), (story,)
+    if list_experiments:
+        return drill_list.show(None if file is None else _system(file, experiments), as_json=as_json)
     if file is None:
         raise InputError("no system file was given", hint="bascule drill FILE, or bascule init for a new one")
-    system = load_checked(file)
-    if experiments is not None:
-        system = with_experiments(system, experiments)
-    if list_experiments:
-        return _list(system, as_json=as_json)
-    chosen = planning.choose(experiment, everything=everything, known=catalogue.experiments(system))
-    if everything:
-        chosen = (*targets.possible(chosen, system), *catalogue.own(system))
-    targets.check(chosen, system)
-    catalogue.check(chosen, system)
+    system = _system(file, experiments)
+    chosen = _chosen(system, experiment, everything=everything)
     if hold and any(each.scenario is not None for each in chosen):
         raise InputError("a timeline has its own times", hint="leave --for out, or change `for` in the file")
     timing = planning.timing(
@@ -124,32 +124,33 @@ def drill(
     with LiveView(enabled=not (quiet or as_json)) as view:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end is an end by hand
         report = run(options, view.update)
-    if as_json:
-        sys.stdout.buffer.write((directory / "report.json").read_bytes())
-    else:
-        console = terminal(out=True)
-        console.print(summary(report))
-        console.print(f"Reports: {directory / 'report.html'} · report.json · junit.xml", style="dim", highlight=False)
+    _tell(report, directory, as_json=as_json)
     return EXIT_CODES[report.outcome]
 
 
-def _list(system: System | None, *, as_json: bool) -> int:
-    """Every experiment; of a system, with the reason why it cannot have one."""
-    if system is None:
-        known = {**CATALOGUE, **catalogue.shipped()}
-        refused = dict.fromkeys(known, "")
-    else:
-        known = catalogue.experiments(system)
-        refused = {name: targets.refusal(one, system) or catalogue.refusal(one, system) for name, one in known.items()}
+def _tell(report: Report, directory: Path, *, as_json: bool) -> None:
     if as_json:
-        print_json([{**to_builtins(one), "refused": refused[name]} for name, one in known.items()])
-        return 0
-    table = Table("experiment", "tests the promise for", "what it does")
-    for name, one in known.items():
-        why = f" (not here: {refused[name]})" if refused[name] else ""
-        table.add_row(name, one.scope, f"{one.about}{why}")
-    terminal(out=True).print(table)
-    return 0
+        sys.stdout.buffer.write((directory / "report.json").read_bytes())
+        return
+    console = terminal(out=True)
+    console.print(summary(report))
+    console.print(f"Reports: {directory / 'report.html'} · report.json · junit.xml", style="dim", highlight=False)
+
+
+def _system(file: Path, experiments: Path | None) -> System:
+    """The system, with the experiments of a file beside it, if one is given."""
+    system = load_checked(file)
+    return system if experiments is None else with_experiments(system, experiments)
+
+
+def _chosen(system: System, names: tuple[str, ...], *, everything: bool) -> tuple[Experiment, ...]:
+    """The experiments that are to be run, each of which this system can have."""
+    chosen = planning.choose(names, everything=everything, known=catalogue.experiments(system))
+    if everything:
+        chosen = (*targets.possible(chosen, system), *catalogue.own(system))
+    targets.check(chosen, system)
+    catalogue.check(chosen, system)
+    return chosen
 
 
 def _dry_run(options: Options, *, as_json: bool) -> int:

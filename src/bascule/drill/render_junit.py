@@ -31,7 +31,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 def junit(report: Report) -> bytes:
-    """The whole report. FAIL is a failure unless expected; INVALID and ABORTED are errors; what did not run is skipped."""
+    """The whole report. FAIL is a failure unless expected; INVALID and ABORTED are errors; the rest may be skipped."""
     by_experiment: dict[str, list[Trial]] = {}
     for trial in report.trials:
         by_experiment.setdefault(trial.experiment, []).append(trial)

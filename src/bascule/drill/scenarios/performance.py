@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bascule.chaos.faults import AnyFault
 from bascule.chaos.faults.catalogue import named
@@ -34,6 +35,12 @@ class _Active(Struct, frozen=True, kw_only=True):
     strike: Strike
     hit: Hit
     injections: tuple[Injection, ...]
+    since_s: float
+
+    def due_s(self, begin_s: float) -> float:
+        """When it is undone: at its time of the timeline, and not before it acted for as long as it shall."""
+        until_s = _until_s(self)
+        return max(begin_s + until_s, self.since_s + until_s - self.strike.at_s)
 
 
 class _MissedError(FaultError):
@@ -111,7 +118,7 @@ class Performance:
             while pending or any(one.strike.until_s is not None for one in self._active):
                 due = min((one for one in self._active if one.strike.until_s is not None), key=_until_s, default=None)
                 if due is not None and (not pending or _until_s(due) <= pending[0].at_s):
-                    self._wait(begin_s + _until_s(due), f"{due.strike.fault} acts")
+                    self._wait(due.due_s(begin_s), f"{due.strike.fault} acts")
                     self._undo(due)
                 else:
                     self._wait(begin_s + pending[0].at_s, f"until {pending[0].fault}")
@@ -161,12 +168,13 @@ class Performance:
         if why := self._beyond(hit):
             raise _MissedError(f"{strike.fault} on {hit.name} was not made: {why}")
         injections = tuple(self._injection(fault) for fault in wanted)
-        self._active.append(_Active(strike=strike, hit=hit, injections=injections))
+        self._active.append(_Active(strike=strike, hit=hit, injections=injections, since_s=time.monotonic()))
         if cuts_power(named(strike.fault)):
             self._powered_off.update(dict.fromkeys(hit.hosts))
         self._injected_s = time.monotonic() if self._injected_s is None else self._injected_s
         struck = [injection.strike() for injection in injections]
         first_s = min(one.at_s for one in struck)
+        self._active[-1] = replace(self._active[-1], since_s=first_s)
         self._acts.append(Act(at_s=first_s, kind="fault", text=f"{strike.fault} on {hit.name}"))
         self._evidence += [f"{strike.fault}: {'; '.join(one.witness.evidence)}" for one in struck]
         if not all(one.witness.seen for one in struck):
