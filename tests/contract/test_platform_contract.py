@@ -20,6 +20,7 @@ from bascule.chaos.faults import (
     MainProcessKill,
     NetworkCut,
     NetworkDelay,
+    OutOfMemory,
     PacketCorruption,
     PacketDuplication,
     PacketLoss,
@@ -289,6 +290,7 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
         Bandwidth(hosts=(NORTH,), rate_bytes_per_s=20_000.0),
         ConnectionReset(hosts=(NORTH,), peers=(SOUTH,)),
         ConnectionRefusal(hosts=(NORTH,), direction="in", protocol="tcp", port=80),
+        OutOfMemory(member=NORTH),
     ],
     ids=str,
 )
@@ -318,6 +320,30 @@ def test_a_command_that_is_not_there_is_not_injected(platform: Platform, tmp_pat
     struck = made(MainProcessKill(member=NORTH, command="postgres"), platform, tmp_path).strike()
     assert not struck.witness.seen
     assert not (tmp_path / "journal.jsonl").exists()
+    assert len(platform.processes(NORTH)) == 4
+
+
+def test_the_oom_killer_strikes_one_process_and_its_neighbours_live(platform: Platform) -> None:
+    need(platform, "memory")
+    before = {view.pid for view in platform.processes(NORTH)}
+    assert platform.memory_kills(NORTH) is None
+    (struck,) = platform.run_out_of_memory(NORTH)
+    assert struck in before
+    assert {view.pid for view in platform.processes(NORTH)} >= before - {struck} or len(before) == 1
+    assert struck not in {view.pid for view in platform.processes(NORTH)}
+    assert platform.memory_kills(NORTH)
+    assert platform.memory_kills(SOUTH) is None
+    assert len(platform.processes(SOUTH)) == 4
+    platform.relieve_memory(NORTH)
+    platform.relieve_memory(NORTH)
+    assert platform.memory_kills(NORTH) is None
+
+
+def test_a_command_that_is_not_there_runs_out_of_no_memory(platform: Platform) -> None:
+    need(platform, "memory")
+    with pytest.raises(BasculeError):
+        platform.run_out_of_memory(NORTH, command="postgres")
+    assert platform.memory_kills(NORTH) is None
     assert len(platform.processes(NORTH)) == 4
 
 

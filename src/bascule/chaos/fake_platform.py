@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from bascule.chaos.fake_endings import FakeEndings
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
 from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.kernel.errors import LabError
 
-EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network"})
+EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network", "memory"})
 LIMIT = 1024
 
 
@@ -70,6 +71,7 @@ class FakeHost(Struct, kw_only=True):
     slow: bool = False
     looks: int = 0
     troubles: list[FakeTrouble] = field(default_factory=list)
+    memory_kills: int | None = None
 
 
 class FakeState(Struct, kw_only=True):
@@ -80,7 +82,7 @@ class FakeState(Struct, kw_only=True):
     last_pid: int = 100
 
 
-class FakePlatform:
+class FakePlatform(FakeEndings):
     """Does to its state what a real platform does to hosts, at once.
 
     A main process starts what else belongs to its member again, as a keeper does; what outlives it ends when the member
@@ -366,7 +368,7 @@ def _is_whole(host: FakeHost) -> bool:
     commands = tuple(one.command for one in host.processes)
     strained = host.crashing or host.slow or any(one.free != LIMIT for one in host.processes)
     running = all(one.state == "running" for one in host.processes)
-    if host.troubles:
+    if host.troubles or host.memory_kills is not None:
         return False
     return host.powered and commands == host.commands and running and not strained
 

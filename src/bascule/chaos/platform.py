@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from bascule.chaos.endings import Endings
 from bascule.chaos.traffic import TrafficCounts, Trouble
 
 ProcessState = Literal["running", "frozen", "exited", "absent"]
@@ -38,11 +39,11 @@ class DescriptorView(Struct, frozen=True, kw_only=True):
 
 
 Knock = Literal["connected", "refused", "silent"]
-Control = Literal["process", "host", "network"]
+Control = Literal["process", "host", "network", "memory"]
 """What a platform may have in its hands."""
 
 
-class Platform(Protocol):
+class Platform(Endings, Protocol):
     """What faults need of the place in which a system runs."""
 
     def refusal(self, control: Control) -> str:

@@ -12,11 +12,13 @@ from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Platform
 from bascule.chaos.watchdog_process import Watchdog, serve
 from bascule.drill.clients import end_all
-from bascule.lab import mark, world
+from bascule.lab import mark, memory_group, world
 
 
 def attach(reference: PlatformRef) -> Platform | None:
     """Join the lab that a journal names; None when it is gone, or another lives in its place.
+
+    The control groups of one that is gone, which outlive it when its keeper was killed too, are removed.
 
     Raises:
         LabError: A lab lives there and cannot be joined.
@@ -24,11 +26,13 @@ def attach(reference: PlatformRef) -> Platform | None:
     """
     directory = Path(reference.directory)
     if not mark.is_held(directory):
+        memory_group.sweep(reference.identity)
         return None
     lab = world.attach(directory)
     if reference.identity in {"", lab.record.identity}:
         return lab
     lab.close()
+    memory_group.sweep(reference.identity)
     return None
 
 

@@ -14,6 +14,7 @@ import msgspec
 from bascule.kernel.errors import LabError
 from bascule.lab import protocol as say
 from bascule.lab.names import CONTROL_SOCKET
+from bascule.lab.request import Request
 
 MARGIN_S = 15.0
 _READ_BYTES = 65536
@@ -28,7 +29,7 @@ class Channel:
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
 
-    def call(self, request: say.Request, *, within_s: float = 0.0) -> tuple[msgspec.Raw, socket.socket | None]:
+    def call(self, request: Request, *, within_s: float = 0.0) -> tuple[msgspec.Raw, socket.socket | None]:
         """Have a request carried out; returns its value, and the socket that came with it.
 
         Args:

@@ -19,14 +19,16 @@ from bascule.kernel.errors import LabError
 from bascule.lab import mark
 from bascule.lab import protocol as say
 from bascule.lab.channel import Channel
+from bascule.lab.client_endings import EndingsClient
 from bascule.lab.protocol import Completed, WorldStatus
+from bascule.lab.request import Request
 
 T = TypeVar("T")
 END_LIMIT_S = 10.0
 _POLL_S = 0.005
 
 
-class LabClient:
+class LabClient(EndingsClient):
     """Acts on one lab: the platform on which faults are injected, and the means to run programs there.
 
     Args:
@@ -46,14 +48,16 @@ class LabClient:
         self._keeper = keeper
         self._channel = Channel(directory)
 
-    def _do(self, request: say.Request, kind: type[T], *, within_s: float = 0.0) -> T:
+    def _do(self, request: Request, kind: type[T], *, within_s: float = 0.0) -> T:
         value, _ = self._channel.call(request, within_s=within_s)
         return msgspec.json.decode(value, type=kind)
 
     # -- the platform
 
     def refusal(self, control: Control) -> str:
-        """In namespaces it has control of everything; on loopback of processes alone."""
+        """In namespaces it controls all, on loopback processes alone; memory where a control group can be made."""
+        if control == "memory":
+            return self.memory_refusal()
         if control == "process" or self.record.isolation == "namespaces":
             return ""
         return "on loopback all hosts share this machine's own"

@@ -7,19 +7,30 @@ what it started. When the supervisor dies on loopback, its orphans become the ke
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bascule.lab import syscalls
+from bascule.kernel.errors import LabError
+from bascule.lab import memory_group, syscalls
+from bascule.lab.memory_group import Hierarchy
 from bascule.lab.names import CONTROL_SOCKET, RECORD
 
 _ROUNDS = 1000
 
 
-def keep(supervisor: int, directory: Path, isolation: str) -> int:
-    """Wait for the supervisor; then nothing of the lab runs, and what is transient is gone. Returns its exit code."""
+def keep(supervisor: int, directory: Path, isolation: str, groups: Sequence[Hierarchy]) -> int:
+    """Wait for the supervisor; then nothing of the lab runs, and what is transient is gone. Returns its exit code.
+
+    Args:
+        supervisor: Our child.
+        directory: The lab's.
+        isolation: What was done.
+        groups: Where control groups of memory are seen; in namespaces our own /proc shows nothing of that any more.
+    """
     signal.signal(signal.SIGTERM, lambda *_: _kill(supervisor))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 1
@@ -34,6 +45,7 @@ def keep(supervisor: int, directory: Path, isolation: str) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its pid is free now: whoever has it next is nobody of ours
     if isolation == "loopback":
         kill_children()
+    remove_groups(directory, groups)
     clear(directory)
     return code
 
@@ -74,6 +86,17 @@ def descendants(ancestor: int) -> Iterable[int]:
         found.append(pid)
         pending += children.get(pid, ())
     return found
+
+
+def remove_groups(directory: Path, groups: Sequence[Hierarchy]) -> None:
+    """Remove the control groups of the lab whose record lies here; what cannot be removed is said in the log."""
+    record = directory / RECORD
+    if not record.exists():
+        return  # it never came up
+    try:
+        memory_group.sweep(json.loads(record.read_bytes())["identity"], groups)
+    except (OSError, LabError) as error:
+        sys.stderr.write(f"{error}\n")
 
 
 def clear(directory: Path) -> None:

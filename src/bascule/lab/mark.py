@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from bascule.kernel.errors import LabError
-from bascule.lab import processes
+from bascule.lab import memory_group, processes
 from bascule.lab.names import MARK, RECORD
 from bascule.lab.protocol import LabRecord
 from bascule.lab.spawning import LAB_MARK
@@ -84,7 +84,7 @@ def marked(identity: str) -> Iterator[int]:
 
 
 def sweep(identity: str) -> None:
-    """SIGKILL whatever still carries a dead lab's mark, until nothing does.
+    """SIGKILL whatever still carries a dead lab's mark, until nothing does, and remove its control groups.
 
     What remains impossible: on loopback, a daemon that wiped its environment and whose keeper and supervisor were both
     killed at the same moment cannot be told from any other program. In a pid namespace the kernel leaves none.
@@ -92,9 +92,10 @@ def sweep(identity: str) -> None:
     for _ in range(_ROUNDS):
         pids = tuple(marked(identity))
         if not pids:
-            return
+            break
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+    memory_group.sweep(identity)

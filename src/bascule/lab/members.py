@@ -78,6 +78,11 @@ class Members:
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.on_exit: Callable[[str], None] = lambda _: None
 
+    @property
+    def identity(self) -> str:
+        """The lab's mark."""
+        return self._identity
+
     # -- registering and starting
 
     def name_hosts(self, hosts: Iterable[str]) -> None:

@@ -96,3 +96,11 @@ def proportional_bytes(pids: Iterable[int]) -> int:
             if line.startswith(b"Pss:"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def oom_rank(pid: int) -> tuple[int, int]:
+    """How likely the kernel is to choose a process when memory is used up: its score, then its pages."""
+    try:
+        return int(_read(f"/proc/{pid}/oom_score")), int(_read(f"/proc/{pid}/statm").split()[1])
+    except (*_CLOSED, OSError):
+        return 0, 0

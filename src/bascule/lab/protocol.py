@@ -11,8 +11,10 @@ from bascule.chaos.platform import ProcessState
 from bascule.chaos.traffic import Trouble
 from bascule.engines.protocols import Capability, Launch
 from bascule.kernel import errors
+from bascule.lab.ending_requests import EndingRequests
 from bascule.lab.names import SUPERVISOR_LOG
 from bascule.lab.plan import LabPlan
+from bascule.lab.request import Request
 
 REQUEST_LIMIT_BYTES = 8 * 2**20
 OUTPUT_LIMIT_BYTES = 4 * 2**20
@@ -42,10 +44,6 @@ class Setting(Struct, frozen=True, kw_only=True):
 
     identity: str
     plan: LabPlan
-
-
-class Request(Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
-    """Something that the supervisor is asked to do."""
 
 
 class LaunchMember(Request, frozen=True, kw_only=True, tag="launch"):
@@ -290,7 +288,7 @@ Requests = (
     LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | CrashLoop | EndCrashLoop | Slow | Hasten
     | Descriptors | LimitDescriptors | FreeDescriptors | Processes | Spawn | Signal | Wait | Run | Dial
     | Reachable | PowerOff | PowerOn | Partition | Heal | AddTrouble | RemoveTrouble | Traffic | Travel
-    | Knock | Holding | SetLink | Status | Memory | Keep | Down
+    | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests
 )  # fmt: skip
 
 

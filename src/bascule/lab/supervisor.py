@@ -14,7 +14,7 @@ import socket
 import sys
 from pathlib import Path
 
-from bascule.lab import isolation, keeper, syscalls
+from bascule.lab import isolation, keeper, memory_group, syscalls
 
 _RECEIVE_BYTES = 65536
 
@@ -44,6 +44,7 @@ def main() -> int:
     setting = _hear_setting(owner)
     pid, start = os.getpid(), _own_start()
     in_namespaces = kind == "namespaces"
+    groups = tuple(memory_group.hierarchies())
     try:
         if in_namespaces:
             isolation.enter()
@@ -55,7 +56,7 @@ def main() -> int:
     child = os.fork()
     if child:
         owner.close()
-        return keeper.keep(child, directory, "namespaces" if in_namespaces else "loopback")
+        return keeper.keep(child, directory, "namespaces" if in_namespaces else "loopback", groups)
     syscalls.die_with_parent(signal.SIGKILL if in_namespaces else signal.SIGTERM)
     try:
         if in_namespaces:

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from bascule.lab import ending_requests as end
 from bascule.lab import protocol as say
 from bascule.lab.hosts import Hosts
 from bascule.lab.members import Members
+from bascule.lab.out_of_memory import OutOfMemory
 from bascule.lab.programs import Programs
+from bascule.lab.request import Request
 from bascule.lab.strains import Strains
 
 _NEED_WAN = (
@@ -43,6 +46,8 @@ _IN_ORDER = (
     say.Heal,
     say.AddTrouble,
     say.RemoveTrouble,
+    end.RunOutOfMemory,
+    end.RelieveMemory,
 )
 """Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
 
@@ -57,8 +62,9 @@ class World:
         self._order = asyncio.Lock()
         programs = Programs(members, hosts)
         strains = Strains(members, hosts)
+        memory = OutOfMemory(members)
         # A request's kind decides the type of its act's argument, which a table cannot express.
-        self._acts: dict[type[say.Request], Callable[[Any], Awaitable[object]]] = {
+        self._acts: dict[type[Request], Callable[[Any], Awaitable[object]]] = {
             say.LaunchMember: programs.launch,
             say.StartMember: programs.start,
             say.StopMember: programs.stop,
@@ -94,6 +100,10 @@ class World:
             say.Memory: self._memory,
             say.Keep: self._keep,
             say.Down: self._down,
+            end.RefuseMemory: memory.refusal,
+            end.RunOutOfMemory: memory.strike,
+            end.MemoryKills: memory.kills,
+            end.RelieveMemory: memory.relieve,
         }
 
     async def do(self, request: say.Requests) -> object:

@@ -18,6 +18,7 @@ from bascule.chaos.faults import (
     MainProcessKill,
     NetworkCut,
     NetworkDelay,
+    OutOfMemory,
     PacketCorruption,
     PacketDuplication,
     PacketLoss,
@@ -69,6 +70,8 @@ FAULTS: tuple[AnyFault, ...] = (
     Bandwidth(hosts=("db-1",), rate_bytes_per_s=10_000.0),
     ConnectionReset(hosts=("db-1",), peers=("db-2",)),
     ConnectionRefusal(hosts=("db-1",), direction="in", protocol="tcp", port=5432),
+    OutOfMemory(member="db-1"),
+    OutOfMemory(member="db-1", command="postgres"),
 )
 Inject = Callable[..., Injection]
 

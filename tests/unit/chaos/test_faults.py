@@ -21,6 +21,7 @@ from bascule.chaos.faults import (
     MainProcessKill,
     NetworkCut,
     NetworkDelay,
+    OutOfMemory,
     PacketCorruption,
     PacketDuplication,
     PacketLoss,
@@ -138,6 +139,13 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "partition of what is cut off": (Partition(hosts=("db-1",)), lambda p: p.partition(("db-1",))),
     "partition of a host that is lost": (Partition(hosts=("db-1",)), lambda p: p.power_off(("db-1",))),
     "partition of no host of ours": (Partition(hosts=("nowhere",)), lambda _: None),
+    "running out of memory of a member that is down": (OutOfMemory(member="db-1"), lambda p: p.kill("db-1")),
+    "running out of memory of a command that is not there": (
+        OutOfMemory(member="db-1", command="redis"),
+        lambda _: None,
+    ),
+    "running out of memory of nobody": (OutOfMemory(member="nobody"), lambda _: None),
+    "running out of memory again": (OutOfMemory(member="db-1"), lambda p: p.run_out_of_memory("db-1")),
 }
 
 
@@ -205,6 +213,13 @@ class HalfFrozen(FakePlatform):
         return hit
 
 
+class KilledByUs(FakePlatform):
+    """Kills the process itself, which the kernel does not count."""
+
+    def memory_kills(self, member: str) -> int | None:
+        return None if super().memory_kills(member) is None else 0
+
+
 class StillWired(FakePlatform):
     """Kills, but leaves the wires."""
 
@@ -218,6 +233,7 @@ class StillWired(FakePlatform):
     [
         (HalfDead, ProcessKill(member="db-1")),
         (HalfFrozen, ProcessFreeze(member="db-1")),
+        (KilledByUs, OutOfMemory(member="db-1")),
         (StillWired, PowerLoss(hosts=("db-1",))),
         (HalfCut, Partition(hosts=("db-1", "probe-a"))),
         (OneWayCut, Partition(hosts=("db-1",))),

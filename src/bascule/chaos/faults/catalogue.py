@@ -8,6 +8,7 @@ from typing import get_type_hints
 import msgspec
 from msgspec import Struct
 
+from bascule.chaos.faults.endings import OutOfMemory
 from bascule.chaos.faults.host import PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
@@ -44,6 +45,7 @@ AnyFault = (
     | Bandwidth
     | ConnectionReset
     | ConnectionRefusal
+    | OutOfMemory
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -63,6 +65,7 @@ KINDS: tuple[type[Fault], ...] = (
     Bandwidth,
     ConnectionReset,
     ConnectionRefusal,
+    OutOfMemory,
 )
 
 
