@@ -29,6 +29,7 @@ from bascule.chaos.faults import (
     PowerLoss,
     ProcessFreeze,
     ProcessKill,
+    ProcessSignals,
     ProcessSlow,
 )
 from bascule.chaos.injection import Injection, missing
@@ -291,6 +292,7 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
         ConnectionReset(hosts=(NORTH,), peers=(SOUTH,)),
         ConnectionRefusal(hosts=(NORTH,), direction="in", protocol="tcp", port=80),
         OutOfMemory(member=NORTH),
+        ProcessSignals(member=NORTH, signals=("SIGTERM",), to="leaves-first"),
     ],
     ids=str,
 )
@@ -345,6 +347,20 @@ def test_a_command_that_is_not_there_runs_out_of_no_memory(platform: Platform) -
         platform.run_out_of_memory(NORTH, command="postgres")
     assert platform.memory_kills(NORTH) is None
     assert len(platform.processes(NORTH)) == 4
+
+
+def test_signals_reach_those_who_are_meant_in_their_order(platform: Platform) -> None:
+    pids = [view.pid for view in platform.processes(NORTH)]
+    hit = platform.send_signals(NORTH, ("SIGKILL",), pause_s=0.0, to="children")
+    assert sorted(hit) == sorted(pids[1:])
+    assert pids[0] in {view.pid for view in platform.processes(NORTH)}
+    assert platform.send_signals(NORTH, ("SIGTERM", "SIGKILL"), pause_s=1.0, to="main") == (pids[0],)
+    assert [(each.signal, each.pids) for each in platform.delivered(NORTH)] == [
+        ("SIGTERM", (pids[0],)),
+        ("SIGKILL", ()),
+    ]
+    assert platform.delivered(SOUTH) == ()
+    assert len(platform.processes(SOUTH)) == 4
 
 
 def made(fault: AnyFault, platform: Platform, folder: Path) -> Injection:

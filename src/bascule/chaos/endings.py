@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+SignalName = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGKILL"]
+SignalAim = Literal["main", "children", "main-first", "leaves-first"]
+"""Who gets a signal: the main process alone, all but it, or all of them, parents or children first."""
+
+
+class SignalDelivery(Struct, frozen=True, kw_only=True):
+    """Which processes lived, and so got a signal, when it was sent; in the order in which they got it."""
+
+    signal: SignalName
+    pids: tuple[int, ...]
 
 
 class Endings(Protocol):
-    """How a platform lets members meet their end: by the kernel's OOM killer."""
+    """How a platform lets members meet their end: by the kernel's OOM killer, or by signals."""
 
     def run_out_of_memory(self, member: str, *, command: str = "") -> tuple[int, ...]:
         """Let the kernel's OOM killer strike one process of the member, alone.
@@ -22,4 +35,18 @@ class Endings(Protocol):
 
     def relieve_memory(self, member: str) -> None:
         """Remove the group. One that is not there is no error."""
+        ...
+
+    def send_signals(
+        self, member: str, signals: tuple[SignalName, ...], *, pause_s: float, to: SignalAim
+    ) -> tuple[int, ...]:
+        """Send the member's processes one signal after the other, with a pause between two; the pids that got any."""
+        ...
+
+    def delivered(self, member: str) -> tuple[SignalDelivery, ...]:
+        """What became of each of the signals that were sent last; empty when none ever was."""
+        ...
+
+    def end_signals(self, member: str) -> None:
+        """Have the member up for good: what still goes down, or may, because of a signal is ended, and started."""
         ...

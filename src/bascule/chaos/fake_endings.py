@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from bascule.chaos.endings import SignalAim, SignalDelivery, SignalName
 from bascule.kernel.errors import LabError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class _Fake(Protocol):
     def processes(self, member: str) -> tuple[ProcessView, ...]: ...
 
     def kill(self, member: str, *, command: str = "") -> tuple[int, ...]: ...
+
+    def start(self, member: str) -> None: ...
 
 
 class FakeEndings:
@@ -44,3 +47,33 @@ class FakeEndings:
         """Forget it."""
         with self._opened() as state:
             state.hosts[member].memory_kills = None
+
+    def send_signals(
+        self: _Fake,
+        member: str,
+        signals: tuple[SignalName, ...],
+        *,
+        pause_s: float,  # noqa: ARG002 - here no time passes
+        to: SignalAim,
+    ) -> tuple[int, ...]:
+        """Note who got each; SIGTERM, SIGQUIT and SIGKILL end a process, and the others mean nothing to it."""
+        self.processes(member)
+        with self._opened() as state:
+            host = state.hosts[member]
+            host.delivered = []
+            for name in signals:
+                aimed = [one for one in host.processes if to.endswith("-first") or one.is_main == (to == "main")]
+                pids = tuple(one.pid for one in (reversed(aimed) if to == "leaves-first" else aimed))
+                host.delivered.append(SignalDelivery(signal=name, pids=pids))
+                if name in {"SIGTERM", "SIGQUIT", "SIGKILL"}:
+                    host.processes = [one for one in host.processes if one.pid not in pids]
+            return tuple(dict.fromkeys(pid for each in host.delivered for pid in each.pids))
+
+    def delivered(self: _Fake, member: str) -> tuple[SignalDelivery, ...]:
+        """What was noted."""
+        with self._opened() as state:
+            return tuple(state.hosts[member].delivered)
+
+    def end_signals(self: _Fake, member: str) -> None:
+        """Start it."""
+        self.start(member)

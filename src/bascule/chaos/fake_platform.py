@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from bascule.chaos.endings import SignalDelivery
 from bascule.chaos.fake_endings import FakeEndings
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
 from bascule.chaos.traffic import TrafficCounts, Trouble
@@ -72,6 +73,7 @@ class FakeHost(Struct, kw_only=True):
     looks: int = 0
     troubles: list[FakeTrouble] = field(default_factory=list)
     memory_kills: int | None = None
+    delivered: list[SignalDelivery] = field(default_factory=list)
 
 
 class FakeState(Struct, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+from bascule.chaos.endings import SignalAim, SignalDelivery, SignalName
 from bascule.lab import ending_requests as end
 from bascule.lab.request import Request
 
@@ -40,3 +41,18 @@ class EndingsClient:
     def relieve_memory(self: _Caller, member: str) -> None:
         """Remove the group; what is in it goes back to where it came from."""
         self._do(end.RelieveMemory(member=member), type(None))
+
+    def send_signals(
+        self: _Caller, member: str, signals: tuple[SignalName, ...], *, pause_s: float, to: SignalAim
+    ) -> tuple[int, ...]:
+        """Send a member's processes one signal after the other; the pids that got any."""
+        request = end.SendSignals(member=member, signals=tuple(signals), pause_s=pause_s, to=to)
+        return self._do(request, tuple[int, ...], within_s=len(signals) * pause_s)
+
+    def delivered(self: _Caller, member: str) -> tuple[SignalDelivery, ...]:
+        """What became of each of the signals that were sent last."""
+        return self._do(end.Delivered(member=member), tuple[SignalDelivery, ...])
+
+    def end_signals(self: _Caller, member: str) -> None:
+        """Have the member up for good: what still goes down because of a signal is ended, and started."""
+        self._do(end.EndSignals(member=member), type(None))

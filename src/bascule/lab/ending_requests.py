@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bascule.chaos.endings import SignalAim, SignalName
 from bascule.lab.request import Request
 
 
@@ -28,4 +29,25 @@ class RelieveMemory(Request, frozen=True, kw_only=True, tag="relieve_memory"):
     member: str
 
 
-EndingRequests = RefuseMemory | RunOutOfMemory | MemoryKills | RelieveMemory
+class SendSignals(Request, frozen=True, kw_only=True, tag="send_signals"):
+    """Send a member's processes one signal after the other."""
+
+    member: str
+    signals: tuple[SignalName, ...]
+    pause_s: float
+    to: SignalAim
+
+
+class Delivered(Request, frozen=True, kw_only=True, tag="delivered"):
+    """Say what became of each of the signals that were sent last."""
+
+    member: str
+
+
+class EndSignals(Request, frozen=True, kw_only=True, tag="end_signals"):
+    """Have a member up for good after signals."""
+
+    member: str
+
+
+EndingRequests = RefuseMemory | RunOutOfMemory | MemoryKills | RelieveMemory | SendSignals | Delivered | EndSignals

@@ -104,3 +104,13 @@ def oom_rank(pid: int) -> tuple[int, int]:
         return int(_read(f"/proc/{pid}/oom_score")), int(_read(f"/proc/{pid}/statm").split()[1])
     except (*_CLOSED, OSError):
         return 0, 0
+
+
+def ignores(pid: int, number: int) -> bool:
+    """Whether a process ignores a signal; one that cannot be read is taken not to."""
+    try:
+        lines = _read(f"/proc/{pid}/status").splitlines()
+    except (*_CLOSED, OSError):
+        return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(b"SigIgn:")]
+    return any(mask >> (number - 1) & 1 for mask in masks)

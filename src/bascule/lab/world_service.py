@@ -13,6 +13,7 @@ from bascule.lab.members import Members
 from bascule.lab.out_of_memory import OutOfMemory
 from bascule.lab.programs import Programs
 from bascule.lab.request import Request
+from bascule.lab.signalling import Signalling
 from bascule.lab.strains import Strains
 
 _NEED_WAN = (
@@ -48,6 +49,8 @@ _IN_ORDER = (
     say.RemoveTrouble,
     end.RunOutOfMemory,
     end.RelieveMemory,
+    end.SendSignals,
+    end.EndSignals,
 )
 """Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
 
@@ -63,6 +66,7 @@ class World:
         programs = Programs(members, hosts)
         strains = Strains(members, hosts)
         memory = OutOfMemory(members)
+        signalling = Signalling(members, hosts)
         # A request's kind decides the type of its act's argument, which a table cannot express.
         self._acts: dict[type[Request], Callable[[Any], Awaitable[object]]] = {
             say.LaunchMember: programs.launch,
@@ -104,6 +108,9 @@ class World:
             end.RunOutOfMemory: memory.strike,
             end.MemoryKills: memory.kills,
             end.RelieveMemory: memory.relieve,
+            end.SendSignals: signalling.send,
+            end.Delivered: signalling.delivered,
+            end.EndSignals: signalling.finish,
         }
 
     async def do(self, request: say.Requests) -> object:

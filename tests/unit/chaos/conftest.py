@@ -27,6 +27,7 @@ from bascule.chaos.faults import (
     PowerLoss,
     ProcessFreeze,
     ProcessKill,
+    ProcessSignals,
     ProcessSlow,
 )
 from bascule.chaos.injection import Injection
@@ -72,6 +73,8 @@ FAULTS: tuple[AnyFault, ...] = (
     ConnectionRefusal(hosts=("db-1",), direction="in", protocol="tcp", port=5432),
     OutOfMemory(member="db-1"),
     OutOfMemory(member="db-1", command="postgres"),
+    ProcessSignals(member="db-1", signals=("SIGINT", "SIGKILL")),
+    ProcessSignals(member="db-1", signals=("SIGHUP", "SIGUSR1", "SIGTERM"), to="leaves-first", pause_s=0.0),
 )
 Inject = Callable[..., Injection]
 

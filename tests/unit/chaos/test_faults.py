@@ -30,6 +30,7 @@ from bascule.chaos.faults import (
     PowerLoss,
     ProcessFreeze,
     ProcessKill,
+    ProcessSignals,
     ProcessSlow,
     Witness,
 )
@@ -145,6 +146,9 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
         lambda _: None,
     ),
     "running out of memory of nobody": (OutOfMemory(member="nobody"), lambda _: None),
+    "signals to a member that is down": (ProcessSignals(member="db-1", signals=("SIGHUP",)), lambda p: p.kill("db-1")),
+    "signals to nobody": (ProcessSignals(member="nobody", signals=("SIGHUP",)), lambda _: None),
+    "a signal that comes too late": (ProcessSignals(member="db-1", signals=("SIGTERM", "SIGKILL")), lambda _: None),
     "running out of memory again": (OutOfMemory(member="db-1"), lambda p: p.run_out_of_memory("db-1")),
 }
 

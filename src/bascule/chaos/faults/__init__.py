@@ -1,7 +1,7 @@
 """What can break, how is it seen to be broken, and how is it surely undone?"""
 
 from bascule.chaos.faults.catalogue import KINDS, AnyFault
-from bascule.chaos.faults.endings import OutOfMemory
+from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
@@ -40,6 +40,7 @@ __all__ = [
     "PowerLoss",
     "ProcessFreeze",
     "ProcessKill",
+    "ProcessSignals",
     "ProcessSlow",
     "Witness",
 ]

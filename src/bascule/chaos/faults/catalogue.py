@@ -8,7 +8,7 @@ from typing import get_type_hints
 import msgspec
 from msgspec import Struct
 
-from bascule.chaos.faults.endings import OutOfMemory
+from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
@@ -46,6 +46,7 @@ AnyFault = (
     | ConnectionReset
     | ConnectionRefusal
     | OutOfMemory
+    | ProcessSignals
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -66,6 +67,7 @@ KINDS: tuple[type[Fault], ...] = (
     ConnectionReset,
     ConnectionRefusal,
     OutOfMemory,
+    ProcessSignals,
 )
 
 
