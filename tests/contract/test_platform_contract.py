@@ -17,6 +17,7 @@ from bascule.chaos.faults import (
     ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
+    HostReboot,
     MainProcessKill,
     NetworkCut,
     NetworkDelay,
@@ -293,6 +294,8 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
         ConnectionRefusal(hosts=(NORTH,), direction="in", protocol="tcp", port=80),
         OutOfMemory(member=NORTH),
         ProcessSignals(member=NORTH, signals=("SIGTERM",), to="leaves-first"),
+        HostReboot(hosts=(NORTH, "probe-north-a"), down_s=600.0),
+        HostReboot(hosts=(SOUTH,), down_s=0.5),
     ],
     ids=str,
 )
@@ -361,6 +364,31 @@ def test_signals_reach_those_who_are_meant_in_their_order(platform: Platform) ->
     ]
     assert platform.delivered(SOUTH) == ()
     assert len(platform.processes(SOUTH)) == 4
+
+
+def test_a_host_that_reboots_is_away_and_comes_back_by_itself(platform: Platform) -> None:
+    need(platform, "host")
+    before = platform.boot(NORTH)
+    pids = {view.pid for view in platform.processes(NORTH)}
+    platform.reboot((NORTH,), 0.5)
+    assert platform.processes(NORTH) == ()
+    assert not platform.reachable("client", NORTH)
+    deadline_s = time.monotonic() + 10
+    while not platform.boot(NORTH).powered:
+        assert time.monotonic() < deadline_s
+    after = platform.boot(NORTH)
+    assert (after.number, after.powered, after.returning) == (before.number + 1, True, False)
+    assert platform.processes(NORTH)
+    assert not pids & {view.pid for view in platform.processes(NORTH)}
+
+
+def test_a_host_whose_power_is_taken_by_hand_does_not_come_back_by_itself(platform: Platform) -> None:
+    need(platform, "host")
+    platform.reboot((NORTH,), 600.0)
+    platform.power_off((NORTH,))
+    assert not platform.boot(NORTH).returning
+    platform.power_on((NORTH,))
+    assert platform.boot(NORTH).powered
 
 
 def made(fault: AnyFault, platform: Platform, folder: Path) -> Injection:

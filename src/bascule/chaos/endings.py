@@ -1,4 +1,4 @@
-"""The part of the platform's port that ends processes in the ways in which they end in the field."""
+"""The part of the platform's port that ends processes and hosts in the ways in which they end in the field."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ SignalAim = Literal["main", "children", "main-first", "leaves-first"]
 """Who gets a signal: the main process alone, all but it, or all of them, parents or children first."""
 
 
+class HostBoot(Struct, frozen=True, kw_only=True):
+    """How often a host was started, whether it is up, and whether it comes back by itself."""
+
+    number: int
+    powered: bool
+    returning: bool
+
+
 class SignalDelivery(Struct, frozen=True, kw_only=True):
     """Which processes lived, and so got a signal, when it was sent; in the order in which they got it."""
 
@@ -19,7 +27,7 @@ class SignalDelivery(Struct, frozen=True, kw_only=True):
 
 
 class Endings(Protocol):
-    """How a platform lets members meet their end: by the kernel's OOM killer, or by signals."""
+    """How a platform lets members meet their end: by the kernel's OOM killer, or by signals, or with their host."""
 
     def run_out_of_memory(self, member: str, *, command: str = "") -> tuple[int, ...]:
         """Let the kernel's OOM killer strike one process of the member, alone.
@@ -49,4 +57,15 @@ class Endings(Protocol):
 
     def end_signals(self, member: str) -> None:
         """Have the member up for good: what still goes down, or may, because of a signal is ended, and started."""
+        ...
+
+    def reboot(self, hosts: tuple[str, ...], down_s: float) -> None:
+        """Take the hosts' power, as `power_off` does, and give it back `down_s` later, or at `power_on` before that.
+
+        Members are started in the order in which they first were.
+        """
+        ...
+
+    def boot(self, host: str) -> HostBoot:
+        """Of which start a host lives, or will."""
         ...

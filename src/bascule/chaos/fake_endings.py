@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from bascule.chaos.endings import SignalAim, SignalDelivery, SignalName
+from bascule.chaos.endings import HostBoot, SignalAim, SignalDelivery, SignalName
 from bascule.kernel.errors import LabError
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ class _Fake(Protocol):
     def kill(self, member: str, *, command: str = "") -> tuple[int, ...]: ...
 
     def start(self, member: str) -> None: ...
+
+    def power_off(self, hosts: tuple[str, ...]) -> None: ...
+
+    def power_on(self, hosts: tuple[str, ...]) -> None: ...
 
 
 class FakeEndings:
@@ -77,3 +81,21 @@ class FakeEndings:
     def end_signals(self: _Fake, member: str) -> None:
         """Start it."""
         self.start(member)
+
+    def reboot(self: _Fake, hosts: tuple[str, ...], down_s: float) -> None:  # noqa: ARG002 - see `boot`
+        """Take the power of these hosts until they have been looked at."""
+        self.power_off(hosts)
+        with self._opened() as state:
+            for host in hosts:
+                state.hosts[host].returning = True
+
+    def boot(self: _Fake, host: str) -> HostBoot:
+        """Whose power comes back is seen without it once."""
+        with self._opened() as state:
+            if host not in state.hosts:
+                raise LabError(f"no host is called {host!r}")
+            found = state.hosts[host]
+            seen = HostBoot(number=found.boots, powered=found.powered, returning=found.returning)
+        if seen.returning:
+            self.power_on((host,))
+        return seen

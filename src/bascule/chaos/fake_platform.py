@@ -74,6 +74,8 @@ class FakeHost(Struct, kw_only=True):
     troubles: list[FakeTrouble] = field(default_factory=list)
     memory_kills: int | None = None
     delivered: list[SignalDelivery] = field(default_factory=list)
+    boots: int = 1
+    returning: bool = False
 
 
 class FakeState(Struct, kw_only=True):
@@ -233,14 +235,15 @@ class FakePlatform(FakeEndings):
         """Take the power of these hosts."""
         with self._opened() as state:
             for host in [_host(state, name) for name in hosts]:
-                host.powered = False
+                host.powered = host.returning = False
                 _end(host)
 
     def power_on(self, hosts: tuple[str, ...]) -> None:
         """Give these hosts power, and start their members."""
         with self._opened() as state:
             for host in [_host(state, name) for name in hosts]:
-                host.powered = True
+                host.boots += not host.powered
+                host.powered, host.returning = True, False
                 _boot(state, host)
 
     def partition(self, hosts: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from bascule.chaos.endings import SignalAim, SignalDelivery, SignalName
+from bascule.chaos.endings import HostBoot, SignalAim, SignalDelivery, SignalName
 from bascule.lab import ending_requests as end
 from bascule.lab.request import Request
 
@@ -56,3 +56,11 @@ class EndingsClient:
     def end_signals(self: _Caller, member: str) -> None:
         """Have the member up for good: what still goes down because of a signal is ended, and started."""
         self._do(end.EndSignals(member=member), type(None))
+
+    def reboot(self: _Caller, hosts: tuple[str, ...], down_s: float) -> None:
+        """Take the hosts' power, and give it back `down_s` later, or at `power_on` if that is sooner."""
+        self._do(end.Reboot(hosts=tuple(hosts), down_s=down_s), type(None))
+
+    def boot(self: _Caller, host: str) -> HostBoot:
+        """How often a host was started, whether it is up, and whether it comes back by itself."""
+        return self._do(end.Boot(host=host), HostBoot)

@@ -50,4 +50,19 @@ class EndSignals(Request, frozen=True, kw_only=True, tag="end_signals"):
     member: str
 
 
-EndingRequests = RefuseMemory | RunOutOfMemory | MemoryKills | RelieveMemory | SendSignals | Delivered | EndSignals
+class Reboot(Request, frozen=True, kw_only=True, tag="reboot"):
+    """Take the hosts' power, and give it back after a time."""
+
+    hosts: tuple[str, ...]
+    down_s: float
+
+
+class Boot(Request, frozen=True, kw_only=True, tag="boot"):
+    """Say of which start a host lives."""
+
+    host: str
+
+
+EndingRequests = (
+    RefuseMemory | RunOutOfMemory | MemoryKills | RelieveMemory | SendSignals | Delivered | EndSignals | Reboot | Boot
+)

@@ -48,6 +48,7 @@ class Hosts:
         self._members = members
         self._hosts = {host.name: host for host in plan.hosts}
         self._dark: set[str] = set()
+        self._boots = dict.fromkeys(self._hosts, 1)
 
     def host(self, name: str) -> Host:
         """The host of this name.
@@ -69,6 +70,14 @@ class Hosts:
         if name in self._dark:
             raise LabError(f"host {name} has no power", hint="power it on first")
         return host
+
+    def is_powered(self, name: str) -> bool:
+        """Whether a host has power."""
+        return name not in self._dark
+
+    def boots(self, name: str) -> int:
+        """How often a host was started."""
+        return self._boots[name]
 
     def check_wan(self) -> None:
         """Do nothing while regions can reach each other.
@@ -138,7 +147,7 @@ class Hosts:
         await self._members.kill(programs)
 
     async def power_on(self, request: say.PowerOn) -> None:
-        """Join the wires, to networks as new as after a boot, then start the hosts' members."""
+        """Join the wires, to networks as new as after a boot, then start the hosts' members, as they were launched."""
         names = [self.host(name).name for name in request.hosts]
         network = self._need_network()
         for name in names:
@@ -146,10 +155,11 @@ class Hosts:
         fabric = network.fabric
         fabric.replug([name for name in names if name in self._dark])
         self._members.name_hosts(host.name for host in self.plan.hosts)
+        for name in self._dark.intersection(names):
+            self._boots[name] += 1
         self._dark.difference_update(names)
-        for name in names:
-            for member in self._members.on_host(name):
-                self._members.start(member)
+        for member in self._members.on_hosts(names):
+            self._members.start(member)
 
     async def partition(self, request: say.Partition) -> None:
         """Cut these hosts off from all others."""

@@ -191,6 +191,11 @@ class Members:
             if program.owner.host == host and (program.owner.member or auxiliary)
         ]
 
+    def on_hosts(self, hosts: Iterable[str]) -> list[str]:
+        """The members of these hosts, in the order in which they were launched, whatever that of the hosts is."""
+        chosen = set(hosts)
+        return [name for name, each in self._programs.items() if each.owner.member and each.owner.host in chosen]
+
     def reap(self) -> None:
         """Take note of every child that ended; adopted orphans are let go, so that none stays a zombie."""
         while True:

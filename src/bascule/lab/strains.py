@@ -75,7 +75,9 @@ class Strains:
     async def end_crash_loop(self, request: say.EndCrashLoop) -> None:
         """End the loop, and start the member if it is down."""
         program = self._members.program(request.member)
-        await self._end("crash", request.member)
+        if ("crash", request.member) in self._tasks:
+            await self._end("crash", request.member)
+            await self._members.kill([request.member])  # what was just being killed would count as up until it is gone
         self._hosts.powered(program.owner.host)
         self._members.start(request.member)
 

@@ -12,6 +12,7 @@ from bascule.lab.hosts import Hosts
 from bascule.lab.members import Members
 from bascule.lab.out_of_memory import OutOfMemory
 from bascule.lab.programs import Programs
+from bascule.lab.reboots import Reboots
 from bascule.lab.request import Request
 from bascule.lab.signalling import Signalling
 from bascule.lab.strains import Strains
@@ -51,6 +52,7 @@ _IN_ORDER = (
     end.RelieveMemory,
     end.SendSignals,
     end.EndSignals,
+    end.Reboot,
 )
 """Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
 
@@ -67,6 +69,7 @@ class World:
         strains = Strains(members, hosts)
         memory = OutOfMemory(members)
         signalling = Signalling(members, hosts)
+        reboots = Reboots(hosts, self._order)
         # A request's kind decides the type of its act's argument, which a table cannot express.
         self._acts: dict[type[Request], Callable[[Any], Awaitable[object]]] = {
             say.LaunchMember: programs.launch,
@@ -89,8 +92,8 @@ class World:
             say.Run: programs.run,
             say.Dial: hosts.dial,
             say.Reachable: hosts.reachable,
-            say.PowerOff: hosts.power_off,
-            say.PowerOn: hosts.power_on,
+            say.PowerOff: reboots.power_off,
+            say.PowerOn: reboots.power_on,
             say.Partition: hosts.partition,
             say.Heal: hosts.heal,
             say.AddTrouble: hosts.add_trouble,
@@ -111,6 +114,8 @@ class World:
             end.SendSignals: signalling.send,
             end.Delivered: signalling.delivered,
             end.EndSignals: signalling.finish,
+            end.Reboot: reboots.reboot,
+            end.Boot: reboots.boot,
         }
 
     async def do(self, request: say.Requests) -> object:

@@ -15,6 +15,7 @@ from bascule.chaos.faults import (
     ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
+    HostReboot,
     MainProcessKill,
     NetworkCut,
     NetworkDelay,
@@ -75,6 +76,8 @@ FAULTS: tuple[AnyFault, ...] = (
     OutOfMemory(member="db-1", command="postgres"),
     ProcessSignals(member="db-1", signals=("SIGINT", "SIGKILL")),
     ProcessSignals(member="db-1", signals=("SIGHUP", "SIGUSR1", "SIGTERM"), to="leaves-first", pause_s=0.0),
+    HostReboot(hosts=("db-1",)),
+    HostReboot(hosts=("db-1", "probe-a"), down_s=1.0),
 )
 Inject = Callable[..., Injection]
 

@@ -18,6 +18,7 @@ from bascule.chaos.faults import (
     CrashLoop,
     DescriptorExhaustion,
     Fault,
+    HostReboot,
     MainProcessKill,
     NetworkCut,
     NetworkDelay,
@@ -149,6 +150,10 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "signals to a member that is down": (ProcessSignals(member="db-1", signals=("SIGHUP",)), lambda p: p.kill("db-1")),
     "signals to nobody": (ProcessSignals(member="nobody", signals=("SIGHUP",)), lambda _: None),
     "a signal that comes too late": (ProcessSignals(member="db-1", signals=("SIGTERM", "SIGKILL")), lambda _: None),
+    "reboot of nothing": (HostReboot(hosts=()), lambda _: None),
+    "reboot of a host that is lost": (HostReboot(hosts=("db-1",)), lambda p: p.power_off(("db-1",))),
+    "reboot of a host where nothing runs": (HostReboot(hosts=("client",)), lambda _: None),
+    "reboot of everything": (HostReboot(hosts=("db-1", "db-2", "probe-a", "client")), lambda _: None),
     "running out of memory again": (OutOfMemory(member="db-1"), lambda p: p.run_out_of_memory("db-1")),
 }
 
@@ -224,6 +229,22 @@ class KilledByUs(FakePlatform):
         return None if super().memory_kills(member) is None else 0
 
 
+class StaysAway(FakePlatform):
+    """Takes the power for good."""
+
+    def reboot(self, hosts: tuple[str, ...], down_s: float) -> None:  # noqa: ARG002 - no time passes
+        self.power_off(hosts)
+
+
+class OnlyRestarts(FakePlatform):
+    """Restarts what runs on a host, and leaves the host."""
+
+    def reboot(self, hosts: tuple[str, ...], down_s: float) -> None:  # noqa: ARG002 - no time passes
+        for host in hosts:
+            self.kill(host)
+            self.start(host)
+
+
 class StillWired(FakePlatform):
     """Kills, but leaves the wires."""
 
@@ -238,6 +259,8 @@ class StillWired(FakePlatform):
         (HalfDead, ProcessKill(member="db-1")),
         (HalfFrozen, ProcessFreeze(member="db-1")),
         (KilledByUs, OutOfMemory(member="db-1")),
+        (StaysAway, HostReboot(hosts=("db-1",))),
+        (OnlyRestarts, HostReboot(hosts=("db-1",))),
         (StillWired, PowerLoss(hosts=("db-1",))),
         (HalfCut, Partition(hosts=("db-1", "probe-a"))),
         (OneWayCut, Partition(hosts=("db-1",))),

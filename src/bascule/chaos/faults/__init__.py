@@ -2,7 +2,7 @@
 
 from bascule.chaos.faults.catalogue import KINDS, AnyFault
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
-from bascule.chaos.faults.host import PowerLoss
+from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault, Witness
@@ -28,6 +28,7 @@ __all__ = [
     "CrashLoop",
     "DescriptorExhaustion",
     "Fault",
+    "HostReboot",
     "MainProcessKill",
     "NetworkCut",
     "NetworkDelay",

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
-from bascule.chaos.faults.host import PowerLoss
+from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault
@@ -47,6 +47,7 @@ AnyFault = (
     | ConnectionRefusal
     | OutOfMemory
     | ProcessSignals
+    | HostReboot
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -68,6 +69,7 @@ KINDS: tuple[type[Fault], ...] = (
     ConnectionRefusal,
     OutOfMemory,
     ProcessSignals,
+    HostReboot,
 )
 
 
