@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bascule.chaos.disk import DiskTrouble
 from bascule.chaos.fake_platform import FakeHost, FakePlatform
 from bascule.chaos.faults import (
     AnyFault,
@@ -17,6 +18,10 @@ from bascule.chaos.faults import (
     ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
+    DiskFull,
+    DiskLostWrites,
+    DiskReadOnly,
+    DiskSlow,
     HostReboot,
     MainProcessKill,
     NetworkCut,
@@ -32,6 +37,7 @@ from bascule.chaos.faults import (
     ProcessKill,
     ProcessSignals,
     ProcessSlow,
+    SyncFailure,
 )
 from bascule.chaos.injection import Injection, missing
 from bascule.chaos.journal import Journal, PlatformRef
@@ -85,7 +91,8 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "namespaces" and (why := world.isolation_available()):
         pytest.skip(why)
     directory: Path = tmp_path_factory.mktemp(request.param) / "lab"
-    client = world.create(directory, layout(SYSTEM, world.choose_prefix(request.param)), isolation=request.param)
+    plan = layout(SYSTEM, world.choose_prefix(request.param))
+    client = world.create(directory, plan, isolation=request.param, disks=True)
     try:
         for name in (NORTH, SOUTH):
             home = directory / "members" / name
@@ -258,6 +265,40 @@ def test_nobody_listens_is_refused_and_a_cut_is_silent(platform: Platform) -> No
     platform.remove_trouble(NORTH, cut)
 
 
+def test_a_trouble_of_a_disk_is_met_on_that_disk_alone(platform: Platform) -> None:
+    need(platform, "disk")
+    full = DiskTrouble(kind="full")
+    assert platform.try_disk(NORTH).error == ""
+    platform.add_disk_trouble(NORTH, full)
+    platform.add_disk_trouble(NORTH, full)
+    assert (platform.try_disk(NORTH).error, platform.try_disk(NORTH).step) == ("ENOSPC", "create")
+    assert platform.try_disk(SOUTH).error == ""
+    counts = platform.disk_counts(NORTH, full)
+    assert counts is not None
+    assert counts.hit >= 2
+    assert platform.disk_counts(SOUTH, full) is None
+    platform.remove_disk_trouble(NORTH, full)
+    platform.remove_disk_trouble(NORTH, full)
+    assert platform.disk_counts(NORTH, full) is None
+    assert platform.try_disk(NORTH).error == ""
+
+
+def test_a_full_disk_is_full_after_a_loss_of_power_too(platform: Platform) -> None:
+    need(platform, "disk")
+    full = DiskTrouble(kind="full")
+    platform.add_disk_trouble(NORTH, full)
+    assert platform.writes_lost(NORTH) is None
+    platform.lose_writes((NORTH,))
+    platform.lose_writes((NORTH,))
+    assert platform.writes_lost(NORTH) is not None
+    assert platform.processes(NORTH) == ()
+    platform.power_on((NORTH,))
+    assert platform.writes_lost(NORTH) is None
+    assert platform.try_disk(NORTH).error == "ENOSPC"
+    platform.remove_disk_trouble(NORTH, full)
+    assert platform.try_disk(NORTH).error == ""
+
+
 def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platform) -> None:
     for call in (platform.kill, platform.freeze, platform.thaw, platform.start, platform.processes, platform.host_of):
         with pytest.raises(BasculeError):
@@ -296,6 +337,12 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
         ProcessSignals(member=NORTH, signals=("SIGTERM",), to="leaves-first"),
         HostReboot(hosts=(NORTH, "probe-north-a"), down_s=600.0),
         HostReboot(hosts=(SOUTH,), down_s=0.5),
+        DiskFull(hosts=(NORTH,)),
+        DiskSlow(hosts=(NORTH, SOUTH), delay_s=0.05),
+        DiskSlow(hosts=(NORTH,), delay_s=0.01, rate_bytes_per_s=1e6),
+        DiskReadOnly(hosts=(NORTH,)),
+        SyncFailure(hosts=(NORTH,)),
+        DiskLostWrites(hosts=(NORTH, "probe-north-a")),
     ],
     ids=str,
 )

@@ -39,6 +39,7 @@ from bascule.kernel.errors import BasculeError
 ACTING = frozenset(
     {"kill", "freeze", "thaw", "start", "crash_loop", "end_crash_loop", "slow", "hasten", "limit_descriptors"}
     | {"free_descriptors", "add_trouble", "remove_trouble", "power_off", "power_on", "partition", "heal"}
+    | {"add_disk_trouble", "remove_disk_trouble", "lose_writes"}
 )
 MEMBERS = ("db-1", "db-2")
 HOSTS = (*MEMBERS, "probe", "client")

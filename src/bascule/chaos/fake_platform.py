@@ -14,13 +14,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites, Step
 from bascule.chaos.endings import SignalDelivery
 from bascule.chaos.fake_endings import FakeEndings
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
 from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.kernel.errors import LabError
 
-EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network", "memory"})
+EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network", "memory", "disk"})
 LIMIT = 1024
 
 
@@ -59,6 +60,13 @@ class FakeTrouble(Struct, kw_only=True):
         return max(some(trouble.loss), some(trouble.corrupt))
 
 
+class FakeDiskTrouble(Struct, kw_only=True):
+    """A trouble of a host's disk, and how often it hit."""
+
+    trouble: DiskTrouble
+    hit: int = 0
+
+
 class FakeHost(Struct, kw_only=True):
     """A host and its one member, which has the host's name; no commands, no member."""
 
@@ -76,6 +84,8 @@ class FakeHost(Struct, kw_only=True):
     delivered: list[SignalDelivery] = field(default_factory=list)
     boots: int = 1
     returning: bool = False
+    disk_troubles: list[FakeDiskTrouble] = field(default_factory=list)
+    lost: LostWrites | None = None
 
 
 class FakeState(Struct, kw_only=True):
@@ -244,6 +254,7 @@ class FakePlatform(FakeEndings):
             for host in [_host(state, name) for name in hosts]:
                 host.boots += not host.powered
                 host.powered, host.returning = True, False
+                host.lost = None
                 _boot(state, host)
 
     def partition(self, hosts: tuple[str, ...]) -> None:
@@ -313,6 +324,56 @@ class FakePlatform(FakeEndings):
             is_cut = any(one.trouble.loss == 1 for one in _met(state, source, target))
             return _joined(state, source, target) and not is_cut
 
+    def add_disk_trouble(self, host: str, trouble: DiskTrouble) -> None:
+        """Add it once."""
+        with self._opened() as state:
+            found = _member(state, host)
+            if all(one.trouble != trouble for one in found.disk_troubles):
+                found.disk_troubles.append(FakeDiskTrouble(trouble=trouble))
+
+    def remove_disk_trouble(self, host: str, trouble: DiskTrouble) -> None:
+        """Take it away."""
+        with self._opened() as state:
+            found = _host(state, host)
+            found.disk_troubles = [one for one in found.disk_troubles if one.trouble != trouble]
+
+    def disk_counts(self, host: str, trouble: DiskTrouble) -> DiskCounts | None:
+        """Its counts."""
+        with self._opened() as state:
+            found = (one.hit for one in _host(state, host).disk_troubles if one.trouble == trouble)
+            return next((DiskCounts(met=hit, hit=hit) for hit in found), None)
+
+    def try_disk(self, host: str) -> DiskTry:
+        """The first trouble that refuses ends it; those before it held it up."""
+        with self._opened() as state:
+            took_s = 0.0
+            for one in _member(state, host).disk_troubles:
+                one.hit += 1
+                if one.trouble.kind != "slow":
+                    error, step = _REFUSED[one.trouble.kind]
+                    return DiskTry(error=error, step=step, took_s=took_s)
+                took_s += 2 * one.trouble.delay_s
+            return DiskTry(took_s=took_s)
+
+    def lose_writes(self, hosts: tuple[str, ...]) -> None:
+        """Take the power of these hosts; those with a member had written a file and not synced it."""
+        self.power_off(hosts)
+        with self._opened() as state:
+            for host in [_host(state, name) for name in hosts]:
+                host.lost = LostWrites(files=1, size_bytes=4096) if host.commands else None
+
+    def writes_lost(self, host: str) -> LostWrites | None:
+        """What it lost."""
+        with self._opened() as state:
+            return _host(state, host).lost
+
+
+_REFUSED: dict[str, tuple[str, Step]] = {
+    "full": ("ENOSPC", "create"),
+    "read-only": ("EROFS", "create"),
+    "sync-error": ("EIO", "sync"),
+}
+
 
 class FakePlatformFile(FakePlatform):
     """A fake platform in a file: several processes act on the same one.
@@ -373,7 +434,7 @@ def _is_whole(host: FakeHost) -> bool:
     commands = tuple(one.command for one in host.processes)
     strained = host.crashing or host.slow or any(one.free != LIMIT for one in host.processes)
     running = all(one.state == "running" for one in host.processes)
-    if host.troubles or host.memory_kills is not None:
+    if host.troubles or host.disk_troubles or host.memory_kills is not None:
         return False
     return host.powered and commands == host.commands and running and not strained
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites
 from bascule.chaos.endings import Endings
 from bascule.chaos.traffic import TrafficCounts, Trouble
 
@@ -39,7 +40,7 @@ class DescriptorView(Struct, frozen=True, kw_only=True):
 
 
 Knock = Literal["connected", "refused", "silent"]
-Control = Literal["process", "host", "network", "memory"]
+Control = Literal["process", "host", "network", "memory", "disk"]
 """What a platform may have in its hands."""
 
 
@@ -163,4 +164,28 @@ class Platform(Endings, Protocol):
 
     def reachable(self, source: str, target: str) -> bool:
         """Whether a datagram sent now from one host arrives at the other within 100 ms plus the link's delay."""
+        ...
+
+    def add_disk_trouble(self, host: str, trouble: DiskTrouble) -> None:
+        """Let the host's disk have a trouble from now on. One that is there already stays as it is."""
+        ...
+
+    def remove_disk_trouble(self, host: str, trouble: DiskTrouble) -> None:
+        """Take a trouble away. One that is not there is no error."""
+        ...
+
+    def disk_counts(self, host: str, trouble: DiskTrouble) -> DiskCounts | None:
+        """What a trouble did so far; None when it is not there."""
+        ...
+
+    def try_disk(self, host: str) -> DiskTry:
+        """What becomes of a small file that is made, written, synced and removed on the host's disk now."""
+        ...
+
+    def lose_writes(self, hosts: tuple[str, ...]) -> None:
+        """Power off, and the hosts' disks lose every byte that no fsync had asked for. `power_on` starts them again."""
+        ...
+
+    def writes_lost(self, host: str) -> LostWrites | None:
+        """What the disk of a host lost with its power; None when it has power, or lost its power alone."""
         ...

@@ -12,7 +12,7 @@ from rich.table import Table
 from bascule.cli.output import print_json, terminal
 from bascule.cli.system_file import load_checked
 from bascule.engines.protocols import Observation
-from bascule.kernel.errors import InputError
+from bascule.kernel.errors import InputError, MachineError
 from bascule.lab import world
 from bascule.lab.lab import Lab
 
@@ -36,24 +36,36 @@ def _directory(given: Path | None, mark: str = "lab.json") -> Path:
 
 
 @app.command
-def up(file: Path, /, *, directory: Directory = None, isolation: Isolation = "auto", as_json: Json = False) -> int:
+def up(
+    file: Path,
+    /,
+    *,
+    directory: Directory = None,
+    isolation: Isolation = "auto",
+    disks: Annotated[bool, Parameter(name="--disks", negative="")] = False,
+    as_json: Json = False,
+) -> int:
     """Start every member of the system and return when all of them are whole; the lab stays until `lab down`.
 
     Examples:
         bascule lab up examples/taskmanagerpro/bascule.yaml
         bascule lab up my.yaml --dir /var/tmp/mylab --isolation loopback
+        bascule lab up my.yaml --disks
 
     Args:
         file: The system file.
         directory: Where the lab lives. Default: .bascule/NAME-OF-THE-SYSTEM
         isolation: namespaces makes real hosts; loopback needs no rights but cannot cut a network.
+        disks: Put disks that can fail under the members, for the faults disk-...; they make writing slower.
         as_json: Print one JSON object instead of text.
     """
     system = load_checked(file)
     where = directory or LABS / system.system
+    if disks and (why := world.disks_available(isolation)):
+        raise MachineError(f"disks that can fail cannot be had here: {why}", hint=world.DISKS_HINT)
     console = terminal()
     with console.status("making hosts") as status:
-        lab = Lab.up(system, where, source=file, isolation=isolation, progress=status.update)
+        lab = Lab.up(system, where, source=file, isolation=isolation, progress=status.update, disks=disks)
     lab.world.keep()
     lab.close()
     if as_json:

@@ -19,6 +19,7 @@ from bascule.kernel.errors import LabError
 from bascule.lab import mark
 from bascule.lab import protocol as say
 from bascule.lab.channel import Channel
+from bascule.lab.client_disks import DiskCalls
 from bascule.lab.client_endings import EndingsClient
 from bascule.lab.protocol import Completed, WorldStatus
 from bascule.lab.request import Request
@@ -28,7 +29,7 @@ END_LIMIT_S = 10.0
 _POLL_S = 0.005
 
 
-class LabClient(EndingsClient):
+class LabClient(EndingsClient, DiskCalls):
     """Acts on one lab: the platform on which faults are injected, and the means to run programs there.
 
     Args:
@@ -55,9 +56,11 @@ class LabClient(EndingsClient):
     # -- the platform
 
     def refusal(self, control: Control) -> str:
-        """In namespaces it controls all, on loopback processes alone; memory where a control group can be made."""
+        """In namespaces of all, with disks if asked for and memory if allowed; on loopback of processes alone."""
         if control == "memory":
             return self.memory_refusal()
+        if control == "disk":
+            return self.record.disk_refusal
         if control == "process" or self.record.isolation == "namespaces":
             return ""
         return "on loopback all hosts share this machine's own"

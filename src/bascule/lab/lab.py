@@ -58,6 +58,7 @@ class Lab:
         isolation: str = "auto",
         progress: Progress = lambda _: None,
         until: Literal["whole", "serving"] = "whole",
+        disks: bool = False,
     ) -> Self:
         """Make the hosts, start every member in the order of its needs, and return once all of them are whole.
 
@@ -69,6 +70,8 @@ class Lab:
             progress: Told, in a few words, what happens.
             until: Return when all members are `whole`, or once all are up and the system is `serving`: a standby may
                 then still have to be made synchronous, which takes Patroni seconds.
+            disks: Put disks that can fail under the members. Where this machine cannot, `world.refusal("disk")` says
+                why, and the lab comes up without.
 
         Raises:
             MissingProgramError: A program is neither on PATH nor in its wheel.
@@ -78,7 +81,7 @@ class Lab:
         programs = _programs(system)
         plan = layout(system, world.choose_prefix(isolation))
         machine_checks.check_entry(plan)
-        client = world.create(directory, plan, isolation=isolation)
+        client = world.create(directory, plan, isolation=isolation, disks=disks)
         try:
             lab = cls(system, directory, client, plan, source)
             lab.programs = programs
@@ -87,6 +90,8 @@ class Lab:
                 machine_checks.check_free(system, plan, lab.engines)
             lab._write_identity()
             lab._start(progress, startup.whole_components if until == "whole" else startup.serving_components)
+            if not client.refusal("disk"):
+                client.settle_disks()
         except BaseException:
             client.down()
             raise

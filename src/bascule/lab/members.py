@@ -77,6 +77,7 @@ class Members:
         self._since_wall_s = time.time()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.on_exit: Callable[[str], None] = lambda _: None
+        self.prepare: Callable[[Owner], None] = lambda _: None
 
     @property
     def identity(self) -> str:
@@ -124,6 +125,7 @@ class Members:
         program = self.program(name)
         if program.is_up:
             return program.pid
+        self.prepare(program.owner)
         opened = None if outputs else self._open_output(program)
         stdout, stderr = outputs or (opened or 0, opened or 0)
         try:

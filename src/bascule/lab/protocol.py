@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
+from bascule.chaos.disk import DiskTrouble
 from bascule.chaos.platform import ProcessState
 from bascule.chaos.traffic import Trouble
 from bascule.engines.protocols import Capability, Launch
@@ -29,6 +30,7 @@ class LabRecord(Struct, frozen=True, kw_only=True):
         identity: Random; the mark that every process of the lab carries in its environment.
         pid: The keeper's pid, outside; killing it ends the lab.
         start: The keeper's start time, in the kernel's ticks since boot: pids come again.
+        disk_refusal: Why its disks cannot fail; empty when they can.
     """
 
     identity: str
@@ -37,6 +39,7 @@ class LabRecord(Struct, frozen=True, kw_only=True):
     isolation: Isolation
     uid: int
     plan: LabPlan
+    disk_refusal: str = "it was brought up without them"
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -44,6 +47,7 @@ class Setting(Struct, frozen=True, kw_only=True):
 
     identity: str
     plan: LabPlan
+    disk_refusal: str = "it was brought up without them"
 
 
 class LaunchMember(Request, frozen=True, kw_only=True, tag="launch"):
@@ -268,6 +272,49 @@ class SetLink(Request, frozen=True, kw_only=True, tag="link"):
     cut: bool
 
 
+class AddDiskTrouble(Request, frozen=True, kw_only=True, tag="add_disk_trouble"):
+    """Bring trouble to the disk of a host."""
+
+    host: str
+    trouble: DiskTrouble
+
+
+class RemoveDiskTrouble(Request, frozen=True, kw_only=True, tag="remove_disk_trouble"):
+    """Take a trouble away from the disk of a host."""
+
+    host: str
+    trouble: DiskTrouble
+
+
+class DiskCounted(Request, frozen=True, kw_only=True, tag="disk_counts"):
+    """Say what a trouble of a disk did so far."""
+
+    host: str
+    trouble: DiskTrouble
+
+
+class TryDisk(Request, frozen=True, kw_only=True, tag="try_disk"):
+    """Write and sync a small file on the disk of a host, and say what became of it."""
+
+    host: str
+
+
+class SettleDisks(Request, frozen=True, kw_only=True, tag="settle_disks"):
+    """Take all that was written so far for synced."""
+
+
+class LoseWrites(Request, frozen=True, kw_only=True, tag="lose_writes"):
+    """Cut the hosts' wires, kill everything on them, and lose what their disks had not synced."""
+
+    hosts: tuple[str, ...]
+
+
+class WritesLost(Request, frozen=True, kw_only=True, tag="writes_lost"):
+    """Say what the disk of a host lost with its power."""
+
+    host: str
+
+
 class Status(Request, frozen=True, kw_only=True, tag="status"):
     """Say how everything is."""
 
@@ -289,6 +336,7 @@ Requests = (
     | Descriptors | LimitDescriptors | FreeDescriptors | Processes | Spawn | Signal | Wait | Run | Dial
     | Reachable | PowerOff | PowerOn | Partition | Heal | AddTrouble | RemoveTrouble | Traffic | Travel
     | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests
+    | AddDiskTrouble | RemoveDiskTrouble | DiskCounted | TryDisk | SettleDisks | LoseWrites | WritesLost
 )  # fmt: skip
 
 

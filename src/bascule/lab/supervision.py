@@ -17,6 +17,7 @@ from bascule.kernel.errors import BasculeError, LabError, MachineError
 from bascule.lab import files, keeper, loopback
 from bascule.lab import protocol as say
 from bascule.lab.control import Connection, Control
+from bascule.lab.disk_control import Disks
 from bascule.lab.fabric import Fabric
 from bascule.lab.hosts import Hosts, Network
 from bascule.lab.members import Members
@@ -50,6 +51,7 @@ def supervise(
         isolation=isolation,
         uid=os.getuid(),
         plan=heard.plan,
+        disk_refusal=heard.disk_refusal,
     )
     life = _Life(directory, record)
     try:
@@ -101,7 +103,8 @@ class _Life:
         members.name_hosts(host.name for host in plan.hosts)
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, members.reap)
         network = await self._join_regions(plan, members, fabric) if fabric else None
-        return World(members, Hosts(plan, members, network))
+        hosts = Hosts(plan, members, network)
+        return World(members, hosts, Disks(members, hosts, self._directory, self._record.disk_refusal))
 
     async def _join_regions(self, plan: LabPlan, members: Members, fabric: Fabric) -> Network:
         wan = WanControl(members, fabric.wan_sockets(), str(self._directory))

@@ -16,6 +16,7 @@ CLONE_NEWNET = 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
 
 _IPC_RMID = 0
+_MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_TIMERSLACK = 29
@@ -56,6 +57,11 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
     """Mount a file system, or change how a mount propagates."""
     result = _libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode())
     _check(result, f"mount {kind} on {target}")
+
+
+def unmount(target: str) -> None:
+    """Take a mount away at once, whoever still uses it; what is open on it goes on until it is closed."""
+    _check(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
 
 
 def sync_filesystem(descriptor: int) -> None:

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from bascule.kernel.errors import LabError, MachineError
+from bascule.lab import disk_control, disk_mount, loopback, mark
 from bascule.lab import isolation as apart
-from bascule.lab import loopback, mark
 from bascule.lab import protocol as say
 from bascule.lab.channel import receive
 from bascule.lab.client import LabClient
@@ -23,6 +23,7 @@ from bascule.lab.plan import NAMESPACE_PREFIX, LabPlan
 
 FREE_BYTES = 300 * 2**20
 READY_LIMIT_S = 20.0
+DISKS_HINT = disk_mount.HINT
 _HIGH = 100
 _OWNER, _LOCK = 3, 4
 _LOG_TAIL = 600
@@ -31,6 +32,11 @@ _LOG_TAIL = 600
 def isolation_available() -> str:
     """Empty when hosts can be network namespaces here; otherwise why not."""
     return apart.available()
+
+
+def disks_available(isolation: str = "auto") -> str:
+    """Empty when disks that can fail can be put under members here; otherwise why not."""
+    return disk_control.refusal(True, "loopback" if isolation == "loopback" or apart.available() else "namespaces")  # noqa: FBT003 - as declared there
 
 
 def choose_prefix(isolation: str) -> str:
@@ -49,13 +55,14 @@ def choose_prefix(isolation: str) -> str:
     return NAMESPACE_PREFIX
 
 
-def create(directory: Path, plan: LabPlan, *, isolation: str = "auto") -> LabClient:
+def create(directory: Path, plan: LabPlan, *, isolation: str = "auto", disks: bool = False) -> LabClient:
     """Make the plan's hosts and return the client that owns them: they die with this process, unless it says `keep`.
 
     Args:
         directory: The lab's; made if needed. A dead lab's remains in it are removed.
         plan: Laid out with the prefix that `choose_prefix` chose.
         isolation: `auto` follows the plan's addresses.
+        disks: Put disks that can fail under the members; where this machine cannot, the client's `refusal` says why.
 
     Raises:
         MachineError: This machine cannot hold it: no namespaces, no room, no right to write, addresses in use.
@@ -69,7 +76,8 @@ def create(directory: Path, plan: LabPlan, *, isolation: str = "auto") -> LabCli
         _clean(directory)
         for name in (LOGS, TEMPORARY):
             (directory / name).mkdir(mode=0o700)
-        setting = say.Setting(identity=secrets.token_hex(16), plan=plan)
+        refusal = disk_control.refusal(disks, kind)
+        setting = say.Setting(identity=secrets.token_hex(16), plan=plan, disk_refusal=refusal)
         return _start(directory, kind, lock, setting)
     except OSError as error:
         raise MachineError(f"the lab's directory cannot be used: {error}", where=str(directory)) from error

@@ -8,6 +8,7 @@ from typing import Any
 
 from bascule.lab import ending_requests as end
 from bascule.lab import protocol as say
+from bascule.lab.disk_control import Disks
 from bascule.lab.hosts import Hosts
 from bascule.lab.members import Members
 from bascule.lab.out_of_memory import OutOfMemory
@@ -53,6 +54,10 @@ _IN_ORDER = (
     end.SendSignals,
     end.EndSignals,
     end.Reboot,
+    say.AddDiskTrouble,
+    say.RemoveDiskTrouble,
+    say.SettleDisks,
+    say.LoseWrites,
 )
 """Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
 
@@ -60,7 +65,7 @@ _IN_ORDER = (
 class World:
     """Everything that runs in a lab, and everything that can be done to it."""
 
-    def __init__(self, members: Members, hosts: Hosts) -> None:
+    def __init__(self, members: Members, hosts: Hosts, disks: Disks) -> None:
         self.members = members
         self.hosts = hosts
         self.kept = False
@@ -116,6 +121,13 @@ class World:
             end.EndSignals: signalling.finish,
             end.Reboot: reboots.reboot,
             end.Boot: reboots.boot,
+            say.AddDiskTrouble: disks.add,
+            say.RemoveDiskTrouble: disks.remove,
+            say.DiskCounted: disks.counts,
+            say.TryDisk: disks.attempt,
+            say.SettleDisks: disks.settle,
+            say.LoseWrites: disks.lose,
+            say.WritesLost: disks.lost,
         }
 
     async def do(self, request: say.Requests) -> object:

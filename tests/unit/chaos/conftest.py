@@ -15,6 +15,10 @@ from bascule.chaos.faults import (
     ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
+    DiskFull,
+    DiskLostWrites,
+    DiskReadOnly,
+    DiskSlow,
     HostReboot,
     MainProcessKill,
     NetworkCut,
@@ -30,6 +34,7 @@ from bascule.chaos.faults import (
     ProcessKill,
     ProcessSignals,
     ProcessSlow,
+    SyncFailure,
 )
 from bascule.chaos.injection import Injection
 from bascule.chaos.journal import Journal, PlatformRef
@@ -78,6 +83,11 @@ FAULTS: tuple[AnyFault, ...] = (
     ProcessSignals(member="db-1", signals=("SIGHUP", "SIGUSR1", "SIGTERM"), to="leaves-first", pause_s=0.0),
     HostReboot(hosts=("db-1",)),
     HostReboot(hosts=("db-1", "probe-a"), down_s=1.0),
+    DiskFull(hosts=("db-1",)),
+    DiskSlow(hosts=("db-1", "db-2"), delay_s=0.05),
+    DiskReadOnly(hosts=("db-1",)),
+    SyncFailure(hosts=("db-1",)),
+    DiskLostWrites(hosts=("db-1", "probe-a")),
 )
 Inject = Callable[..., Injection]
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from bascule.chaos.disk import DiskTrouble
 from bascule.chaos.fake_platform import FakePlatform
 from bascule.chaos.faults import (
     KINDS,
@@ -17,6 +18,10 @@ from bascule.chaos.faults import (
     ConnectionReset,
     CrashLoop,
     DescriptorExhaustion,
+    DiskFull,
+    DiskLostWrites,
+    DiskReadOnly,
+    DiskSlow,
     Fault,
     HostReboot,
     MainProcessKill,
@@ -33,6 +38,7 @@ from bascule.chaos.faults import (
     ProcessKill,
     ProcessSignals,
     ProcessSlow,
+    SyncFailure,
     Witness,
 )
 from bascule.kernel.errors import BasculeError, FaultError
@@ -93,6 +99,12 @@ TRAFFIC_AIMED_WRONG: tuple[tuple[str, dict[str, object], Callable[[FakePlatform]
     ("no host of ours", {"hosts": ("nowhere",)}, lambda _: None),
     ("a host that is lost", {}, lambda p: p.power_off(("db-1",))),
     ("peers that are lost", {"peers": ("db-2",)}, lambda p: p.power_off(("db-2",))),
+)
+DISKS_AIMED_WRONG: tuple[tuple[str, dict[str, object], Callable[[FakePlatform], object]], ...] = (
+    ("nothing", {"hosts": ()}, lambda _: None),
+    ("no host of ours", {"hosts": ("nowhere",)}, lambda _: None),
+    ("a host that has no disk", {"hosts": ("client",)}, lambda _: None),
+    ("a disk that is broken already", {}, lambda p: p.add_disk_trouble("db-1", DiskTrouble(kind="sync-error"))),
 )
 AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "kill of a member that is down": (ProcessKill(member="db-1"), lambda p: p.kill("db-1")),
@@ -155,6 +167,17 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "reboot of a host where nothing runs": (HostReboot(hosts=("client",)), lambda _: None),
     "reboot of everything": (HostReboot(hosts=("db-1", "db-2", "probe-a", "client")), lambda _: None),
     "running out of memory again": (OutOfMemory(member="db-1"), lambda p: p.run_out_of_memory("db-1")),
+    **{
+        f"{fault.kind()} of {what}": (structs.replace(fault, **aim), prepare)
+        for fault in (
+            DiskFull(hosts=("db-1",)),
+            DiskSlow(hosts=("db-1",), delay_s=0.1),
+            DiskReadOnly(hosts=("db-1",)),
+            SyncFailure(hosts=("db-1",)),
+            DiskLostWrites(hosts=("db-1",)),
+        )
+        for what, aim, prepare in DISKS_AIMED_WRONG
+    },
 }
 
 

@@ -1,6 +1,7 @@
 """What can break, how is it seen to be broken, and how is it surely undone?"""
 
 from bascule.chaos.faults.catalogue import KINDS, AnyFault
+from bascule.chaos.faults.disk import DiskFull, DiskLostWrites, DiskReadOnly, DiskSlow, SyncFailure
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
@@ -27,6 +28,10 @@ __all__ = [
     "ConnectionReset",
     "CrashLoop",
     "DescriptorExhaustion",
+    "DiskFull",
+    "DiskLostWrites",
+    "DiskReadOnly",
+    "DiskSlow",
     "Fault",
     "HostReboot",
     "MainProcessKill",
@@ -43,5 +48,6 @@ __all__ = [
     "ProcessKill",
     "ProcessSignals",
     "ProcessSlow",
+    "SyncFailure",
     "Witness",
 ]

@@ -8,6 +8,7 @@ from typing import get_type_hints
 import msgspec
 from msgspec import Struct
 
+from bascule.chaos.faults.disk import DiskFull, DiskLostWrites, DiskReadOnly, DiskSlow, SyncFailure
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
@@ -48,6 +49,11 @@ AnyFault = (
     | OutOfMemory
     | ProcessSignals
     | HostReboot
+    | DiskFull
+    | DiskSlow
+    | DiskReadOnly
+    | SyncFailure
+    | DiskLostWrites
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -70,6 +76,11 @@ KINDS: tuple[type[Fault], ...] = (
     OutOfMemory,
     ProcessSignals,
     HostReboot,
+    DiskFull,
+    DiskSlow,
+    DiskReadOnly,
+    SyncFailure,
+    DiskLostWrites,
 )
 
 

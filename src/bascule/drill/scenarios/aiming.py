@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from bascule.chaos.faults import AnyFault, Fault, MainProcessKill, Partition, PowerLoss
+from bascule.chaos.faults import AnyFault, Fault, MainProcessKill, Partition
 from bascule.chaos.faults.catalogue import named
 from bascule.drill.scenarios.schedule import Strike
 from bascule.drill.scenarios.whom import Hit, Roles, beside, hosts_named
@@ -55,7 +55,7 @@ def faults(
 
 def cuts_power(kind: type[Fault]) -> bool:
     """Whether whole hosts go, and the clients on them."""
-    return issubclass(kind, PowerLoss)
+    return "host" in kind.NEEDS
 
 
 def _hosts(name: str, value: object, plan: LabPlan, roles: Roles) -> object:
