@@ -39,7 +39,7 @@ class LabRecord(Struct, frozen=True, kw_only=True):
     isolation: Isolation
     uid: int
     plan: LabPlan
-    disk_refusal: str = "it was brought up without them"
+    disk_refusal: str = "it was brought up without them: bascule lab up --disks"
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Setting(Struct, frozen=True, kw_only=True):
 
     identity: str
     plan: LabPlan
-    disk_refusal: str = "it was brought up without them"
+    disk_refusal: str = "it was brought up without them: bascule lab up --disks"
 
 
 class LaunchMember(Request, frozen=True, kw_only=True, tag="launch"):
