@@ -25,11 +25,15 @@ class PlatformRef(Struct, frozen=True, kw_only=True):
 
     Attributes:
         identity: Tells this platform from a later one in the same place; empty if it has no such mark.
+        target: What it is outside the lab, as `bascule chaos inject --on` names it; the kind is `local` or `ssh` then.
+        ssh_config: The configuration by which ssh reaches it; empty for the user's own.
     """
 
     kind: str
     directory: str
     identity: str = ""
+    target: str = ""
+    ssh_config: str = ""
 
 
 class Entry(Struct, frozen=True, kw_only=True):

@@ -66,7 +66,7 @@ def find_running(directories: Iterable[Path] = ()) -> tuple[Running, ...]:
         if not entry.name.isdigit():
             continue
         words = _words(entry)
-        if _WATCHDOG not in words or len(words) < words.index(_WATCHDOG) + 3:
+        if _WATCHDOG not in words or len(words) < words.index(_WATCHDOG) + 2:
             continue
         journal = words[words.index(_WATCHDOG) + 1]
         if wanted and journal not in wanted:

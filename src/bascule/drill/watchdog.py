@@ -1,6 +1,6 @@
-"""The watchdog's process: `python -m bascule.drill.watchdog JOURNAL LAB`.
+"""The watchdog's process: `python -m bascule.drill.watchdog JOURNAL [LAB]`.
 
-It undoes what a dead drill left injected in the lab, and ends the load that the drill left running there.
+It undoes what a dead drill left injected, in the lab or outside, and ends the load that the drill left in the lab.
 """
 
 from __future__ import annotations
@@ -13,17 +13,24 @@ from bascule.chaos.platform import Platform
 from bascule.chaos.watchdog_process import Watchdog, serve
 from bascule.drill.clients import end_all
 from bascule.lab import mark, memory_group, world
+from bascule.outside import reach
+
+OUTSIDE = frozenset({"local", "ssh"})
+"""The kinds of platform outside the lab."""
 
 
 def attach(reference: PlatformRef) -> Platform | None:
-    """Join the lab that a journal names; None when it is gone, or another lives in its place.
+    """Join the lab, or the target outside, that a journal names; None when it is gone, or another is in its place.
 
     The control groups of one that is gone, which outlive it when its keeper was killed too, are removed.
 
     Raises:
         LabError: A lab lives there and cannot be joined.
+        FaultError: A target outside is not reached.
         OSError: The same.
     """
+    if reference.kind in OUTSIDE:
+        return reach.attach(reference)
     directory = Path(reference.directory)
     if not mark.is_held(directory):
         memory_group.sweep(reference.identity)
@@ -36,16 +43,16 @@ def attach(reference: PlatformRef) -> Platform | None:
     return None
 
 
-def start(journal: Path, lab: Path) -> Watchdog:
-    """Start a watchdog for this journal and for the load of its drill; its log lies beside the journal."""
-    argv = (sys.executable, "-m", "bascule.drill.watchdog", str(journal), str(lab.absolute()))
+def start(journal: Path, lab: Path | None = None) -> Watchdog:
+    """Start a watchdog for this journal and for the load of its drill in a lab; its log lies beside the journal."""
+    argv = (sys.executable, "-m", "bascule.drill.watchdog", str(journal), *([str(lab.absolute())] if lab else []))
     return Watchdog(argv, journal.with_suffix(".watchdog.log"))
 
 
-def main(journal: Path, lab: Path) -> int:
+def main(journal: Path, lab: Path | None) -> int:
     """Watch until the drill says goodbye or dies; then leave nothing of it in the lab. Returns the exit code."""
     code = serve(Journal(journal), attach, sys.stdin.fileno())
-    if mark.is_held(lab):
+    if lab and mark.is_held(lab):
         client = world.attach(lab)
         end_all(journal.parent, client)
         client.close()
@@ -53,4 +60,4 @@ def main(journal: Path, lab: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2:] else None))

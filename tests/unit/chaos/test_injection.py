@@ -110,7 +110,7 @@ def test_a_platform_that_cannot_do_it_is_refused_before_anything_happens(
     reference: PlatformRef,
     clock: FakeClock,
 ) -> None:
-    poor = make_platform(frozenset({"process"}))
+    poor = make_platform(frozenset({"process", "restart"}))
     lost, cut = PowerLoss(hosts=("db-1",)), Partition(hosts=("db-1",))
     assert "host" in missing(lost, poor)
     assert "network" in missing(cut, poor)

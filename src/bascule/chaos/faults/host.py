@@ -14,7 +14,7 @@ from bascule.chaos.platform import Platform
 class PowerLoss(Fault, frozen=True, kw_only=True, tag="power-loss"):
     """Hosts are lost at once: their wires are cut, then everything on them is killed. One host, a zone, a region."""
 
-    NEEDS: ClassVar = frozenset({"process", "host"})
+    NEEDS: ClassVar = frozenset({"process", "host", "restart"})
     DOES: ClassVar = "cuts the hosts' wires, then SIGKILL to everything on them"
     SEEN_BY: ClassVar = "no process of theirs lives, and no datagram from a host that stands reaches them"
     UNDONE_BY: ClassVar = "plugging the wires in and starting what ran there"

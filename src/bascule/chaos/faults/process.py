@@ -14,7 +14,7 @@ from bascule.kernel.errors import FaultError
 class ProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill"):
     """SIGKILL to every process of a member; it stays down until the undo."""
 
-    NEEDS: ClassVar = frozenset({"process"})
+    NEEDS: ClassVar = frozenset({"process", "restart"})
     DOES: ClassVar = "SIGKILL to every process of the member"
     SEEN_BY: ClassVar = "processes were hit, and none of the member's lives"
     UNDONE_BY: ClassVar = "starting the member again"
@@ -53,7 +53,7 @@ class ProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill"):
 class MainProcessKill(Fault, frozen=True, kw_only=True, tag="process-kill-main"):
     """SIGKILL to the process that does the work, alone; its keeper, if it has one, may start it again."""
 
-    NEEDS: ClassVar = frozenset({"process"})
+    NEEDS: ClassVar = frozenset({"process", "restart"})
     DOES: ClassVar = "SIGKILL to the member's main process alone"
     SEEN_BY: ClassVar = "the process was hit, and is gone"
     UNDONE_BY: ClassVar = "its keeper; if the whole member is down, starting it again"
@@ -145,7 +145,7 @@ class ProcessFreeze(Fault, frozen=True, kw_only=True, tag="process-freeze"):
 class CrashLoop(Fault, frozen=True, kw_only=True, tag="process-crash-loop"):
     """The member crashes again and again, each time a moment after it was started."""
 
-    NEEDS: ClassVar = frozenset({"process"})
+    NEEDS: ClassVar = frozenset({"process", "restart"})
     DOES: ClassVar = "SIGKILL to every process of the member, and a start, again and again"
     SEEN_BY: ClassVar = "the main processes of at least two of its lives were hit, and none of them lives"
     UNDONE_BY: ClassVar = "ending the loop, and starting the member"
