@@ -21,7 +21,7 @@ from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState,
 from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.kernel.errors import LabError
 
-EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network", "memory", "disk", "restart"})
+EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network", "memory", "disk", "restart", "signals"})
 LIMIT = 1024
 
 

@@ -40,8 +40,8 @@ class DescriptorView(Struct, frozen=True, kw_only=True):
 
 
 Knock = Literal["connected", "refused", "silent"]
-Control = Literal["process", "host", "network", "memory", "disk", "restart"]
-"""What a platform may have in its hands; `restart` is starting again what was killed."""
+Control = Literal["process", "host", "network", "memory", "disk", "restart", "signals"]
+"""What a platform may have in its hands; `restart`: starting what was killed; `signals`: any but kill and stop."""
 
 
 class Platform(Endings, Protocol):

@@ -19,6 +19,7 @@ app = App(
     name="chaos", help="Inject one fault by hand; stop everything; undo what an ended drill may have left behind."
 )
 app.command("bascule.cli.inject:inject", name="inject")
+app.command("bascule.cli.chaos_toolkit:export", name="export")
 
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
 

@@ -6,18 +6,16 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from msgspec import Struct
 
-from bascule.chaos import injection
 from bascule.chaos.faults import AnyFault
-from bascule.chaos.injection import Injection, Struck
-from bascule.chaos.journal import Journal, PlatformRef
+from bascule.chaos.injection import Struck
+from bascule.chaos.journal import PlatformRef
 from bascule.chaos.platform import Platform
-from bascule.chaos.watchdog_process import Watchdog
-from bascule.drill import watchdog
-from bascule.kernel.clock import SystemClock
-from bascule.kernel.errors import FaultError, InputError
+from bascule.chaos.proxy import platform as proxied
+from bascule.drill.grip import Grip
 from bascule.lab import world
 from bascule.outside.platform import RENEW_S, OutsidePlatform
 
@@ -63,11 +61,8 @@ def hold(
         FaultError: The lab cannot do it, or it could not be undone; the watchdog goes on trying then.
     """
     client = world.attach(lab)
-    with contextlib.closing(client):
-        reference = PlatformRef(kind="lab", directory=str(client.directory.absolute()), identity=client.record.identity)
-        journal = _journal(fault, client, directory)
-        watch = watchdog.start(journal.path, client.directory)
-        return _hold(fault, client, reference, journal, watch, hold_s=hold_s, tell=tell)
+    with contextlib.closing(client), Grip.on_lab(client, directory) as grip:
+        return _hold(grip, fault, hold_s=hold_s, tell=tell)
 
 
 def hold_outside(
@@ -86,8 +81,6 @@ def hold_outside(
         FaultError: The target cannot do it, is not reached any more, or it could not be undone; its agent, and the
             watchdog, go on trying then.
     """
-    journal = _journal(fault, platform, directory)
-    watch = watchdog.start(journal.path)
     told_s = 0.0
 
     def renew() -> None:
@@ -96,54 +89,38 @@ def hold_outside(
             platform.renew()
             told_s = time.monotonic()
 
-    return _hold(fault, platform, reference, journal, watch, hold_s=hold_s, tell=tell, renew=renew)
+    with Grip(cast("Platform", platform), reference, directory, renew=renew) as grip:
+        return _hold(grip, fault, hold_s=hold_s, tell=tell)
 
 
-def _journal(fault: AnyFault, platform: Platform, directory: Path) -> Journal:
-    if why := injection.missing(fault, platform):
-        raise FaultError(why)
-    directory.mkdir(parents=True, exist_ok=True)
-    journal = Journal((directory / "journal.jsonl").absolute())
-    if journal.path.exists():
-        hint = "choose another: --output"
-        raise InputError("the directory holds an earlier run", where=str(directory), hint=hint)
-    return journal
-
-
-def _hold(
+def hold_on_proxy(
     fault: AnyFault,
-    platform: Platform,
-    reference: PlatformRef,
-    journal: Journal,
-    watch: Watchdog,
+    socket: Path,
+    directory: Path,
     *,
     hold_s: float | None,
-    tell: Callable[[Struck], None],
-    renew: Callable[[], None] = lambda: None,
+    tell: Callable[[Struck], None] = lambda _: None,
 ) -> Held:
-    def alive(seconds: float) -> None:
-        watch.renew()
-        time.sleep(seconds)
+    """The same at a proxy of the proxy process whose control socket is named.
 
-    one = Injection(fault, platform, journal, reference=reference, number=1, clock=SystemClock(), sleep=alive)
-    struck: Struck | None = None
-    try:
-        try:
-            struck = one.strike()
-            tell(struck)
-            until_s = None if hold_s is None else struck.at_s + hold_s
-            while struck.witness.seen and journal.pending() and (until_s is None or time.monotonic() < until_s):
-                renew()
-                alive(TICK_S)
-        except KeyboardInterrupt:
-            if struck is None:
-                one.undo()
-                raise
-        one.undo()
-        acted_s = time.monotonic() - struck.at_s
-    finally:
-        if journal.pending():
-            watch.abandon()
-        else:
-            watch.close()
+    Raises:
+        InputError: The directory holds another journal.
+        FaultError: No proxy process answers, it cannot do it, or it could not be undone; the watchdog goes on trying
+            then.
+    """
+    platform, reference = proxied.join(socket)
+    with Grip(platform, reference, directory) as grip:
+        return _hold(grip, fault, hold_s=hold_s, tell=tell)
+
+
+def _hold(grip: Grip, fault: AnyFault, *, hold_s: float | None, tell: Callable[[Struck], None]) -> Held:
+    number, struck = grip.strike(fault)
+    tell(struck)
+    until_s = None if hold_s is None else struck.at_s + hold_s
+    with contextlib.suppress(KeyboardInterrupt):  # the end by hand, and no error
+        while grip.is_held(number) and (until_s is None or time.monotonic() < until_s):
+            grip.renew()
+            time.sleep(TICK_S)
+    grip.undo(number)
+    acted_s = time.monotonic() - struck.at_s
     return Held(witnessed=struck.witness.seen, evidence=struck.witness.evidence, acted_s=acted_s)

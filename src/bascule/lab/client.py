@@ -61,7 +61,7 @@ class LabClient(EndingsClient, DiskCalls):
             return self.memory_refusal()
         if control == "disk":
             return self.record.disk_refusal
-        if control in {"process", "restart"} or self.record.isolation == "namespaces":
+        if control in {"process", "restart", "signals"} or self.record.isolation == "namespaces":
             return ""
         return "on loopback all hosts share this machine's own"
 

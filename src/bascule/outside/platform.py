@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessView
-from bascule.chaos.traffic import TrafficCounts, Trouble
+from bascule.chaos.platform import Control, DescriptorView, ProcessView
 from bascule.kernel.errors import FaultError
 from bascule.outside.address import Address
 from bascule.outside.link import Link
@@ -213,53 +212,15 @@ class OutsidePlatform:
 
     # -- what is not done here: `refusal` says so before any of these is called
 
-    def power_off(self, hosts: tuple[str, ...]) -> None:
-        """Never done."""
-        _refuse(_NO_HOSTS, hosts)
+    def __getattr__(self, word: str) -> NoReturn:
+        """No fault asks for anything else: it was refused before.
 
-    def power_on(self, hosts: tuple[str, ...]) -> None:
-        """Never done."""
-        _refuse(_NO_HOSTS, hosts)
-
-    def partition(self, hosts: tuple[str, ...]) -> None:
-        """Never done."""
-        _refuse(_NO_NETWORK, hosts)
-
-    def heal(self) -> None:
-        """Nothing was cut."""
-
-    def address_of(self, host: str) -> str:
-        """Nobody needs it: no packets are touched."""
-        _refuse(_NO_NETWORK, host)
-
-    def add_trouble(self, host: str, trouble: Trouble) -> None:
-        """Never done."""
-        _refuse(_NO_NETWORK, host, trouble)
-
-    def remove_trouble(self, host: str, trouble: Trouble) -> None:
-        """None was added."""
-
-    def traffic(self, host: str, trouble: Trouble) -> TrafficCounts | None:  # noqa: ARG002 - no packets are touched
-        """There is no trouble anywhere."""
-        return None
-
-    def travel(
-        self, source: str, target: str, *, count: int, limit_s: float, port: int = 0
-    ) -> tuple[float | None, ...]:
-        """Never measured."""
-        _refuse(_NO_NETWORK, source, target, count, limit_s, port)
-
-    def knock(self, source: str, target: str, port: int, *, limit_s: float) -> Knock:
-        """Never tried."""
-        _refuse(_NO_NETWORK, source, target, port, limit_s)
-
-    def reachable(self, source: str, target: str) -> bool:
-        """Never tried."""
-        _refuse(_NO_NETWORK, source, target)
-
-
-def _refuse(why: str, *_: object) -> NoReturn:
-    raise FaultError(why)
+        Raises:
+            FaultError: Always.
+        """
+        if word.startswith("__"):
+            raise AttributeError(word)
+        raise FaultError(f"outside the lab there is no {word.replace('_', ' ')}")
 
 
 def _close(links: list[Link]) -> None:

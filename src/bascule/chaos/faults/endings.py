@@ -69,7 +69,7 @@ class ProcessSignals(Fault, frozen=True, kw_only=True, tag="process-signals"):
     SIGQUIT, which to PostgreSQL mean three ways of going down. Each must reach somebody who lives.
     """
 
-    NEEDS: ClassVar = frozenset({"process"})
+    NEEDS: ClassVar = frozenset({"process", "restart", "signals"})
     DOES: ClassVar = "sends signals to the member's processes, one after the other, with a pause between two"
     SEEN_BY: ClassVar = "each signal reached a process that lived when it was sent"
     UNDONE_BY: ClassVar = "starting the member, once what goes down is down"

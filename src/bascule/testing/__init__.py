@@ -1,0 +1,1 @@
+"""How does an application's own test suite break what the application depends on?"""
