@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 import msgspec
 
+from bascule.chaos import injection
 from bascule.chaos.faults import AnyFault
 from bascule.chaos.faults.catalogue import named
 from bascule.chaos.injection import Struck
@@ -35,12 +36,16 @@ class BreakableLab:
     Args:
         lab: The lab; it is let go, not ended, by `close`.
         directory: Where the journal of its faults goes.
+
+    Attributes:
+        refused: Told why a fault cannot be done here, instead of the error.
     """
 
     def __init__(self, lab: Lab, directory: Path) -> None:
         self._lab = lab
         self._grip = Grip.on_lab(lab.world, directory)
         self._doors = Doors(lab.world)
+        self.refused: Callable[[str], NoReturn] | None = None
 
     @classmethod
     def attach(cls, lab: Path, directory: Path) -> Self:
@@ -179,7 +184,10 @@ class BreakableLab:
             InputError: There is no such fault or parameter.
             FaultError: It cannot be done here, or was not seen to act; nothing of it is left.
         """
-        number, struck = self._grip.strike(described(kind, parameters))
+        fault = described(kind, parameters)
+        if self.refused is not None and (why := injection.missing(fault, self._lab.world)):
+            self.refused(why)
+        number, struck = self._grip.strike(fault)
         if not struck.witness.seen:
             raise FaultError(f"{kind} was not seen to act: {'; '.join(struck.witness.evidence)}")
         return number, struck
