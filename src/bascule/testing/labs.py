@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bascule.engines.system_file import load_checked
+from bascule.drill.system_file import load_checked
 from bascule.kernel.errors import BasculeError, LabError, MachineError, MissingProgramError
 from bascule.lab.lab import Lab
 from bascule.testing.breakable import BreakableLab
