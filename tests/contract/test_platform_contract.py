@@ -1,4 +1,4 @@
-"""What faults rely on, held against the lab in both isolations and the fake: idempotent, the effect seen on return."""
+"""What faults rely on, held against the lab, targets outside and the fake: idempotent, the effect seen on return."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.contract.outside_pair import pair
 
 from bascule.chaos.disk import DiskTrouble
 from bascule.chaos.fake_platform import FakeHost, FakePlatform
@@ -49,6 +50,7 @@ from bascule.kernel.errors import BasculeError
 from bascule.kernel.quantities import Rate, Share
 from bascule.lab import world
 from bascule.lab.plan import layout
+from bascule.outside.platform import OutsidePlatform
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
 
 SYSTEM = System(
@@ -82,11 +84,19 @@ def fake() -> FakePlatform:
         "fake",
         pytest.param("namespaces", marks=pytest.mark.real),
         pytest.param("loopback", marks=pytest.mark.real),
+        pytest.param("outside", marks=pytest.mark.real),
+        pytest.param("ssh", marks=pytest.mark.real),
     ],
 )
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     if request.param == "fake":
         yield fake()
+        return
+    if request.param in {"outside", "ssh"}:
+        place: Path = tmp_path_factory.mktemp(request.param)
+        argv = (sys.executable, "-c", TREE)
+        with pair((NORTH, SOUTH), argv, place=place, over_ssh=request.param == "ssh") as met:
+            yield met
         return
     if request.param == "namespaces" and (why := world.isolation_available()):
         pytest.skip(why)
@@ -122,6 +132,8 @@ def need(platform: Platform, control: Control) -> None:
 
 
 def test_hosts_and_members_are_found_by_their_place(platform: Platform) -> None:
+    if isinstance(platform, OutsidePlatform):
+        pytest.skip("outside the lab there is one machine, and nothing is known of its place")
     assert platform.hosts(zone="north-a") == (NORTH, "probe-north-a")
     assert platform.hosts(region="south") == (SOUTH, "probe-south-a")
     assert set(platform.hosts()) == {NORTH, SOUTH, "probe-north-a", "probe-south-a", "client"}

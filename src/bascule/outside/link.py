@@ -125,8 +125,14 @@ class Link:
         Raises:
             FaultError: It cannot be done there; or the link is gone, and then `is_open` is False.
         """
-        self._write(json.dumps({"do": do, **order}).encode() + b"\n")
-        return self._answer(ANSWER_LIMIT_S)
+        try:
+            self._write(json.dumps({"do": do, **order}).encode() + b"\n")
+            return self._answer(ANSWER_LIMIT_S)
+        except FaultError:
+            raise
+        except BaseException:  # Ctrl-C between an order and its answer: nobody would know whose the next answer is
+            self.cut()
+            raise
 
     def _write(self, data: bytes) -> None:
         pipe = self._process.stdin
@@ -171,6 +177,8 @@ class Link:
 
     def _gone(self) -> FaultError:
         """Why there is nobody at the other end."""
+        if self._complaints.closed:
+            return FaultError("the link was closed", where=self._where)
         self.cut()
         self._complaints.seek(0)
         said = self._complaints.read(2000).decode(errors="replace").strip().splitlines()

@@ -100,6 +100,11 @@ class OutsidePlatform:
         """Say goodbye to the agent: what it still holds is undone."""
         self._ended()
 
+    @property
+    def link(self) -> Link:
+        """The way to the agent, as it is now."""
+        return self._link
+
     def renew(self) -> None:
         """Say that this side lives.
 
@@ -115,6 +120,7 @@ class OutsidePlatform:
         if not self._ended.alive:
             raise FaultError("the link was closed")
         if not self._link.is_open:
+            self._link.close()
             self._link = self._connect()
             self._links[:] = [self._link]
             self._hello()
