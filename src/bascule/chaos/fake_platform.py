@@ -17,11 +17,18 @@ from msgspec import Struct, field
 from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites, Step
 from bascule.chaos.endings import SignalDelivery
 from bascule.chaos.fake_endings import FakeEndings
+from bascule.chaos.fake_proxies import FakeProxies, fake_proxies
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
+from bascule.chaos.proxy.protocol import ProxyStatus
+from bascule.chaos.proxying import Proxying
 from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.kernel.errors import LabError
 
-EVERYTHING: frozenset[Control] = frozenset({"process", "host", "network", "memory", "disk", "restart", "signals"})
+EVERYTHING: frozenset[Control] = frozenset(
+    {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy"}
+)
+    {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy"}
+)
 LIMIT = 1024
 
 
@@ -93,6 +100,7 @@ class FakeState(Struct, kw_only=True):
 
     hosts: dict[str, FakeHost]
     cuts: list[frozenset[str]] = field(default_factory=list)
+    proxies: dict[str, ProxyStatus] = field(default_factory=fake_proxies)
     last_pid: int = 100
 
 
@@ -118,11 +126,16 @@ class FakePlatform(FakeEndings):
     def whole(self) -> bool:
         """Whether nothing of any fault is left: every member as it was started, every wire whole."""
         with self._opened() as state:
-            return not state.cuts and all(_is_whole(host) for host in state.hosts.values())
+            proxied = state.proxies == fake_proxies()
+            return proxied and not state.cuts and all(_is_whole(host) for host in state.hosts.values())
 
     def refusal(self, control: Control) -> str:
         """It has control of what it was told."""
         return "" if control in self._capabilities else "this fake was told so"
+
+    def proxying(self) -> Proxying:
+        """Its two proxies, `web` and `redis`."""
+        return FakeProxies(self._opened)
 
     def hosts(self, *, zone: str = "", region: str = "") -> tuple[str, ...]:
         """The hosts of a zone, of a region, or all."""

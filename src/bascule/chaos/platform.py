@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites
 from bascule.chaos.endings import Endings
+from bascule.chaos.proxying import Proxied
 from bascule.chaos.traffic import TrafficCounts, Trouble
 
 ProcessState = Literal["running", "frozen", "exited", "absent"]
@@ -40,11 +41,11 @@ class DescriptorView(Struct, frozen=True, kw_only=True):
 
 
 Knock = Literal["connected", "refused", "silent"]
-Control = Literal["process", "host", "network", "memory", "disk", "restart", "signals"]
+Control = Literal["process", "host", "network", "memory", "disk", "restart", "signals", "proxy"]
 """What a platform may have in its hands; `restart`: starting what was killed; `signals`: any but kill and stop."""
 
 
-class Platform(Endings, Protocol):
+class Platform(Endings, Proxied, Protocol):
     """What faults need of the place in which a system runs."""
 
     def refusal(self, control: Control) -> str:

@@ -6,7 +6,7 @@ import inspect
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.table import Table
+from rich.table import Column, Table
 
 from bascule.chaos.faults import KINDS, Fault
 from bascule.chaos.faults.catalogue import named, parameters
@@ -28,7 +28,7 @@ def list_faults(*, as_json: Json = False) -> int:
     Args:
         as_json: Print one JSON document instead of text.
     """
-    table = Table("fault", "needs control of", "what it does", "witnessed when", "undone by")
+    table = Table(Column("fault", no_wrap=True), "needs control of", "what it does", "witnessed when", "undone by")
     for kind in KINDS:
         table.add_row(kind.kind(), ", ".join(sorted(kind.NEEDS)), kind.DOES, kind.SEEN_BY, kind.UNDONE_BY)
     emit([_told(kind) for kind in KINDS], as_json=as_json, text=table)

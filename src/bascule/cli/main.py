@@ -34,6 +34,7 @@ COMMANDS = {
     "agent": ("bascule.cli.agent:app", "Take part in a cluster: hold leases, and have addresses and services follow."),
     "cluster": ("bascule.cli.cluster:app", "Who is in charge: look, hand over, pause, fence."),
     "fault": ("bascule.cli.fault:app", "Every fault: what it does, how it is seen to act, and how it is undone."),
+    "proxy": ("bascule.cli.proxy:app", "A TCP proxy that breaks the way to a server which is not in a lab."),
     "chaos": ("bascule.cli.chaos:app", "Inject one fault by hand; undo what an ended drill may have left behind."),
 }
 """Where each command is, imported only when it runs, and what the list of commands says about it."""

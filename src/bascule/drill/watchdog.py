@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Platform
+from bascule.chaos.proxy import platform as proxied
 from bascule.chaos.watchdog_process import Watchdog, serve
 from bascule.drill.clients import end_all
 from bascule.lab import mark, memory_group, world
@@ -20,7 +21,7 @@ OUTSIDE = frozenset({"local", "ssh"})
 
 
 def attach(reference: PlatformRef) -> Platform | None:
-    """Join the lab, or the target outside, that a journal names; None when it is gone, or another is in its place.
+    """Join the lab, proxy process or target outside that a journal names; None when it is gone, or another is there.
 
     The control groups of one that is gone, which outlive it when its keeper was killed too, are removed.
 
@@ -31,6 +32,8 @@ def attach(reference: PlatformRef) -> Platform | None:
     """
     if reference.kind in OUTSIDE:
         return reach.attach(reference)
+    if reference.kind == proxied.KIND:
+        return proxied.attach(reference)
     directory = Path(reference.directory)
     if not mark.is_held(directory):
         memory_group.sweep(reference.identity)

@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessView
+from bascule.chaos.proxying import Unproxied
 from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.engines.protocols import Capability, Launch
 from bascule.kernel.errors import LabError
@@ -29,7 +30,7 @@ END_LIMIT_S = 10.0
 _POLL_S = 0.005
 
 
-class LabClient(EndingsClient, DiskCalls):
+class LabClient(EndingsClient, DiskCalls, Unproxied):
     """Acts on one lab: the platform on which faults are injected, and the means to run programs there.
 
     Args:
@@ -61,6 +62,8 @@ class LabClient(EndingsClient, DiskCalls):
             return self.memory_refusal()
         if control == "disk":
             return self.record.disk_refusal
+        if control == "proxy":
+            return "a lab has no proxy process: its own wires can be troubled"
         if control in {"process", "restart", "signals"} or self.record.isolation == "namespaces":
             return ""
         return "on loopback all hosts share this machine's own"

@@ -36,6 +36,21 @@ from bascule.chaos.faults import (
     ProcessSlow,
     SyncFailure,
 )
+from bascule.chaos.faults.proxies import (
+    HttpCorruptBody,
+    HttpCutBody,
+    HttpSlowAnswer,
+    HttpSlowBody,
+    HttpStatus,
+    ProxyBandwidth,
+    ProxyDown,
+    ProxyLatency,
+    ProxyLimitData,
+    ProxyReset,
+    ProxySlicer,
+    ProxySlowClose,
+    ProxyTimeout,
+)
 from bascule.chaos.injection import Injection
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Control
@@ -88,6 +103,19 @@ FAULTS: tuple[AnyFault, ...] = (
     DiskReadOnly(hosts=("db-1",)),
     SyncFailure(hosts=("db-1",)),
     DiskLostWrites(hosts=("db-1", "probe-a")),
+    ProxyLatency(proxy="redis", latency_s=0.1, jitter_s=0.02),
+    ProxyBandwidth(proxy="redis", rate_bytes_per_s=1000, stream="upstream"),
+    ProxySlowClose(proxy="web", delay_s=1.0),
+    ProxyTimeout(proxy="redis"),
+    ProxyReset(proxy="redis", toxicity=0.5),
+    ProxySlicer(proxy="redis", average_bytes=10),
+    ProxyLimitData(proxy="redis", size_bytes=100),
+    ProxyDown(proxy="web"),
+    HttpStatus(proxy="web", share=0.5, path="/tasks"),
+    HttpCorruptBody(proxy="web"),
+    HttpSlowBody(proxy="web", rate_bytes_per_s=100),
+    HttpSlowAnswer(proxy="web", delay_s=1.0, method="GET"),
+    HttpCutBody(proxy="web"),
 )
 Inject = Callable[..., Injection]
 

@@ -41,6 +41,23 @@ from bascule.chaos.faults import (
     SyncFailure,
     Witness,
 )
+from bascule.chaos.faults.proxies import (
+    HttpCorruptBody,
+    HttpCutBody,
+    HttpSlowAnswer,
+    HttpSlowBody,
+    HttpStatus,
+    ProxyBandwidth,
+    ProxyDown,
+    ProxyLatency,
+    ProxyLimitData,
+    ProxyReset,
+    ProxySlicer,
+    ProxySlowClose,
+    ProxyTimeout,
+)
+from bascule.chaos.proxy.protocol import Acted
+from bascule.chaos.proxying import Proxying
 from bascule.kernel.errors import BasculeError, FaultError
 
 YES = Witness(seen=True, evidence=("of course",))
@@ -106,6 +123,17 @@ DISKS_AIMED_WRONG: tuple[tuple[str, dict[str, object], Callable[[FakePlatform], 
     ("a host that has no disk", {"hosts": ("client",)}, lambda _: None),
     ("a disk that is broken already", {}, lambda p: p.add_disk_trouble("db-1", DiskTrouble(kind="sync-error"))),
 )
+
+
+def _disabled(platform: FakePlatform) -> None:
+    for each in ("web", "redis"):
+        platform.proxying().disable(each)
+
+
+PROXIES_AIMED_WRONG: tuple[tuple[str, dict[str, object], Callable[[FakePlatform], object]], ...] = (
+    ("no proxy of ours", {"proxy": "nobody"}, lambda _: None),
+    ("a proxy that is disabled", {}, _disabled),
+)
 AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "kill of a member that is down": (ProcessKill(member="db-1"), lambda p: p.kill("db-1")),
     "kill of nobody": (ProcessKill(member="nobody"), lambda _: None),
@@ -127,6 +155,26 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
         DescriptorExhaustion(member="db-1", spare=2),
         lambda p: p.limit_descriptors("db-1", 1),
     ),
+    **{
+        f"{fault.kind()} of {what}": (structs.replace(fault, **aim), prepare)
+        for fault in (
+            ProxyLatency(proxy="redis", latency_s=0.1),
+            ProxyBandwidth(proxy="redis", rate_bytes_per_s=1000),
+            ProxySlowClose(proxy="redis", delay_s=1.0),
+            ProxyTimeout(proxy="redis"),
+            ProxyReset(proxy="redis"),
+            ProxySlicer(proxy="redis", average_bytes=10),
+            ProxyLimitData(proxy="redis", size_bytes=100),
+            ProxyDown(proxy="redis"),
+            HttpStatus(proxy="web"),
+            HttpCorruptBody(proxy="web"),
+            HttpSlowBody(proxy="web", rate_bytes_per_s=100),
+            HttpSlowAnswer(proxy="web", delay_s=1.0),
+            HttpCutBody(proxy="web"),
+        )
+        for what, aim, prepare in PROXIES_AIMED_WRONG
+    },
+    "an HTTP fault of a proxy that knows no HTTP": (HttpStatus(proxy="redis"), lambda _: None),
     **{
         f"{fault.kind()} of {what}": (structs.replace(fault, **aim), prepare)
         for fault in (
@@ -268,6 +316,15 @@ class OnlyRestarts(FakePlatform):
             self.start(host)
 
 
+class Quiet(FakePlatform):
+    """A platform whose proxies nobody calls: what is added is there, and does nothing."""
+
+    def proxying(self) -> Proxying:
+        for status in self._state.proxies.values():
+            status.acted.update(dict.fromkeys(status.acted, Acted(connections=0, acts=0, bytes=0)))
+        return super().proxying()
+
+
 class StillWired(FakePlatform):
     """Kills, but leaves the wires."""
 
@@ -284,6 +341,8 @@ class StillWired(FakePlatform):
         (KilledByUs, OutOfMemory(member="db-1")),
         (StaysAway, HostReboot(hosts=("db-1",))),
         (OnlyRestarts, HostReboot(hosts=("db-1",))),
+        (Quiet, ProxyLatency(proxy="redis", latency_s=0.1)),
+        (Quiet, HttpStatus(proxy="web")),
         (StillWired, PowerLoss(hosts=("db-1",))),
         (HalfCut, Partition(hosts=("db-1", "probe-a"))),
         (OneWayCut, Partition(hosts=("db-1",))),

@@ -15,6 +15,7 @@ from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault
 from bascule.chaos.faults.process import CrashLoop, MainProcessKill, ProcessFreeze, ProcessKill, ProcessSlow
+from bascule.chaos.faults.proxies import PROXY_KINDS, AnyProxyFault
 from bascule.chaos.faults.traffic import (
     Bandwidth,
     ConnectionRefusal,
@@ -54,6 +55,7 @@ AnyFault = (
     | DiskReadOnly
     | SyncFailure
     | DiskLostWrites
+    | AnyProxyFault
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -81,6 +83,7 @@ KINDS: tuple[type[Fault], ...] = (
     DiskReadOnly,
     SyncFailure,
     DiskLostWrites,
+    *PROXY_KINDS,
 )
 
 

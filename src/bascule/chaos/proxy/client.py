@@ -44,6 +44,21 @@ class ProxyClient:
         (status,) = self._ask(say.SetFaults(name=name, faults=faults))
         return status
 
+    def add_toxic(self, name: str, toxic: AnyToxic) -> ProxyStatus:
+        """This toxic beside those that there are."""
+        (status,) = self._ask(say.AddToxic(name=name, toxic=toxic))
+        return status
+
+    def add_fault(self, name: str, fault: AnyHttpFault) -> ProxyStatus:
+        """This HTTP fault beside those that there are."""
+        (status,) = self._ask(say.AddFault(name=name, fault=fault))
+        return status
+
+    def take_away(self, name: str, label: str) -> ProxyStatus:
+        """No toxic and no fault that is counted under this name any more."""
+        (status,) = self._ask(say.TakeAway(name=name, label=label))
+        return status
+
     def enable(self, name: str) -> ProxyStatus:
         """Listen again."""
         (status,) = self._ask(say.Enable(name=name))

@@ -59,6 +59,27 @@ class SetFaults(Request, frozen=True, kw_only=True, tag="faults"):
     faults: Faults
 
 
+class AddToxic(Request, frozen=True, kw_only=True, tag="add_toxic"):
+    """This toxic beside those that there are, in place of one of the same name. Answers the status."""
+
+    name: ProxyName
+    toxic: AnyToxic
+
+
+class AddFault(Request, frozen=True, kw_only=True, tag="add_fault"):
+    """This HTTP fault beside those that there are, in place of one of the same name. Answers the status."""
+
+    name: ProxyName
+    fault: AnyHttpFault
+
+
+class TakeAway(Request, frozen=True, kw_only=True, tag="take_away"):
+    """No toxic and no HTTP fault that is counted under this name any more. Answers the status."""
+
+    name: ProxyName
+    label: str
+
+
 class Enable(Request, frozen=True, kw_only=True, tag="enable"):
     """Listen. Answers the status."""
 
@@ -91,7 +112,8 @@ class Ask(Request, frozen=True, kw_only=True, tag="status"):
     name: ProxyName
 
 
-Requests = Create | SetToxics | SetFaults | Enable | Disable | Remove | Reset | List | Ask
+Changes = SetToxics | SetFaults | AddToxic | AddFault | TakeAway | Enable | Disable | Remove
+Requests = Create | Changes | Reset | List | Ask
 
 
 class Acted(Struct, frozen=True, kw_only=True):

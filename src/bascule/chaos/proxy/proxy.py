@@ -261,6 +261,30 @@ class Proxy:
             )
         self._replace(self._toxics, tuple(faults))
 
+    def add(self, one: AnyToxic | AnyHttpFault) -> None:
+        """One more, in place of what is counted under the same name.
+
+        Raises:
+            InputError: There are too many already, or the proxy is none for HTTP.
+        """
+        toxics = tuple(each for each in self._toxics if each.label != one.label)
+        faults = tuple(each for each in self._faults if each.label != one.label)
+        if isinstance(one, HttpFault):
+            faults = (*faults, one)
+        else:
+            toxics = (*toxics, one)
+        if max(len(toxics), len(faults)) > say.MOST_TOXICS:
+            raise InputError(f"{self.name} has {say.MOST_TOXICS} of these already; that is the limit")
+        if isinstance(one, HttpFault):
+            self.set_faults(faults)
+        else:
+            self.set_toxics(toxics)
+
+    def take_away(self, label: str) -> None:
+        """None that is counted under this name any more."""
+        toxics = tuple(each for each in self._toxics if each.label != label)
+        self._replace(toxics, tuple(each for each in self._faults if each.label != label))
+
     def _replace(self, toxics: tuple[AnyToxic, ...], faults: tuple[AnyHttpFault, ...]) -> None:
         known: tuple[Toxic | HttpFault, ...] = (*self._toxics, *self._faults)
         before = {one.label: one for one in known}
@@ -353,6 +377,12 @@ class Proxies:
                 proxy.set_toxics(request.toxics)
             case say.SetFaults():
                 proxy.set_faults(request.faults)
+            case say.AddToxic():
+                proxy.add(request.toxic)
+            case say.AddFault():
+                proxy.add(request.fault)
+            case say.TakeAway():
+                proxy.take_away(request.label)
             case say.Enable():
                 proxy.enable()
             case say.Disable():
