@@ -27,8 +27,6 @@ from bascule.kernel.errors import LabError
 EVERYTHING: frozenset[Control] = frozenset(
     {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy"}
 )
-    {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy"}
-)
 LIMIT = 1024
 
 
