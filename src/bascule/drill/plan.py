@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bascule.chaos.faults.catalogue import named
+from bascule.chaos.platform import Control
 from bascule.drill.experiments import CATALOGUE, DEFAULT, Experiment
 from bascule.drill.scenarios import grades, schedule
 from bascule.drill.scenarios.schedule import Count, Strike
@@ -147,6 +149,11 @@ def _grades(experiment: Experiment) -> tuple[Experiment, ...]:
 
 def _strikes(experiment: Experiment, count: Count, dice: Dice) -> tuple[Strike, ...]:
     return () if experiment.scenario is None else schedule.strikes(experiment.scenario, count, dice)
+
+
+def needs(todo: Iterable[Run]) -> frozenset[Control]:
+    """Of what the timelines of these runs must have control: a lab that is brought up for them is made so."""
+    return frozenset(control for run in todo for strike in run.strikes for control in named(strike.fault).NEEDS)
 
 
 def fitted(timing: Timing, run: Run, workload: Workload) -> Timing:

@@ -18,7 +18,7 @@ from bascule.drill.chronicle import Chronicle
 from bascule.drill.disk import DiskWatch
 from bascule.drill.live import LiveState
 from bascule.drill.observer import Observer
-from bascule.drill.plan import Run, Timing, fitted
+from bascule.drill.plan import Run, Timing, fitted, needs
 from bascule.drill.render_files import write_reports
 from bascule.drill.report import Report, Trial
 from bascule.drill.stage import Stage
@@ -146,6 +146,7 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
         isolation=options.isolation,
         progress=progress,
         until="serving",
+        disks="disk" in needs(options.runs),
     )
     try:
         yield lab

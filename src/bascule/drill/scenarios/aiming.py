@@ -37,6 +37,9 @@ def faults(
     kind = named(strike.fault)
     settings = {name: _hosts(name, value, plan, roles) for name, value in strike.settings.items()}
     fields = kind.__struct_fields__
+    if not {"member", "hosts"} & set(fields):
+        hint = "by hand: bascule chaos inject ... --on proxy:SOCKET"
+        raise InputError(f"{strike.fault} hits neither members nor hosts of a lab", hint=hint)
     if "member" not in fields:
         inside = (*hit.hosts, *beside(hit, plan)) if kind is Partition else hit.hosts
         return (_made(kind, {"hosts": inside, **settings}),)

@@ -54,7 +54,12 @@ def test_peers_that_are_no_list_are_refused() -> None:
         aimed("network-cut", Whom(who="entry"), peers=3)
 
 
-@pytest.mark.parametrize("kind", [kind.kind() for kind in KINDS])
+def test_what_acts_at_a_proxy_process_is_not_for_a_lab() -> None:
+    with pytest.raises(InputError, match="proxy-down hits neither members nor hosts of a lab"):
+        aimed("proxy-down", Whom(who="primary"), proxy="redis")
+
+
+@pytest.mark.parametrize("kind", [kind.kind() for kind in KINDS if "proxy" not in kind.NEEDS])
 def test_every_fault_can_be_aimed_by_a_timeline(kind: str) -> None:
     """What whom it hits does not give must be a parameter that a file can state."""
     needed = {one.name for one in parameters(named(kind)) if one.default is None}
