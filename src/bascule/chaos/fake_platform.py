@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites, Step
 from bascule.chaos.endings import SignalDelivery
+from bascule.chaos.fake_clocks import FakeClocks
 from bascule.chaos.fake_endings import FakeEndings
 from bascule.chaos.fake_proxies import FakeProxies, fake_proxies
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
@@ -25,7 +26,7 @@ from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.kernel.errors import LabError
 
 EVERYTHING: frozenset[Control] = frozenset(
-    {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy"}
+    {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy", "clock"}
 )
 LIMIT = 1024
 
@@ -88,6 +89,7 @@ class FakeHost(Struct, kw_only=True):
     memory_kills: int | None = None
     delivered: list[SignalDelivery] = field(default_factory=list)
     boots: int = 1
+    clock: tuple[float, float] | None = None
     returning: bool = False
     disk_troubles: list[FakeDiskTrouble] = field(default_factory=list)
     lost: LostWrites | None = None
@@ -102,7 +104,7 @@ class FakeState(Struct, kw_only=True):
     last_pid: int = 100
 
 
-class FakePlatform(FakeEndings):
+class FakePlatform(FakeEndings, FakeClocks):
     """Does to its state what a real platform does to hosts, at once.
 
     A main process starts what else belongs to its member again, as a keeper does; what outlives it ends when the member
@@ -445,7 +447,7 @@ def _is_whole(host: FakeHost) -> bool:
     commands = tuple(one.command for one in host.processes)
     strained = host.crashing or host.slow or any(one.free != LIMIT for one in host.processes)
     running = all(one.state == "running" for one in host.processes)
-    if host.troubles or host.disk_troubles or host.memory_kills is not None:
+    if host.troubles or host.disk_troubles or host.memory_kills is not None or host.clock is not None:
         return False
     return host.powered and commands == host.commands and running and not strained
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from bascule.chaos.clocks import Clocks
 from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites
 from bascule.chaos.endings import Endings
 from bascule.chaos.proxying import Proxied
@@ -41,11 +42,11 @@ class DescriptorView(Struct, frozen=True, kw_only=True):
 
 
 Knock = Literal["connected", "refused", "silent"]
-Control = Literal["process", "host", "network", "memory", "disk", "restart", "signals", "proxy"]
+Control = Literal["process", "host", "network", "memory", "disk", "restart", "signals", "proxy", "clock"]
 """What a platform may have in its hands; `restart`: starting what was killed; `signals`: any but kill and stop."""
 
 
-class Platform(Endings, Proxied, Protocol):
+class Platform(Endings, Proxied, Clocks, Protocol):
     """What faults need of the place in which a system runs."""
 
     def refusal(self, control: Control) -> str:

@@ -43,6 +43,7 @@ def up(
     directory: Directory = None,
     isolation: Isolation = "auto",
     disks: Annotated[bool, Parameter(name="--disks", negative="")] = False,
+    clocks: Annotated[bool, Parameter(name="--clocks", negative="")] = False,
     as_json: Json = False,
 ) -> int:
     """Start every member of the system and return when all of them are whole; the lab stays until `lab down`.
@@ -50,22 +51,27 @@ def up(
     Examples:
         bascule lab up examples/taskmanagerpro/bascule.yaml
         bascule lab up my.yaml --dir /var/tmp/mylab --isolation loopback
-        bascule lab up my.yaml --disks
+        bascule lab up my.yaml --disks --clocks
 
     Args:
         file: The system file.
         directory: Where the lab lives. Default: .bascule/NAME-OF-THE-SYSTEM
         isolation: namespaces makes real hosts; loopback needs no rights but cannot cut a network.
         disks: Put disks that can fail under the members, for the faults disk-...; they make writing slower.
+        clocks: Start members with libfaketime, for the faults clock-...; only their wall clocks can be turned.
         as_json: Print one JSON object instead of text.
     """
     system = load_checked(file)
     where = directory or LABS / system.system
     if disks and (why := world.disks_available(isolation)):
         raise MachineError(f"disks that can fail cannot be had here: {why}", hint=world.DISKS_HINT)
+    if clocks and (why := world.clocks_available(isolation)):
+        raise MachineError(f"clocks cannot be turned here: {why}", hint=world.CLOCKS_HINT)
     console = terminal()
     with console.status("making hosts") as status:
-        lab = Lab.up(system, where, source=file, isolation=isolation, progress=status.update, disks=disks)
+        lab = Lab.up(
+            system, where, source=file, isolation=isolation, progress=status.update, disks=disks, clocks=clocks
+        )
     lab.world.keep()
     lab.close()
     if as_json:

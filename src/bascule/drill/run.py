@@ -147,6 +147,7 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
         progress=progress,
         until="serving",
         disks="disk" in needs(options.runs),
+        clocks="clock" in needs(options.runs),
     )
     try:
         yield lab

@@ -20,6 +20,7 @@ from bascule.kernel.errors import LabError
 from bascule.lab import mark
 from bascule.lab import protocol as say
 from bascule.lab.channel import Channel
+from bascule.lab.client_clocks import ClockCalls
 from bascule.lab.client_disks import DiskCalls
 from bascule.lab.client_endings import EndingsClient
 from bascule.lab.protocol import Completed, WorldStatus
@@ -30,7 +31,7 @@ END_LIMIT_S = 10.0
 _POLL_S = 0.005
 
 
-class LabClient(EndingsClient, DiskCalls, Unproxied):
+class LabClient(EndingsClient, DiskCalls, ClockCalls, Unproxied):
     """Acts on one lab: the platform on which faults are injected, and the means to run programs there.
 
     Args:
@@ -57,11 +58,13 @@ class LabClient(EndingsClient, DiskCalls, Unproxied):
     # -- the platform
 
     def refusal(self, control: Control) -> str:
-        """In namespaces of all, with disks if asked for and memory if allowed; on loopback of processes alone."""
+        """In namespaces of all (disks and clocks if asked for, memory if allowed); on loopback of processes alone."""
         if control == "memory":
             return self.memory_refusal()
         if control == "disk":
             return self.record.disk_refusal
+        if control == "clock":
+            return self.record.clock_refusal
         if control == "proxy":
             return "a lab has no proxy process: its own wires can be troubled"
         if control in {"process", "restart", "signals"} or self.record.isolation == "namespaces":

@@ -59,6 +59,7 @@ class Lab:
         progress: Progress = lambda _: None,
         until: Literal["whole", "serving"] = "whole",
         disks: bool = False,
+        clocks: bool = False,
     ) -> Self:
         """Make the hosts, start every member in the order of its needs, and return once all of them are whole.
 
@@ -72,6 +73,7 @@ class Lab:
                 then still have to be made synchronous, which takes Patroni seconds.
             disks: Put disks that can fail under the members. Where this machine cannot, `world.refusal("disk")` says
                 why, and the lab comes up without.
+            clocks: Start members so that their wall clocks can be turned; the same with `world.refusal("clock")`.
 
         Raises:
             MissingProgramError: A program is neither on PATH nor in its wheel.
@@ -81,7 +83,7 @@ class Lab:
         programs = _programs(system)
         plan = layout(system, world.choose_prefix(isolation))
         machine_checks.check_entry(plan)
-        client = world.create(directory, plan, isolation=isolation, disks=disks)
+        client = world.create(directory, plan, isolation=isolation, disks=disks, clocks=clocks)
         try:
             lab = cls(system, directory, client, plan, source)
             lab.programs = programs

@@ -8,6 +8,7 @@ import signal
 from bascule.chaos.platform import ProcessView
 from bascule.kernel.errors import LabError
 from bascule.lab import protocol as say
+from bascule.lab.clocks import Clocks
 from bascule.lab.hosts import Hosts
 from bascule.lab.members import Members, Program
 from bascule.lab.ownership import Owner
@@ -17,9 +18,10 @@ from bascule.lab.pipes import Collector
 class Programs:
     """Everything that is started on the hosts of a lab."""
 
-    def __init__(self, members: Members, hosts: Hosts) -> None:
+    def __init__(self, members: Members, hosts: Hosts, clocks: Clocks) -> None:
         self._members = members
         self._hosts = hosts
+        self._clocks = clocks
         self._runs = 0
 
     async def launch(self, request: say.LaunchMember) -> None:
@@ -28,7 +30,8 @@ class Programs:
         owner = Owner(request.member, request.directory, request.host, member=True)
         number = _signal_number(request.launch.stop_signal)
         launch = request.launch
-        self._members.register(Program(owner, launch.argv, launch.environment, number, launch.capabilities))
+        environment = {**self._clocks.environment(request.member), **launch.environment}
+        self._members.register(Program(owner, launch.argv, environment, number, launch.capabilities))
         self._members.start(request.member)
 
     async def start(self, request: say.StartMember) -> None:

@@ -12,6 +12,7 @@ from bascule.chaos.platform import ProcessState
 from bascule.chaos.traffic import Trouble
 from bascule.engines.protocols import Capability, Launch
 from bascule.kernel import errors
+from bascule.lab.clock_requests import ClockRequests
 from bascule.lab.ending_requests import EndingRequests
 from bascule.lab.names import SUPERVISOR_LOG
 from bascule.lab.plan import LabPlan
@@ -31,6 +32,8 @@ class LabRecord(Struct, frozen=True, kw_only=True):
         pid: The keeper's pid, outside; killing it ends the lab.
         start: The keeper's start time, in the kernel's ticks since boot: pids come again.
         disk_refusal: Why its disks cannot fail; empty when they can.
+        faketime: Path of the libfaketime that turns its members' clocks; empty when nothing does.
+        clock_refusal: Why nothing does; empty when something does.
     """
 
     identity: str
@@ -40,6 +43,8 @@ class LabRecord(Struct, frozen=True, kw_only=True):
     uid: int
     plan: LabPlan
     disk_refusal: str = "it was brought up without them: bascule lab up --disks"
+    faketime: str = ""
+    clock_refusal: str = "it was brought up without clocks that can be turned: bascule lab up --clocks"
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -48,6 +53,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     identity: str
     plan: LabPlan
     disk_refusal: str = "it was brought up without them: bascule lab up --disks"
+    faketime: str = ""
+    clock_refusal: str = "it was brought up without clocks that can be turned: bascule lab up --clocks"
 
 
 class LaunchMember(Request, frozen=True, kw_only=True, tag="launch"):
@@ -335,7 +342,7 @@ Requests = (
     LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | CrashLoop | EndCrashLoop | Slow | Hasten
     | Descriptors | LimitDescriptors | FreeDescriptors | Processes | Spawn | Signal | Wait | Run | Dial
     | Reachable | PowerOff | PowerOn | Partition | Heal | AddTrouble | RemoveTrouble | Traffic | Travel
-    | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests
+    | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests | ClockRequests
     | AddDiskTrouble | RemoveDiskTrouble | DiskCounted | TryDisk | SettleDisks | LoseWrites | WritesLost
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ import msgspec
 from bascule.kernel.errors import BasculeError, LabError, MachineError
 from bascule.lab import files, keeper, loopback
 from bascule.lab import protocol as say
+from bascule.lab.clocks import Clocks
 from bascule.lab.control import Connection, Control
 from bascule.lab.disk_control import Disks
 from bascule.lab.fabric import Fabric
@@ -52,6 +53,8 @@ def supervise(
         uid=os.getuid(),
         plan=heard.plan,
         disk_refusal=heard.disk_refusal,
+        faketime=heard.faketime,
+        clock_refusal=heard.clock_refusal,
     )
     life = _Life(directory, record)
     try:
@@ -104,7 +107,8 @@ class _Life:
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, members.reap)
         network = await self._join_regions(plan, members, fabric) if fabric else None
         hosts = Hosts(plan, members, network)
-        return World(members, hosts, Disks(members, hosts, self._directory, self._record.disk_refusal))
+        disks = Disks(members, hosts, self._directory, self._record.disk_refusal)
+        return World(members, hosts, disks, Clocks(members, self._directory, self._record.faketime))
 
     async def _join_regions(self, plan: LabPlan, members: Members, fabric: Fabric) -> Network:
         wan = WanControl(members, fabric.wan_sockets(), str(self._directory))

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from bascule.kernel.errors import LabError, MachineError
-from bascule.lab import disk_control, disk_mount, loopback, mark
+from bascule.lab import disk_control, disk_mount, faketime, loopback, mark
 from bascule.lab import isolation as apart
 from bascule.lab import protocol as say
 from bascule.lab.channel import receive
@@ -55,7 +55,9 @@ def choose_prefix(isolation: str) -> str:
     return NAMESPACE_PREFIX
 
 
-def create(directory: Path, plan: LabPlan, *, isolation: str = "auto", disks: bool = False) -> LabClient:
+def create(
+    directory: Path, plan: LabPlan, *, isolation: str = "auto", disks: bool = False, clocks: bool = False
+) -> LabClient:
     """Make the plan's hosts and return the client that owns them: they die with this process, unless it says `keep`.
 
     Args:
@@ -63,6 +65,7 @@ def create(directory: Path, plan: LabPlan, *, isolation: str = "auto", disks: bo
         plan: Laid out with the prefix that `choose_prefix` chose.
         isolation: `auto` follows the plan's addresses.
         disks: Put disks that can fail under the members; where this machine cannot, the client's `refusal` says why.
+        clocks: Start members so that their wall clocks can be turned; the same.
 
     Raises:
         MachineError: This machine cannot hold it: no namespaces, no room, no right to write, addresses in use.
@@ -77,12 +80,32 @@ def create(directory: Path, plan: LabPlan, *, isolation: str = "auto", disks: bo
         for name in (LOGS, TEMPORARY):
             (directory / name).mkdir(mode=0o700)
         refusal = disk_control.refusal(disks, kind)
-        setting = say.Setting(identity=secrets.token_hex(16), plan=plan, disk_refusal=refusal)
+        faked, without = _clocks(clocks, kind)
+        setting = say.Setting(
+            identity=secrets.token_hex(16), plan=plan, disk_refusal=refusal, faketime=faked, clock_refusal=without
+        )
         return _start(directory, kind, lock, setting)
     except OSError as error:
         raise MachineError(f"the lab's directory cannot be used: {error}", where=str(directory)) from error
     finally:
         os.close(lock)
+
+
+CLOCKS_HINT = f"{faketime.HINT}; and --isolation namespaces"
+
+
+def clocks_available(isolation: str = "auto") -> str:
+    """Empty when wall clocks of members can be turned here; otherwise why not."""
+    return _clocks(True, "loopback" if isolation == "loopback" or apart.available() else "namespaces")[1]  # noqa: FBT003 - as declared there
+
+
+def _clocks(wanted: bool, kind: say.Isolation) -> tuple[str, str]:
+    """The libfaketime to use, and why there is none."""
+    if not wanted:
+        return "", "it was brought up without clocks that can be turned: bascule lab up --clocks"
+    if kind != "namespaces":
+        return "", "what libfaketime leaves in /dev/shm goes only with namespaces of our own"
+    return faketime.library()
 
 
 def _kind(plan: LabPlan, isolation: str) -> say.Isolation:

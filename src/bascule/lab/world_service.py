@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from bascule.lab import clock_requests as ask
 from bascule.lab import ending_requests as end
 from bascule.lab import protocol as say
+from bascule.lab.clocks import Clocks
 from bascule.lab.disk_control import Disks
 from bascule.lab.hosts import Hosts
 from bascule.lab.members import Members
@@ -58,25 +60,52 @@ _IN_ORDER = (
     say.RemoveDiskTrouble,
     say.SettleDisks,
     say.LoseWrites,
+    ask.TurnClock,
+    ask.RightClock,
 )
 """Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
+
+
+Acts = dict[type[Request], Callable[[Any], Awaitable[object]]]
+"""A request's kind decides the type of its act's argument, which a table cannot express."""
+
+
+def _ending_acts(memory: OutOfMemory, signalling: Signalling) -> Acts:
+    return {
+        end.RefuseMemory: memory.refusal,
+        end.RunOutOfMemory: memory.strike,
+        end.MemoryKills: memory.kills,
+        end.RelieveMemory: memory.relieve,
+        end.SendSignals: signalling.send,
+        end.Delivered: signalling.delivered,
+        end.EndSignals: signalling.finish,
+    }
+
+
+def _disk_acts(disks: Disks) -> Acts:
+    return {
+        say.AddDiskTrouble: disks.add,
+        say.RemoveDiskTrouble: disks.remove,
+        say.DiskCounted: disks.counts,
+        say.TryDisk: disks.attempt,
+        say.SettleDisks: disks.settle,
+        say.LoseWrites: disks.lose,
+        say.WritesLost: disks.lost,
+    }
 
 
 class World:
     """Everything that runs in a lab, and everything that can be done to it."""
 
-    def __init__(self, members: Members, hosts: Hosts, disks: Disks) -> None:
+    def __init__(self, members: Members, hosts: Hosts, disks: Disks, clocks: Clocks) -> None:
         self.members = members
         self.hosts = hosts
         self.kept = False
         self._order = asyncio.Lock()
-        programs = Programs(members, hosts)
+        programs = Programs(members, hosts, clocks)
         strains = Strains(members, hosts)
-        memory = OutOfMemory(members)
-        signalling = Signalling(members, hosts)
         reboots = Reboots(hosts, self._order)
-        # A request's kind decides the type of its act's argument, which a table cannot express.
-        self._acts: dict[type[Request], Callable[[Any], Awaitable[object]]] = {
+        self._acts: Acts = {
             say.LaunchMember: programs.launch,
             say.StartMember: programs.start,
             say.StopMember: programs.stop,
@@ -112,22 +141,13 @@ class World:
             say.Memory: self._memory,
             say.Keep: self._keep,
             say.Down: self._down,
-            end.RefuseMemory: memory.refusal,
-            end.RunOutOfMemory: memory.strike,
-            end.MemoryKills: memory.kills,
-            end.RelieveMemory: memory.relieve,
-            end.SendSignals: signalling.send,
-            end.Delivered: signalling.delivered,
-            end.EndSignals: signalling.finish,
             end.Reboot: reboots.reboot,
             end.Boot: reboots.boot,
-            say.AddDiskTrouble: disks.add,
-            say.RemoveDiskTrouble: disks.remove,
-            say.DiskCounted: disks.counts,
-            say.TryDisk: disks.attempt,
-            say.SettleDisks: disks.settle,
-            say.LoseWrites: disks.lose,
-            say.WritesLost: disks.lost,
+            ask.TurnClock: clocks.turn,
+            ask.RightClock: clocks.right,
+            ask.LookAtClock: clocks.look,
+            **_ending_acts(OutOfMemory(members), Signalling(members, hosts)),
+            **_disk_acts(disks),
         }
 
     async def do(self, request: say.Requests) -> object:

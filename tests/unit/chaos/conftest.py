@@ -11,6 +11,8 @@ from bascule.chaos.fake_platform import EVERYTHING, FakeHost, FakePlatform
 from bascule.chaos.faults import (
     AnyFault,
     Bandwidth,
+    ClockDrift,
+    ClockStep,
     ConnectionRefusal,
     ConnectionReset,
     CrashLoop,
@@ -116,6 +118,10 @@ FAULTS: tuple[AnyFault, ...] = (
     HttpSlowBody(proxy="web", rate_bytes_per_s=100),
     HttpSlowAnswer(proxy="web", delay_s=1.0, method="GET"),
     HttpCutBody(proxy="web"),
+    ClockStep(member="db-1", step_s=3600.0),
+    ClockStep(member="db-2", step_s=-2.0),
+    ClockDrift(member="db-1", rate=0.5),
+    ClockDrift(member="db-1", rate=-0.5),
 )
 Inject = Callable[..., Injection]
 

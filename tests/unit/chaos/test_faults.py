@@ -14,6 +14,8 @@ from bascule.chaos.faults import (
     KINDS,
     AnyFault,
     Bandwidth,
+    ClockDrift,
+    ClockStep,
     ConnectionRefusal,
     ConnectionReset,
     CrashLoop,
@@ -125,6 +127,10 @@ DISKS_AIMED_WRONG: tuple[tuple[str, dict[str, object], Callable[[FakePlatform], 
 )
 
 
+def _turned(platform: FakePlatform) -> None:
+    platform.turn_clock("db-1", step_s=5.0, rate=0.0)
+
+
 def _disabled(platform: FakePlatform) -> None:
     for each in ("web", "redis"):
         platform.proxying().disable(each)
@@ -214,6 +220,12 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "reboot of a host that is lost": (HostReboot(hosts=("db-1",)), lambda p: p.power_off(("db-1",))),
     "reboot of a host where nothing runs": (HostReboot(hosts=("client",)), lambda _: None),
     "reboot of everything": (HostReboot(hosts=("db-1", "db-2", "probe-a", "client")), lambda _: None),
+    "a clock that is turned already": (ClockStep(member="db-1", step_s=9.0), _turned),
+    "a clock of nobody": (ClockStep(member="nobody", step_s=9.0), lambda _: None),
+    "a clock of a member that is down": (ClockStep(member="db-1", step_s=9.0), lambda p: p.kill("db-1")),
+    "a step too small to be told from none": (ClockStep(member="db-1", step_s=0.1), lambda _: None),
+    "a drift of nothing": (ClockDrift(member="db-1", rate=0.0), lambda _: None),
+    "a drift of a clock that is turned": (ClockDrift(member="db-1", rate=0.5), _turned),
     "running out of memory again": (OutOfMemory(member="db-1"), lambda p: p.run_out_of_memory("db-1")),
     **{
         f"{fault.kind()} of {what}": (structs.replace(fault, **aim), prepare)

@@ -1,6 +1,7 @@
 """What can break, how is it seen to be broken, and how is it surely undone?"""
 
 from bascule.chaos.faults.catalogue import KINDS, AnyFault
+from bascule.chaos.faults.clocks import ClockDrift, ClockStep
 from bascule.chaos.faults.disk import DiskFull, DiskLostWrites, DiskReadOnly, DiskSlow, SyncFailure
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import HostReboot, PowerLoss
@@ -24,6 +25,8 @@ __all__ = [
     "KINDS",
     "AnyFault",
     "Bandwidth",
+    "ClockDrift",
+    "ClockStep",
     "ConnectionRefusal",
     "ConnectionReset",
     "CrashLoop",

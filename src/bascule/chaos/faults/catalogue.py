@@ -8,6 +8,7 @@ from typing import get_type_hints
 import msgspec
 from msgspec import Struct
 
+from bascule.chaos.faults.clocks import ClockDrift, ClockStep
 from bascule.chaos.faults.disk import DiskFull, DiskLostWrites, DiskReadOnly, DiskSlow, SyncFailure
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import HostReboot, PowerLoss
@@ -56,6 +57,8 @@ AnyFault = (
     | SyncFailure
     | DiskLostWrites
     | AnyProxyFault
+    | ClockStep
+    | ClockDrift
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -84,6 +87,8 @@ KINDS: tuple[type[Fault], ...] = (
     SyncFailure,
     DiskLostWrites,
     *PROXY_KINDS,
+    ClockStep,
+    ClockDrift,
 )
 
 
