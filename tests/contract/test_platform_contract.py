@@ -102,7 +102,7 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.skip(why)
     directory: Path = tmp_path_factory.mktemp(request.param) / "lab"
     plan = layout(SYSTEM, world.choose_prefix(request.param))
-    client = world.create(directory, plan, isolation=request.param, disks=True)
+    client = world.create(directory, plan, isolation=request.param, disks=True, clocks=True)
     try:
         for name in (NORTH, SOUTH):
             home = directory / "members" / name
@@ -460,3 +460,19 @@ def made(fault: AnyFault, platform: Platform, folder: Path) -> Injection:
         clock=SystemClock(),
         sleep=time.sleep,
     )
+
+
+def test_a_clock_is_turned_and_set_right_and_its_neighbour_is_not_touched(platform: Platform) -> None:
+    need(platform, "clock")
+    assert platform.clock(NORTH).main_reached
+    platform.turn_clock(NORTH, step_s=100.0, rate=0.0)
+    deadline_s = time.monotonic() + 10
+    while abs(platform.clock(NORTH).off_s - 100.0) > 0.5:
+        assert time.monotonic() < deadline_s
+    assert platform.clock(NORTH).turned
+    assert not platform.clock(SOUTH).turned
+    assert abs(platform.clock(SOUTH).off_s) < 0.5
+    platform.right_clock(NORTH)
+    platform.right_clock(NORTH)
+    assert not platform.clock(NORTH).turned
+    assert abs(platform.clock(NORTH).off_s) < 0.5

@@ -218,6 +218,9 @@ class OutsidePlatform:
 
     # -- what is not done here: `refusal` says so before any of these is called
 
+    def heal(self) -> None:
+        """Nothing was cut."""
+
     def __getattr__(self, word: str) -> NoReturn:
         """No fault asks for anything else: it was refused before.
 

@@ -15,6 +15,8 @@ class Page(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 30
+    wbufsize = -1  # headers and body leave together
+    disable_nagle_algorithm = True
 
     def get(self, path: str) -> tuple[int, object]:
         """The answer to a GET of this path."""
