@@ -15,16 +15,16 @@ import msgspec
 from msgspec import Struct
 
 from bascule.drill import targets
+from bascule.drill.load_processes import process_name
 from bascule.drill.targets import Aim
 from bascule.engines.protocols import Member, Site
 from bascule.kernel.errors import BasculeError, LabError
-from bascule.lab.client import LabClient
 from bascule.lab.files import write_atomically, write_rendered
 from bascule.lab.lab import Lab
 from bascule.lab.plan import CLIENT_HOST, probe_host
 from bascule.measure.evidence import OUTSIDE
 from bascule.measure.final_audit import Audit
-from bascule.measure.plan import Plan, Status, Target, decode
+from bascule.measure.plan import Plan, Status, Target
 from bascule.measure.records import Record
 from bascule.measure.tail import RecordTail
 from bascule.system.model import Workload
@@ -33,19 +33,6 @@ PINNED = "pinned"
 PINNED_RATE_PER_S = 20.0
 READY_LIMIT_S = 30.0
 AUDIT_LIMIT_S = 40.0
-
-
-def process_name(plan: Plan) -> str:
-    """What the lab calls the process that carries out this plan; no other drill's has the same name."""
-    return f"load-{plan.client}-{plan.number_base}"
-
-
-def end_all(directory: Path, world: LabClient) -> None:
-    """Kill every load client of the drill whose directory this is; those that ended already are left alone."""
-    for path in directory.glob("*/*.plan.json"):
-        plan = decode(path.read_bytes(), str(path))
-        with contextlib.suppress(LabError):  # the lab knows no such process: it was never started
-            world.signal(process_name(plan), signal.SIGKILL)
 
 
 class Client:

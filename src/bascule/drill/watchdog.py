@@ -12,7 +12,7 @@ from bascule.chaos.journal import Journal, PlatformRef
 from bascule.chaos.platform import Platform
 from bascule.chaos.proxy import platform as proxied
 from bascule.chaos.watchdog_process import Watchdog, serve
-from bascule.drill.clients import end_all
+from bascule.drill.load_processes import end_all
 from bascule.lab import mark, memory_group, world
 from bascule.outside import reach
 
