@@ -20,6 +20,7 @@ app = App(
 )
 app.command("bascule.cli.inject:inject", name="inject")
 app.command("bascule.cli.chaos_toolkit:export", name="export")
+app.command("bascule.cli.chaos_import:import_experiment", name="import")
 
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
 

@@ -14,7 +14,8 @@ from bascule.cli.system_file import load_checked
 from bascule.drill import targets
 from bascule.drill.chaos_toolkit import export as exporting
 from bascule.drill.chaos_toolkit.outline import Outline, PlannedFault
-from bascule.drill.experiments import CATALOGUE
+from bascule.drill.experiments import Experiment
+from bascule.drill.scenarios import catalogue
 from bascule.kernel.errors import InputError, MachineError
 from bascule.kernel.quantities import Duration
 from bascule.system.model import System
@@ -56,8 +57,9 @@ def export(
     """
     checked = load_checked(system)
     hold_s = Duration.parse(hold).seconds if hold else None
-    if name in CATALOGUE:
-        outline = _experiment(name, parameters, checked, trials, hold)
+    known = catalogue.experiments(checked)
+    if name in known:
+        outline = _experiment(known[name], parameters, checked, trials, hold)
     else:
         outline = _fault(name, parameters, checked, hold_s)
     document = exporting.experiment(outline, lab=str(lab or LABS / checked.system), system=str(system))
@@ -70,17 +72,20 @@ def export(
     return 0
 
 
-def _experiment(name: str, parameters: tuple[str, ...], system: System, trials: int, hold: str) -> Outline:
+def _experiment(chosen: Experiment, parameters: tuple[str, ...], system: System, trials: int, hold: str) -> Outline:
     if parameters:
         raise InputError(f"{parameters[0]!r}: an experiment has no parameters", hint="bascule drill --list")
     if trials < 1:
         raise InputError(f"{trials} is not a number of trials", hint="at least 1: --trials 1")
-    targets.check([CATALOGUE[name]], system)
-    return exporting.outline_of_experiment(name, CATALOGUE[name].about, system=system.system, trials=trials, hold=hold)
+    if hold and chosen.scenario is not None:
+        raise InputError("a timeline has its own times", hint="leave --for out, or change `for` in the file")
+    targets.check([chosen], system)
+    catalogue.check((chosen,), system)
+    return exporting.outline_of_experiment(chosen.name, chosen.about, system=system.system, trials=trials, hold=hold)
 
 
 def _fault(name: str, parameters: tuple[str, ...], system: System, hold_s: float | None) -> Outline:
-    known = [*CATALOGUE, *(kind.kind() for kind in KINDS)]
+    known = [*catalogue.experiments(system), *(kind.kind() for kind in KINDS)]
     if name not in known:
         raise InputError(f"no experiment and no fault is called {name!r}", hint=did_you_mean(name, known))
     fields = msgspec.to_builtins(parse(name, parameters))

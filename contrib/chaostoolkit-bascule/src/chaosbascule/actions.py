@@ -12,8 +12,8 @@ from bascule.chaos.journal import Journal
 from bascule.chaos.recovery import recover as recover_journal
 from bascule.drill import halting
 from bascule.drill.render_json import from_json
-from bascule.drill.watchdog import attach
 from bascule.drill.system_file import load_checked
+from bascule.drill.watchdog import attach
 from bascule.kernel.errors import FaultError, InputError, LabError
 from bascule.lab import mark, world
 from bascule.lab.lab import Lab
@@ -114,6 +114,7 @@ def drill(  # noqa: PLR0917 - Chaos Toolkit discovers positional parameters alon
     output: str = "",
     hold: str = "",
     isolation: str = "auto",
+    timelines: str = "",
 ) -> dict[str, Any]:
     """Run a drill: offer load, break, undo, and judge from the client's side. FAIL is an answer, no error.
 
@@ -127,6 +128,7 @@ def drill(  # noqa: PLR0917 - Chaos Toolkit discovers positional parameters alon
         output: Where reports and records go. Default: a new directory below `bascule-runs/`.
         hold: Undo the fault after this time (`2s`). Default: when the clients are served again.
         isolation: Of a lab of its own: auto, namespaces or loopback.
+        timelines: A file with further experiments beside the system's.
     """
     now = course.present()
     directory = Path(output).absolute() if output else course.run_directory("drill")
@@ -134,6 +136,7 @@ def drill(  # noqa: PLR0917 - Chaos Toolkit discovers positional parameters alon
     argv += ["--output", str(directory), "--isolation", isolation]
     argv += [word for name in experiments or () for word in ("--experiment", name)]
     argv += [*(("--lab", lab) if lab else ()), *(("--for", hold) if hold else ())]
+    argv += ["--experiments", timelines] if timelines else []
     now.outcome, now.report = "RUNNING", None
     try:
         code, told = _run(argv)
