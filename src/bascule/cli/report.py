@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 
-from bascule.cli.output import emit
+from bascule.cli.output import emit, print_json
 from bascule.cli.report_file import read_report
 from bascule.drill import comparison as comparing
+from bascule.drill.chaos_toolkit import journal as journalling
 from bascule.drill.render_comparison import answer_text, comparison_text
 from bascule.drill.report import Report
-from bascule.kernel.errors import InputError
+from bascule.kernel.errors import InputError, MachineError
 
-app = App(name="report", help="What earlier drills say together: compare two of them.")
+app = App(name="report", help="What earlier drills say: compare two of them; write one as a journal of Chaos Toolkit.")
 
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
 
@@ -57,6 +59,36 @@ def compare(first: Path, second: Path, /, *, anyway: bool = False, as_json: Json
     document = {"comparison": found, "answer": answer_text(found), "differ": differ, "exit_code": found.exit_code}
     emit(document, as_json=as_json, text=comparison_text(found, differ))
     return found.exit_code
+
+
+@app.command
+def journal(
+    run: Path, /, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None, as_json: Json = False
+) -> int:
+    """Write a saved drill as a journal of Chaos Toolkit, for tools that read those.
+
+    FAIL is a deviation; INVALID one of status failed; ABORTED has the status aborted.
+
+    Examples:
+        bascule report journal bascule-runs/shop-20260314-101500 --output journal.json
+        bascule report journal report.json
+
+    Args:
+        run: The drill's directory, or its report.json.
+        output: The file. Default: standard output.
+        as_json: Say what was written as one JSON document.
+    """
+    document = journalling.journal(read_report(run))
+    if output is None:
+        print_json(document)
+        return 0
+    try:
+        output.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    except OSError as error:
+        raise MachineError(f"it cannot be written: {error.strerror}", where=str(output)) from error
+    status = "deviated" if document["deviated"] else document["status"]
+    emit({"output": str(output), "status": status}, as_json=as_json, text=f"{output}: {status}")
+    return 0
 
 
 def _names(report: Report) -> str:

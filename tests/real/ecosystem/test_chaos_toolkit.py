@@ -188,4 +188,10 @@ def test_a_drill_is_run_and_its_verdict_is_the_steady_state(chaos: Start, tmp_pa
     assert drilled["output"]["outcome"] in {"PASS", "FAIL", "INVALID"}
     assert after["probes"][1]["output"] == drilled["output"]["outcome"]
     assert journal["deviated"] is (drilled["output"]["outcome"] != "PASS")
-    assert (Path(drilled["output"]["directory"]) / "report.html").exists()
+    report = Path(drilled["output"]["directory"])
+    assert (report / "report.html").exists()
+    argv = [sys.executable, "-m", "bascule", "report", "journal", str(report)]
+    ours = json.loads(subprocess.run(argv, check=True, env=environment(), capture_output=True).stdout)
+    assert ours.keys() == journal.keys()
+    assert ours["deviated"] is journal["deviated"]
+    assert all({"activity", "output", "start", "status", "end", "duration"} <= each.keys() for each in ours["run"])

@@ -112,7 +112,7 @@ def _inject(planned: PlannedFault, **more: object) -> Activity:
     return _activity("action", f"{planned.kind}: {aim}", "inject", **said)
 
 
-def _activity(kind: str, name: str, function: str, **arguments: object) -> Activity:
+def _activity(kind: str, name: str, function: str, /, **arguments: object) -> Activity:
     provider = _provider(f"chaosbascule.{kind}s", function, arguments)
     return {"type": kind, "name": name, "provider": provider}
 
