@@ -10,10 +10,10 @@ from cyclopts import Parameter
 
 from bascule.chaos.faults.catalogue import KINDS, named, parse
 from bascule.cli.output import emit, print_json
-from bascule.cli.system_file import load_checked
+from bascule.cli.system_file import load_checked, with_experiments
 from bascule.drill import targets
 from bascule.drill.chaos_toolkit import export as exporting
-from bascule.drill.chaos_toolkit.outline import Outline, PlannedFault
+from bascule.drill.chaos_toolkit.outline import Outline, PlannedDrill, PlannedFault
 from bascule.drill.experiments import Experiment
 from bascule.drill.scenarios import catalogue
 from bascule.kernel.errors import InputError, MachineError
@@ -33,6 +33,7 @@ def export(
     lab: Annotated[Path | None, Parameter(name="--lab")] = None,
     hold: Annotated[str, Parameter(name="--for")] = "",
     trials: Annotated[int, Parameter(name=["--trials", "-n"])] = 1,
+    experiments: Annotated[Path | None, Parameter(name="--experiments")] = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> int:
@@ -52,14 +53,18 @@ def export(
         lab: Directory of the lab. Default: .bascule/NAME-OF-THE-SYSTEM
         hold: How long the fault acts (`10s`). Default: 10 s; in a drill, until the clients are served again.
         trials: Of an experiment: how often it is run.
+        experiments: A file with further experiments beside the system's.
         output: The file, by its ending JSON or YAML. Default: JSON on standard output.
         as_json: Say what was written as one JSON document.
     """
     checked = load_checked(system)
+    if experiments is not None:
+        checked = with_experiments(checked, experiments)
     hold_s = Duration.parse(hold).seconds if hold else None
     known = catalogue.experiments(checked)
     if name in known:
-        outline = _experiment(known[name], parameters, checked, trials, hold)
+        planned = PlannedDrill(experiments=(name,), trials=trials, hold=hold, timelines=str(experiments or ""))
+        outline = _experiment(known[name], parameters, checked, planned)
     else:
         outline = _fault(name, parameters, checked, hold_s)
     document = exporting.experiment(outline, lab=str(lab or LABS / checked.system), system=str(system))
@@ -72,16 +77,16 @@ def export(
     return 0
 
 
-def _experiment(chosen: Experiment, parameters: tuple[str, ...], system: System, trials: int, hold: str) -> Outline:
+def _experiment(chosen: Experiment, parameters: tuple[str, ...], system: System, planned: PlannedDrill) -> Outline:
     if parameters:
         raise InputError(f"{parameters[0]!r}: an experiment has no parameters", hint="bascule drill --list")
-    if trials < 1:
-        raise InputError(f"{trials} is not a number of trials", hint="at least 1: --trials 1")
-    if hold and chosen.scenario is not None:
+    if planned.trials < 1:
+        raise InputError(f"{planned.trials} is not a number of trials", hint="at least 1: --trials 1")
+    if planned.hold and chosen.scenario is not None:
         raise InputError("a timeline has its own times", hint="leave --for out, or change `for` in the file")
     targets.check([chosen], system)
     catalogue.check((chosen,), system)
-    return exporting.outline_of_experiment(chosen.name, chosen.about, system=system.system, trials=trials, hold=hold)
+    return exporting.outline_of_experiment(chosen.name, chosen.about, planned, system=system.system)
 
 
 def _fault(name: str, parameters: tuple[str, ...], system: System, hold_s: float | None) -> Outline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bascule.drill.chaos_toolkit.export import experiment, outline_of_experiment, outline_of_fault
-from bascule.drill.chaos_toolkit.outline import Outline, PlannedFault
+from bascule.drill.chaos_toolkit.outline import Outline, PlannedDrill, PlannedFault
 
 FREEZE = PlannedFault(kind="process-freeze", parameters={"member": "db-1"}, for_s=3.0)
 
@@ -30,6 +30,13 @@ def test_a_single_fault_acts_while_the_steady_state_is_looked_at_again() -> None
     assert acts["provider"]["func"] == "fault_acts"
 
 
+def test_several_names_are_written_as_on_the_command_line() -> None:
+    planned = PlannedFault(kind="power-loss", parameters={"hosts": ("a", "b")})
+    outline = outline_of_fault(planned, "cuts", "dark", system="shop")
+    assert outline.title == "shop: power-loss hosts=a,b"
+    assert written(outline)["method"][0]["name"] == "power-loss: a,b"
+
+
 def test_a_fault_without_a_length_acts_for_ten_seconds() -> None:
     document = written(Outline(title="t", description="d", faults=(PlannedFault(kind="process-kill"),)))
     assert document["method"][0]["pauses"] == {"after": 10.0}
@@ -47,7 +54,8 @@ def test_several_faults_have_their_times_and_the_method_waits_for_the_last_one()
 
 
 def test_the_verdict_of_a_drill_is_a_probe_with_a_tolerance() -> None:
-    document = written(outline_of_experiment("primary-kill", "SIGKILL", system="shop", trials=3, hold="2s"))
+    planned = PlannedDrill(experiments=("primary-kill",), trials=3, hold="2s")
+    document = written(outline_of_experiment("primary-kill", "SIGKILL", planned, system="shop"))
     (drilled,) = document["method"]
     assert drilled["provider"]["arguments"] == {
         "system": "${bascule_system}",

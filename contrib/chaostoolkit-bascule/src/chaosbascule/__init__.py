@@ -4,8 +4,6 @@ import inspect
 from types import ModuleType, UnionType
 from typing import Any, get_args, get_origin
 
-from chaoslib.discovery.discover import discover_actions, discover_probes, initialize_discovery_result
-
 __version__ = "0.1.0"
 __all__ = ["discover"]
 
@@ -16,12 +14,14 @@ def discover(discover_system: bool = True) -> dict[str, Any]:
     Args:
         discover_system: Tell every kind of fault as well, with its parameters, and every experiment of `bascule drill`.
     """
-    from chaosbascule import actions, probes, tolerances  # noqa: PLC0415 - a control alone needs none of them
+    from chaoslib.discovery import discover as chaoslib  # noqa: PLC0415 - what is asked for alone is imported
 
-    found = initialize_discovery_result("chaostoolkit-bascule", __version__, "bascule")
-    found["activities"] += [_portable(actions, each) for each in discover_actions(actions.__name__)]
+    from chaosbascule import actions, probes, tolerances  # noqa: PLC0415 - the same
+
+    found = chaoslib.initialize_discovery_result("chaostoolkit-bascule", __version__, "bascule")
+    found["activities"] += [_portable(actions, each) for each in chaoslib.discover_actions(actions.__name__)]
     for module in (probes, tolerances):
-        found["activities"] += [_portable(module, each) for each in discover_probes(module.__name__)]
+        found["activities"] += [_portable(module, each) for each in chaoslib.discover_probes(module.__name__)]
     if discover_system:
         found["system"] = _system()
     return dict(found)

@@ -81,6 +81,7 @@ def _drill(planned: PlannedDrill) -> Activity:
     said: dict[str, object] = {"system": SYSTEM, "lab": LAB, "experiments": list(planned.experiments)}
     said |= {"trials": planned.trials} if planned.trials != 1 else {}
     said |= {"hold": planned.hold} if planned.hold else {}
+    said |= {"timelines": planned.timelines} if planned.timelines else {}
     named = f"drill: {', '.join(planned.experiments)}"
     return {**_activity("action", named, "drill", **said), **_pause(before=planned.at_s)}
 
@@ -107,7 +108,7 @@ def _timeline(outline: Outline) -> list[Activity]:
 
 
 def _inject(planned: PlannedFault, **more: object) -> Activity:
-    aim = ", ".join(str(value) for value in planned.parameters.values())
+    aim = ", ".join(_word(value) for value in planned.parameters.values())
     said = {"fault": planned.kind, "lab": LAB, "parameters": dict(planned.parameters), **more}
     return _activity("action", f"{planned.kind}: {aim}", "inject", **said)
 
@@ -121,23 +122,28 @@ def _provider(module: str, function: str, arguments: Mapping[str, object]) -> di
     return {"type": "python", "module": module, "func": function, "arguments": dict(arguments)}
 
 
+def _word(value: object) -> str:
+    """A parameter's value as on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def _pause(**seconds: float) -> dict[str, Any]:
     given = {when: value for when, value in seconds.items() if value}
     return {"pauses": given} if given else {}
 
 
-def outline_of_experiment(name: str, about: str, *, system: str, trials: int, hold: str) -> Outline:
+def outline_of_experiment(name: str, about: str, planned: PlannedDrill, *, system: str) -> Outline:
     """A drill's experiment in outline: the drill judges, from the client's side."""
     return Outline(
         title=f"{system}: {name}",
         description=f"{about[:1].upper()}{about[1:]}. The verdict is drawn from what clients saw.",
-        drills=(PlannedDrill(experiments=(name,), trials=trials, hold=hold),),
+        drills=(planned,),
     )
 
 
 def outline_of_fault(planned: PlannedFault, does: str, seen_by: str, *, system: str) -> Outline:
     """One fault in outline: clients are to be answered while it acts."""
-    words = shlex.join([planned.kind, *(f"{key}={value}" for key, value in planned.parameters.items())])
+    words = shlex.join([planned.kind, *(f"{key}={_word(value)}" for key, value in planned.parameters.items())])
     return Outline(
         title=f"{system}: {words}",
         description=f"{does}. It is seen to act when {seen_by}; clients are to be answered while it does.",

@@ -265,13 +265,14 @@ class _Import:
         given = self._arguments(activity)
         names = [each for each in _list(given.get("experiments")) if isinstance(each, str)] or ["primary-kill"]
         trials = given.get("trials", 1)
-        hold = given.get("hold", "")
+        hold, timelines = given.get("hold", ""), given.get("timelines", "")
         self.drills.append(
             PlannedDrill(
                 experiments=tuple(names),
                 trials=trials if isinstance(trials, int) and 0 < trials <= 1000 else 1,
                 at_s=at_s,
                 hold=hold if isinstance(hold, str) else "",
+                timelines=timelines if isinstance(timelines, str) else "",
             )
         )
         self.carried.append(f"{where}: a drill of its own")

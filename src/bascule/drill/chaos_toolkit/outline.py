@@ -26,12 +26,14 @@ class PlannedDrill(Struct, frozen=True, kw_only=True):
     Attributes:
         experiments: As in `bascule drill --list`.
         hold: How long each fault acts (`2s`); empty: until the clients are served again.
+        timelines: A file with further experiments beside the system's; empty for none.
     """
 
     experiments: tuple[str, ...]
     trials: int = 1
     at_s: float = 0.0
     hold: str = ""
+    timelines: str = ""
 
 
 class Outline(Struct, frozen=True, kw_only=True):

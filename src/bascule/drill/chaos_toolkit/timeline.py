@@ -42,6 +42,7 @@ def commands(found: Imported, system: str) -> tuple[tuple[str, ...], ...]:
             *(word for name in each.experiments for word in ("--experiment", name)),
             *(("--trials", str(each.trials)) if each.trials != 1 else ()),
             *(("--for", each.hold) if each.hold else ()),
+            *(("--experiments", each.timelines) if each.timelines else ()),
         )
         for each in found.outline.drills
     )
