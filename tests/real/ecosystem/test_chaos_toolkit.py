@@ -105,10 +105,26 @@ def test_an_experiment_that_is_stopped_undoes_everything(
     chaos: Start, tmp_path: Path, lab: Lab, freeze: Written, end: signal.Signals
 ) -> None:
     run = chaos("run", save(tmp_path, freeze(lab.directory, hold_s=100.0)))
-    eventually(lambda: "frozen" in states(lab, NORTH))
+    log = tmp_path / "chaostoolkit.log"
+    eventually(lambda: log.exists() and "Pausing after activity" in log.read_text())
+    assert "frozen" in states(lab, NORTH)
     run.process.send_signal(end)
     run.result()
     assert run.journal()["status"] == "interrupted"
+    assert "frozen" not in states(lab, NORTH)
+
+
+def test_an_experiment_that_is_stopped_within_our_action_does_not_go_on(
+    chaos: Start, tmp_path: Path, lab: Lab, freeze: Written
+) -> None:
+    experiment = freeze(lab.directory, hold_s=100.0)
+    experiment["method"].insert(0, inject("process-freeze", hold_s=100.0))
+    run = chaos("run", save(tmp_path, experiment))
+    eventually(lambda: "frozen" in states(lab, NORTH))
+    run.process.send_signal(signal.SIGTERM)
+    run.result()
+    journal = run.journal()
+    assert (journal["status"], len(journal["run"])) == ("interrupted", 1)
     assert "frozen" not in states(lab, NORTH)
 
 

@@ -14,14 +14,18 @@ def discover(discover_system: bool = True) -> dict[str, Any]:
     Args:
         discover_system: Tell every kind of fault as well, with its parameters, and every experiment of `bascule drill`.
     """
-    from chaoslib.discovery import discover as chaoslib  # noqa: PLC0415 - what is asked for alone is imported
+    from chaoslib.discovery.discover import (  # noqa: PLC0415 - only when it is asked for
+        discover_actions,
+        discover_probes,
+        initialize_discovery_result,
+    )
 
     from chaosbascule import actions, probes, tolerances  # noqa: PLC0415 - the same
 
-    found = chaoslib.initialize_discovery_result("chaostoolkit-bascule", __version__, "bascule")
-    found["activities"] += [_portable(actions, each) for each in chaoslib.discover_actions(actions.__name__)]
+    found = initialize_discovery_result("chaostoolkit-bascule", __version__, "bascule")
+    found["activities"] += [_portable(actions, each) for each in discover_actions(actions.__name__)]
     for module in (probes, tolerances):
-        found["activities"] += [_portable(module, each) for each in chaoslib.discover_probes(module.__name__)]
+        found["activities"] += [_portable(module, each) for each in discover_probes(module.__name__)]
     if discover_system:
         found["system"] = _system()
     return dict(found)
@@ -47,6 +51,7 @@ def _system() -> dict[str, Any]:
     """What can be broken at all."""
     from bascule.chaos.faults.catalogue import KINDS, parameters  # noqa: PLC0415 - only when it is asked for
     from bascule.drill.experiments import CATALOGUE  # noqa: PLC0415 - only when it is asked for
+    from bascule.drill.scenarios import catalogue  # noqa: PLC0415 - only when it is asked for
 
     return {
         "faults": [
@@ -61,5 +66,7 @@ def _system() -> dict[str, Any]:
             }
             for kind in KINDS
         ],
-        "experiments": [{"name": each.name, "about": each.about} for each in CATALOGUE.values()],
+        "experiments": [
+            {"name": each.name, "about": each.about} for each in (*CATALOGUE.values(), *catalogue.shipped().values())
+        ],
     }

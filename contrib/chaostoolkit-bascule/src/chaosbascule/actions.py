@@ -18,6 +18,7 @@ from bascule.kernel.errors import FaultError, InputError, LabError
 from bascule.lab import mark, world
 from bascule.lab.lab import Lab
 from chaosbascule import course
+from chaosbascule.interruption import interruptible
 
 __all__ = ["drill", "halt", "inject", "lab_down", "lab_up", "recover", "undo", "wait_whole"]
 
@@ -25,6 +26,7 @@ POLL_S = 0.1
 END_LIMIT_S = 60.0
 
 
+@interruptible
 def inject(
     fault: str,
     lab: str,
@@ -60,6 +62,7 @@ def inject(
     }
 
 
+@interruptible
 def undo(lab: str, fault: str = "") -> list[str]:
     """Undo what this experiment injected in a lab, and see that nothing of it is left; once more does no harm.
 
@@ -70,6 +73,7 @@ def undo(lab: str, fault: str = "") -> list[str]:
     return course.present().undo(lab, fault)
 
 
+@interruptible
 def halt() -> list[dict[str, Any]]:
     """Stop everything of this user that breaks things on this machine now, and undo what it injected.
 
@@ -82,6 +86,7 @@ def halt() -> list[dict[str, Any]]:
     return [{"journal": one.journal, "undone": list(one.undone)} for one in halted]
 
 
+@interruptible
 def recover(run: str) -> list[str]:
     """Undo what an earlier run, a drill or an experiment, left injected; a run that left nothing is no error.
 
@@ -95,6 +100,7 @@ def recover(run: str) -> list[str]:
     return ["; ".join(one.fault.steps()) for one in results if one.fault is not None]
 
 
+@interruptible
 def wait_whole(lab: str, limit_s: float = 60.0) -> bool:
     """Wait until every member is up and fully part of its component; the action fails if that does not come.
 
@@ -106,6 +112,7 @@ def wait_whole(lab: str, limit_s: float = 60.0) -> bool:
     return True
 
 
+@interruptible
 def drill(  # noqa: PLR0917 - Chaos Toolkit discovers positional parameters alone
     system: str,
     experiments: list[str] | None = None,
@@ -167,6 +174,7 @@ def _run(argv: list[str]) -> tuple[int, str]:
         return process.returncode, told
 
 
+@interruptible
 def lab_up(system: str, lab: str, isolation: str = "auto") -> dict[str, Any]:
     """Bring a system up and return once all of its members are whole; it stays until `lab_down`.
 
@@ -192,6 +200,7 @@ def bring_up(system: str, lab: Path, isolation: str) -> Lab:
     return Lab.up(load_checked(file), lab, source=file, isolation=isolation)
 
 
+@interruptible
 def lab_down(lab: str, purge: bool = False) -> bool:
     """End everything that runs in a lab, and with it every fault; a lab that is down already stays so.
 
