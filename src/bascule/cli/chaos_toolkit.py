@@ -86,7 +86,10 @@ def _experiment(chosen: Experiment, parameters: tuple[str, ...], system: System,
         raise InputError("a timeline has its own times", hint="leave --for out, or change `for` in the file")
     targets.check([chosen], system)
     catalogue.check((chosen,), system)
-    return exporting.outline_of_experiment(chosen.name, chosen.about, planned, system=system.system)
+    outline = exporting.outline_of_experiment(chosen.name, chosen.about, planned, system=system.system)
+    steps = () if chosen.scenario is None else chosen.scenario.timeline
+    kinds = [name for step in steps for name in (step.fault, *(choice.fault for choice in step.one_of)) if name]
+    return msgspec.structs.replace(outline, disks=any("disk" in named(kind).NEEDS for kind in kinds))
 
 
 def _fault(name: str, parameters: tuple[str, ...], system: System, hold_s: float | None) -> Outline:
@@ -97,7 +100,8 @@ def _fault(name: str, parameters: tuple[str, ...], system: System, hold_s: float
     given = {key: value for key, value in fields.items() if key != "fault"}
     kind = named(name)
     planned = PlannedFault(kind=name, parameters=given, for_s=hold_s)
-    return exporting.outline_of_fault(planned, kind.DOES, kind.SEEN_BY, system=system.system)
+    outline = exporting.outline_of_fault(planned, kind.DOES, kind.SEEN_BY, system=system.system)
+    return msgspec.structs.replace(outline, disks="disk" in kind.NEEDS)
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

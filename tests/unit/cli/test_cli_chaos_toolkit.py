@@ -71,3 +71,11 @@ def test_a_member_that_the_system_does_not_have_is_found(tmp_path: Path, capsys:
     assert main([*words, "-o", str(tmp_path / "it.json")]) == 0
     assert main(["chaos", "import", str(tmp_path / "it.json"), "-s", str(NOTES)]) == 2
     assert "nobody" in capsys.readouterr().err
+
+
+def test_a_fault_of_disks_asks_for_a_lab_that_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["chaos", "export", "disk-full", "hosts=notes-north-a-1", "--system", str(NOTES)]
+    for given, asked in ((words, True), (FREEZE, None)):
+        assert main(given) == 0
+        control = json.loads(capsys.readouterr().out)["controls"][0]
+        assert control["provider"]["arguments"].get("disks") is asked

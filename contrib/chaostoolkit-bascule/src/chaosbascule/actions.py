@@ -12,11 +12,10 @@ from bascule.chaos.journal import Journal
 from bascule.chaos.recovery import recover as recover_journal
 from bascule.drill import halting
 from bascule.drill.render_json import from_json
-from bascule.drill.system_file import load_checked
 from bascule.drill.watchdog import attach
 from bascule.kernel.errors import FaultError, InputError, LabError
 from bascule.lab import mark, world
-from bascule.lab.lab import Lab
+from bascule.testing.labs import bring_up
 from chaosbascule import course
 from chaosbascule.interruption import interruptible
 
@@ -175,29 +174,20 @@ def _run(argv: list[str]) -> tuple[int, str]:
 
 
 @interruptible
-def lab_up(system: str, lab: str, isolation: str = "auto") -> dict[str, Any]:
+def lab_up(system: str, lab: str, isolation: str = "auto", disks: bool = False) -> dict[str, Any]:
     """Bring a system up and return once all of its members are whole; it stays until `lab_down`.
 
     Args:
         system: The system file.
         lab: Where the lab lives.
         isolation: namespaces makes real hosts; loopback needs no rights but cannot cut a network.
+        disks: Put disks that can fail under the members, for the faults disk-...
     """
-    made = bring_up(system, Path(lab), isolation)
+    made = bring_up(Path(system), Path(lab), isolation, disks=disks)
     made.world.keep()
     hosts = [host.name for host in made.plan.hosts]
     made.close()
     return {"lab": lab, "hosts": hosts}
-
-
-def bring_up(system: str, lab: Path, isolation: str) -> Lab:
-    """A lab that lives as long as this process.
-
-    Raises:
-        BasculeError: The file is wrong, a program is missing, or this machine cannot hold it.
-    """
-    file = Path(system)
-    return Lab.up(load_checked(file), lab, source=file, isolation=isolation)
 
 
 @interruptible

@@ -14,8 +14,8 @@ from chaoslib.exceptions import InterruptExecution, InvalidActivity
 from bascule.kernel.errors import BasculeError
 from bascule.lab import mark
 from bascule.testing.breakable import BreakableLab
+from bascule.testing.labs import bring_up
 from chaosbascule import course
-from chaosbascule.actions import bring_up
 
 _log = logging.getLogger("chaostoolkit")
 
@@ -23,8 +23,8 @@ _log = logging.getLogger("chaostoolkit")
 def validate_control(control: dict[str, Any]) -> None:
     """Refuse arguments that this control does not know."""
     given = control.get("provider", {}).get("arguments", {})
-    if not isinstance(given, dict) or set(given) - {"lab", "system", "isolation"}:
-        raise InvalidActivity("the control of bascule has the arguments lab, system and isolation")
+    if not isinstance(given, dict) or set(given) - {"lab", "system", "isolation", "disks"}:
+        raise InvalidActivity("the control of bascule has the arguments lab, system, isolation and disks")
     if not given.get("lab"):
         raise InvalidActivity("the control of bascule needs the argument lab: the directory of the lab")
 
@@ -34,6 +34,7 @@ def before_experiment_control(
     lab: str,
     system: str = "",
     isolation: str = "auto",
+    disks: bool = False,
 ) -> None:
     """See that the lab is up; where none is and a system file is given, make one that ends with the experiment.
 
@@ -50,7 +51,8 @@ def before_experiment_control(
     try:
         if system and not mark.is_held(path):
             _log.info("bringing up %s in %s", system, path)
-            now.take(path, BreakableLab(bring_up(system, path, isolation), course.run_directory("chaostoolkit")))
+            made = bring_up(Path(system), path, isolation, disks=disks)
+            now.take(path, BreakableLab(made, course.run_directory("chaostoolkit")))
         else:
             now.lab(lab)
     except (BasculeError, OSError) as error:

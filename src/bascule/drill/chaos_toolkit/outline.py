@@ -42,6 +42,7 @@ class Outline(Struct, frozen=True, kw_only=True):
     Attributes:
         served: It is part of the steady state that a client is answered.
         whole: It is part of the steady state that every member is whole.
+        disks: It needs a lab with disks that can fail.
     """
 
     title: str
@@ -50,3 +51,4 @@ class Outline(Struct, frozen=True, kw_only=True):
     drills: tuple[PlannedDrill, ...] = ()
     served: bool = True
     whole: bool = False
+    disks: bool = False
