@@ -393,6 +393,14 @@ def test_a_lab_without_disks_says_how_to_have_them_and_one_on_loopback_why_it_ha
             client.down()
 
 
+def test_the_command_refuses_disks_where_there_can_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "taskmanagerpro" / "bascule.yaml"
+    words = ["lab", "up", str(example), "--dir", str(tmp_path / "lab"), "--disks", "--isolation", "loopback"]
+    assert main(words) == 2
+    assert "this machine's own files" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "lab").exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try it as another user")
 def test_a_user_to_whom_the_door_is_closed_is_told_so() -> None:
     if Path("/dev/fuse").stat().st_mode & 0o007:

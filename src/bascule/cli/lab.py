@@ -64,7 +64,8 @@ def up(
     system = load_checked(file)
     where = directory or LABS / system.system
     if disks and (why := world.disks_available(isolation)):
-        raise MachineError(f"disks that can fail cannot be had here: {why}", hint=world.DISKS_HINT)
+        hint = "" if isolation == "loopback" else world.DISKS_HINT
+        raise MachineError(f"disks that can fail cannot be had here: {why}", hint=hint)
     if clocks and (why := world.clocks_available(isolation)):
         raise MachineError(f"clocks cannot be turned here: {why}", hint=world.CLOCKS_HINT)
     console = terminal()

@@ -10,9 +10,13 @@ from bascule.lab import fuse_wire as wire
 from bascule.lab.disk_tree import Answer, DiskTree, Node
 from bascule.lab.disk_unsynced import Unsynced
 
-# What these ask for the kernel does itself, above; or it would be done twice.
-_NOT_BENEATH = os.O_DIRECT | os.O_SYNC | os.O_DSYNC | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOCTTY | os.O_TRUNC
+# What these ask for the kernel does itself, above: it would be done twice, or to the path that leads to the file.
+_NOT_BENEATH = (
+    os.O_DIRECT | os.O_SYNC | os.O_DSYNC | os.O_APPEND
+    | os.O_CREAT | os.O_EXCL | os.O_TRUNC | os.O_NOCTTY | os.O_NOFOLLOW
+)  # fmt: skip
 _NO_MODE = 0
+_UNKNOWN, _DIRECTORY, _FILE, _LINK = 0, 4, 8, 10
 Opening = Callable[[int], int]
 
 
@@ -160,11 +164,17 @@ def _cached(node: Node, descriptor: int) -> int:
     return wire.KEEP_CACHE if same else 0
 
 
+def _kind(entry: os.DirEntry[str]) -> int:
+    """As in `d_type`; of sockets and the like the program asks itself."""
+    if entry.is_symlink():
+        return _LINK
+    return _DIRECTORY if entry.is_dir() else _FILE if entry.is_file() else _UNKNOWN
+
+
 def _entries(opened: _Opened) -> list[tuple[int, int, bytes]]:
     own = os.fstat(opened.descriptor).st_ino
-    found = [(own, 4, b"."), (own, 4, b"..")]
+    found = [(own, _DIRECTORY, b"."), (own, _DIRECTORY, b"..")]
     with os.scandir(opened.descriptor) as scan:
         for entry in scan:
-            kind = 4 if entry.is_dir(follow_symlinks=False) else 10 if entry.is_symlink() else 0
-            found.append((entry.inode(), kind, os.fsencode(entry.name)))
+            found.append((entry.inode(), _kind(entry), os.fsencode(entry.name)))
     return found
