@@ -24,7 +24,7 @@ from bascule.engines.protocols import Launch
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import LabError
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab import mark, world
+from bascule.lab import keeper, mark, world
 from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
@@ -277,6 +277,56 @@ def test_what_was_synced_outlives_a_loss_of_power_and_what_was_not_does_not(lab:
     assert content(lab, "C") == "c" * 10_000
 
 
+EVERY_WAY = """
+import mmap, os, sys, time
+os.chdir(sys.argv[1])
+def put(name, flags=0):
+    line = os.open(name, os.O_RDWR | os.O_CREAT | flags)
+    os.write(line, b"x" * 5000)
+    return line
+for name, sync in (("fsync", os.fsync), ("fdatasync", os.fdatasync)):
+    sync(put("kept-by-" + name))
+for name in ("O_SYNC", "O_DSYNC"):
+    os.close(put("kept-by-" + name, getattr(os, name)))
+put("kept-by-another")
+os.fsync(os.open("kept-by-another", os.O_RDONLY))
+put("kept-before-rename")
+os.fsync(os.open("kept-before-rename", os.O_RDONLY))
+os.rename("kept-before-rename", "kept-by-name")
+os.close(put("lost-written"))
+put("lost-in-use")
+os.close(put("lost-before-rename"))
+os.rename("lost-before-rename", "lost-by-name")
+os.fsync(os.open(".", os.O_RDONLY))
+areas = []
+for name in ("kept-by-msync", "lost-mapped"):
+    line = os.open(name, os.O_RDWR | os.O_CREAT)
+    os.write(line, b"o" * 5000)
+    os.fsync(line)
+    areas.append(mmap.mmap(line, 5000))
+    areas[-1][:] = b"x" * 5000
+areas[0].flush()
+print("written", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_every_way_to_sync_counts_and_nothing_else_does(lab: LabClient, tmp_path: Path) -> None:
+    output = tmp_path / "told"
+    lab.spawn(APP, "every-way", [sys.executable, "-c", EVERY_WAY, str(home(lab))], output=output)
+    eventually(lambda: output.exists() and "written" in output.read_text())
+    with acting(lab, DiskLostWrites(hosts=(APP,)), tmp_path):
+        pass
+    found = {path.name: path.read_bytes() for path in home(lab).glob("*-*")}
+    kept = {name: data for name, data in found.items() if name.startswith("kept-")}
+    assert kept == dict.fromkeys(
+        [f"kept-by-{way}" for way in ("fsync", "fdatasync", "O_SYNC", "O_DSYNC", "another", "name", "msync")],
+        b"x" * 5000,
+    )
+    lost = {name: data for name, data in found.items() if name.startswith("lost-")}
+    assert lost == {"lost-written": b"", "lost-in-use": b"", "lost-by-name": b"", "lost-mapped": b"o" * 5000}
+
+
 def test_mutant_a_plain_loss_of_power_loses_nothing_that_was_written(lab: LabClient, tmp_path: Path) -> None:
     put(lab, "plain", "b" * 10_000, sync=False)
     with acting(lab, PowerLoss(hosts=(APP,)), tmp_path):
@@ -354,7 +404,7 @@ def test_a_disk_that_died_is_new_when_its_member_starts_again(lab: LabClient) ->
     eventually(lambda: works(lab))
 
 
-@pytest.mark.parametrize("how", ["down", "keeper", "owner"])
+@pytest.mark.parametrize("how", ["down", "keeper", "supervisor", "owner"])
 def test_nothing_of_a_lab_stays_whatever_its_disks_are_at(tmp_path: Path, how: str) -> None:
     before = disks()
     with made(tmp_path) as lab:
@@ -365,6 +415,8 @@ def test_nothing_of_a_lab_stays_whatever_its_disks_are_at(tmp_path: Path, how: s
         assert len(disks() - before) == 2
         if how == "keeper":
             mark.kill_keeper(lab.record)
+        elif how == "supervisor":
+            os.kill(next(iter(keeper.descendants(lab.record.pid))), signal.SIGKILL)
         elif how == "owner":
             lab._owner.close() if lab._owner else None  # as when the process ends that made it
         else:

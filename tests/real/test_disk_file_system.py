@@ -212,7 +212,9 @@ def test_what_is_on_the_disk_lies_beneath_it_and_outside_no_mount_is_seen(lab: L
 def test_what_is_written_outside_is_seen_inside(lab: LabClient) -> None:
     home = lab.directory / "members" / APP
     read = "import sys, time\ntext = ''\nwhile text != sys.argv[2]:\n    text = open(sys.argv[1]).read()\nprint(1)"
-    for text in ("first", "other", "a longer one"):
+    for text in ("first", "other", "a longer one", "one as long!"):
         (home / "given").write_text(text)
         done = lab.run(APP, [sys.executable, "-c", read, str(home / "given"), text], timeout_s=20)
         assert done.exit_code == 0
+        assert lab.run(APP, ["/bin/sh", "-c", f"printf %s '{text.upper()}' > {home}/given"]).exit_code == 0
+        assert (home / "given").read_text() == text.upper()

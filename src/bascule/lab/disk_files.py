@@ -98,6 +98,7 @@ class DiskFiles:
             raise
         node = self._tree.nodes[wire.LONG.unpack_from(entry)[0]]
         opened = _Opened(descriptor, node, is_readable=is_readable)
+        node.changed()
         return entry + wire.opened_reply(self._hold(opened), wire.KEEP_CACHE)
 
     def _read(self, _: int, body: memoryview) -> bytes:
@@ -109,11 +110,11 @@ class DiskFiles:
         opened = self._opened[handle]
         if opened.is_readable:
             self._unsynced.writing(opened.node.key, opened.descriptor, offset, size)
-        opened.node.written = True
         data = body[wire.READ_WRITE.size :]
         done = 0
         while done < size:
             done += os.pwrite(opened.descriptor, data[done:], offset + done)
+        opened.node.changed()
         return wire.written_reply(size)
 
     def _allocate(self, _: int, body: memoryview) -> bytes:
@@ -124,8 +125,8 @@ class DiskFiles:
         size = os.fstat(opened.descriptor).st_size
         if opened.is_readable and offset + length > size:
             self._unsynced.writing(opened.node.key, opened.descriptor, size, offset + length - size)
-        opened.node.written = True
         os.posix_fallocate(opened.descriptor, offset, length)
+        opened.node.changed()
         return b""
 
     def _release(self, _: int, body: memoryview) -> bytes:
@@ -159,8 +160,8 @@ def _readable(opening: Opening, flags: int) -> tuple[int, bool]:
 def _cached(node: Node, descriptor: int) -> int:
     """Whether the kernel may go on believing the pages that it has: not when somebody outside wrote the file."""
     now_ns = os.fstat(descriptor).st_mtime_ns
-    same = node.written or now_ns == node.seen_ns
-    node.seen_ns, node.written = now_ns, False
+    same = now_ns == node.seen_ns
+    node.seen_ns = now_ns
     return wire.KEEP_CACHE if same else 0
 
 
@@ -175,6 +176,5 @@ def _entries(opened: _Opened) -> list[tuple[int, int, bytes]]:
     own = os.fstat(opened.descriptor).st_ino
     found = [(own, _DIRECTORY, b"."), (own, _DIRECTORY, b"..")]
     with os.scandir(opened.descriptor) as scan:
-        for entry in scan:
-            found.append((entry.inode(), _kind(entry), os.fsencode(entry.name)))
+        found += [(entry.inode(), _kind(entry), os.fsencode(entry.name)) for entry in scan]
     return found

@@ -22,14 +22,17 @@ Answer = Callable[[int, memoryview], bytes]
 class Node:
     """A file that the kernel knows, by its number."""
 
-    __slots__ = ("descriptor", "key", "lookups", "seen_ns", "written")
+    __slots__ = ("descriptor", "key", "lookups", "seen_ns")
 
     def __init__(self, descriptor: int, key: Key) -> None:
         self.descriptor = descriptor
         self.key = key
         self.lookups = 0
         self.seen_ns = -1
-        self.written = False
+
+    def changed(self) -> None:
+        """Take note of when we changed it ourselves: any other change came from outside."""
+        self.seen_ns = os.fstat(self.descriptor).st_mtime_ns
 
     @property
     def path(self) -> str:
@@ -111,7 +114,7 @@ class DiskTree:
             else:
                 first, second = (given[each] if asked[each] else kept[each] for each in (0, 1))
                 os.utime(node.path, ns=(first, second))
-        node.written = True
+        node.changed()
         return wire.attributes_reply(os.fstat(node.descriptor))
 
     def _resize(self, node: Node, size: int) -> None:
