@@ -238,7 +238,7 @@ def test_a_slow_disk_takes_its_time_for_each_operation(lab: LabClient, tmp_path:
 
 
 def test_a_narrow_disk_moves_so_many_bytes_a_second(lab: LabClient, tmp_path: Path) -> None:
-    with acting(lab, DiskSlow(hosts=(APP,), delay_s=0.001, rate_bytes_per_s=100_000.0), tmp_path):
+    with acting(lab, DiskSlow(hosts=(APP,), delay_s=0.001, rate_bytes_per_s=1e5), tmp_path):
         argv = ["/bin/sh", "-c", f"head -c 100000 /dev/zero > {home(lab)}/spare"]
         begun_s = time.monotonic()
         assert lab.run(APP, argv).exit_code == 0

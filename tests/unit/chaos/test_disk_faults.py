@@ -95,7 +95,7 @@ def test_a_slow_file_took_both_delays(platform: FakePlatform, monkeypatch: pytes
     fault.inject(platform)
     monkeypatch.setattr(platform, "try_disk", lambda _: DiskTry(took_s=0.15))
     assert not fault.witness(platform, ()).seen
-    assert fault.trouble() == DiskTrouble(kind="slow", delay_s=0.1)
+    assert fault.trouble() == DiskTrouble(kind="slow", delay_s=0.1, rate_bytes_per_s=1e9)
     assert structs.replace(fault, rate_bytes_per_s=5e5).steps() == (
-        "100 ms more for each operation, at most 500 kB/s: the disk of db-1",
+        "100 ms more for each operation, at most 0.5 MB/s: the disk of db-1",
     )

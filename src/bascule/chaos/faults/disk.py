@@ -100,23 +100,22 @@ class DiskFull(DiskFault, frozen=True, kw_only=True, tag="disk-full"):
 
 
 class DiskSlow(DiskFault, frozen=True, kw_only=True, tag="disk-slow"):
-    """Every read, write and sync takes longer, beside others or, with a bound of bytes, one after the other."""
+    """Every read, write and sync takes longer, and no more than so many bytes a second are read and written."""
 
-    DOES: ClassVar = "holds reads, writes and syncs up by a time, or to so many bytes a second"
+    DOES: ClassVar = "holds reads, writes and syncs up by a time, and to so many bytes a second"
     SEEN_BY: ClassVar = "each disk counts operations that it held up, and a small file takes twice the delay"
     WORD: ClassVar = "held up"
 
     delay_s: Annotated[float, Meta(ge=0.001, le=2.0)]
-    rate_bytes_per_s: Annotated[float, Meta(ge=0.0, le=1e9)] = 0.0
+    rate_bytes_per_s: Annotated[float, Meta(ge=1e5, le=1e9)] = 1e9
 
     def trouble(self) -> DiskTrouble:
-        """A delay."""
+        """A delay, and a bound."""
         return DiskTrouble(kind="slow", delay_s=self.delay_s, rate_bytes_per_s=self.rate_bytes_per_s)
 
     def told(self) -> str:
         """In milliseconds."""
-        bound = f", at most {self.rate_bytes_per_s / 1000:g} kB/s" if self.rate_bytes_per_s else ""
-        return f"{self.delay_s * 1000:g} ms more for each operation{bound}"
+        return f"{self.delay_s * 1000:g} ms more for each operation, at most {self.rate_bytes_per_s / 1e6:g} MB/s"
 
     def met_by(self, one: DiskTry) -> bool:
         """Its write and its sync were held up."""
