@@ -11,7 +11,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,6 +26,7 @@ from bascule.lab.disk_try import READ_BYTES, as_try
 from bascule.lab.hosts import Hosts
 from bascule.lab.members import Members, Program
 from bascule.lab.ownership import Owner
+from bascule.lab.request import Request
 
 ORDER_LIMIT_S = 10.0
 TRY_LIMIT_S = 15.0
@@ -63,6 +66,18 @@ class Disks:
         self._turn = asyncio.Lock()
         if not refusal:
             members.prepare = self.prepare
+
+    def acts(self) -> dict[type[Request], Callable[[Any], Awaitable[object]]]:
+        """The act for each kind of request that is about disks."""
+        return {
+            say.AddDiskTrouble: self.add,
+            say.RemoveDiskTrouble: self.remove,
+            say.DiskCounted: self.counts,
+            say.TryDisk: self.attempt,
+            say.SettleDisks: self.settle,
+            say.LoseWrites: self.lose,
+            say.WritesLost: self.lost,
+        }
 
     def prepare(self, owner: Owner) -> None:
         """Have a living disk under a member that starts now.

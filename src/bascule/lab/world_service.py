@@ -82,18 +82,6 @@ def _ending_acts(memory: OutOfMemory, signalling: Signalling) -> Acts:
     }
 
 
-def _disk_acts(disks: Disks) -> Acts:
-    return {
-        say.AddDiskTrouble: disks.add,
-        say.RemoveDiskTrouble: disks.remove,
-        say.DiskCounted: disks.counts,
-        say.TryDisk: disks.attempt,
-        say.SettleDisks: disks.settle,
-        say.LoseWrites: disks.lose,
-        say.WritesLost: disks.lost,
-    }
-
-
 class World:
     """Everything that runs in a lab, and everything that can be done to it."""
 
@@ -147,7 +135,7 @@ class World:
             ask.RightClock: clocks.right,
             ask.LookAtClock: clocks.look,
             **_ending_acts(OutOfMemory(members), Signalling(members, hosts)),
-            **_disk_acts(disks),
+            **disks.acts(),
         }
 
     async def do(self, request: say.Requests) -> object:

@@ -41,7 +41,8 @@ def test_a_start_waits_for_the_kill_that_is_under_way_and_a_look_does_not() -> N
     async def scenario() -> list[str]:
         members = Members()
         hosts = MagicMock()
-        world = World(cast("Any", members), hosts, MagicMock(), MagicMock())
+        disks = MagicMock(**{"acts.return_value": {}})
+        world = World(cast("Any", members), hosts, disks, MagicMock())
         kill = asyncio.ensure_future(world.do(say.Kill(member="database-1")))
         await members.killing.wait()
         start = asyncio.ensure_future(world.do(say.StartMember(member="database-1")))
