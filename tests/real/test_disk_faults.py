@@ -404,6 +404,14 @@ def test_a_disk_that_died_is_new_when_its_member_starts_again(lab: LabClient) ->
     eventually(lambda: works(lab))
 
 
+def test_a_disk_that_hangs_is_new_when_its_member_starts_again(lab: LabClient) -> None:
+    lab.kill(APP)
+    os.kill(the_disk_of(lab, APP), signal.SIGSTOP)
+    lab.start(APP)
+    eventually(lambda: works(lab))
+    assert works(lab, OTHER)
+
+
 @pytest.mark.parametrize("how", ["down", "keeper", "supervisor", "owner"])
 def test_nothing_of_a_lab_stays_whatever_its_disks_are_at(tmp_path: Path, how: str) -> None:
     before = disks()

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from bascule.lab.request import Request
 
 ORDER_LIMIT_S = 10.0
 TRY_LIMIT_S = 15.0
+HANGS_S = 3.0
+_POLL_S = 0.002
 MOST_TROUBLES = 16
 _log = logging.getLogger(__name__)
 
@@ -88,13 +91,24 @@ class Disks:
         if not owner.member or self._places.setdefault(owner.host, owner.directory) != owner.directory:
             return
         line = self._lines.get(owner.host)
-        if line is not None and self._members.program(line.name).is_up:
+        if line is not None and self._members.program(line.name).is_up and self._answers(line):
             return
         troubles = line.troubles if line is not None else ()
         if line is not None:
             self._uncover(owner.host)
         self._cover(owner.host, owner.directory, troubles)
         self._lost.pop(owner.host, None)
+
+    def _answers(self, line: _Line) -> bool:
+        """Whether a disk still answers: whoever starts on one that hangs would never come to its first word."""
+        if self._turn.locked():
+            return True  # somebody waits for its answer already
+        try:
+            self._order_now(line, None, HANGS_S)
+        except (OSError, msgspec.DecodeError):
+            _log.exception("%s is replaced", line.name)
+            return False
+        return True
 
     def _cover(self, host: str, directory: str, troubles: tuple[DiskTrouble, ...]) -> None:
         """Put a disk over the directory; it answers when this returns."""
@@ -115,10 +129,7 @@ class Disks:
                 self._members.start(line.name, stdin=theirs.fileno(), keep=(kernel, root))
             os.close(kernel)
             kernel = -1
-            orders.settimeout(ORDER_LIMIT_S)
-            orders.send(self._next(line, troubles, ""))
-            self._understood(line, orders.recv(ORDER_BYTES), troubles)
-            orders.settimeout(0)
+            self._order_now(line, troubles, ORDER_LIMIT_S)
         except BaseException as error:
             self._uncover(host)
             if isinstance(error, OSError | msgspec.DecodeError):
@@ -134,6 +145,10 @@ class Disks:
         line = self._lines.pop(host)
         line.orders.close()
         self._members.signal(line.name, signal.SIGKILL)
+        deadline_s = time.monotonic() + HANGS_S
+        while self._members.program(line.name).is_up and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+            self._members.reap()
         syscalls.unmount(line.directory)
 
     # -- orders
@@ -142,21 +157,34 @@ class Disks:
         line.number += 1
         return msgspec.json.encode({"number": line.number, "troubles": troubles, "then": then})
 
-    def _understood(self, line: _Line, data: bytes, troubles: tuple[DiskTrouble, ...] | None) -> Done:
+    def _order_now(self, line: _Line, troubles: tuple[DiskTrouble, ...] | None, limit_s: float) -> None:
+        """Give an order and wait for it, the whole supervisor with us: a member is about to start on this disk."""
+        line.orders.settimeout(limit_s)
+        line.orders.send(self._next(line, troubles, ""))
+        while self._understood(line, line.orders.recv(ORDER_BYTES), troubles) is None:
+            pass
+        line.orders.settimeout(0)
+
+    def _understood(self, line: _Line, data: bytes, troubles: tuple[DiskTrouble, ...] | None) -> Done | None:
+        """The answer to the last order; None when it is that to an earlier one, for which nobody waited so long."""
         done = msgspec.json.decode(data, type=Done)
+        if done.number != line.number:
+            return None
         if troubles is not None:
             line.troubles = troubles
         return done
 
     async def _order(self, line: _Line, troubles: tuple[DiskTrouble, ...] | None = None, then: str = "") -> Done:
         loop = asyncio.get_running_loop()
+        done: Done | None = None
         try:
             async with asyncio.timeout(ORDER_LIMIT_S):
                 await loop.sock_sendall(line.orders, self._next(line, troubles, then))
-                data = await loop.sock_recv(line.orders, ORDER_BYTES)
-            return self._understood(line, data, troubles)
+                while done is None:
+                    done = self._understood(line, await loop.sock_recv(line.orders, ORDER_BYTES), troubles)
         except (OSError, TimeoutError, msgspec.DecodeError) as error:
             raise LabError(f"{line.name} does not obey: {error!r}", hint=_hint(line)) from error
+        return done
 
     def _line(self, host: str) -> _Line:
         name = self._hosts.powered(host).name
