@@ -15,6 +15,11 @@ from pathlib import Path
 
 from bascule.kernel.errors import LabError
 
+ROOM_BYTES = 32 * 2**20
+"""So much is used up in a group: more than a presser needs for itself, which counts for it."""
+SPARE_BYTES = 8 * ROOM_BYTES
+"""So much must be free above it, lest anybody else be struck."""
+MEMINFO = Path("/proc/meminfo")
 _PANIC = Path("/proc/sys/vm/panic_on_oom")
 _ALWAYS = "2"
 _HINT = "run as root, or where your user owns a control group of memory (systemd: Delegate=yes)"
@@ -97,6 +102,7 @@ def make(pid: int, name: str) -> MemoryGroup:
     hierarchy = seen[0]
     home = _group_of(pid, hierarchy)
     parent = home if hierarchy.version == 1 else _giving(home, hierarchy)
+    _check_room(parent, hierarchy)
     group = MemoryGroup(path=parent / name, home=home, version=hierarchy.version)
     try:
         group.path.mkdir()
@@ -174,6 +180,39 @@ def _giving(home: Path, hierarchy: Hierarchy) -> Path:
         if folder == hierarchy.mount:
             break
     raise LabError("no control group above gives its children control of memory", where=str(home), hint=_HINT)
+
+
+def _check_room(parent: Path, hierarchy: Hierarchy) -> None:
+    """See that memory runs out in our group, and not in one above it or in the machine, where others would be struck.
+
+    Raises:
+        LabError: There is too little room for that.
+    """
+    told = [line.split() for line in MEMINFO.read_text(encoding="utf-8").splitlines()]
+    free_bytes = next((int(words[1]) * 1024 for words in told if words[0] == "MemAvailable:"), 0)
+    least, where = free_bytes, "this machine"
+    for folder in (parent, *parent.parents):
+        room_bytes = _room_bytes(folder, hierarchy.version)
+        if room_bytes is not None and room_bytes < least:
+            least, where = room_bytes, str(folder)
+        if folder == hierarchy.mount:
+            break
+    if least < SPARE_BYTES:
+        told_room = f"only {least // 2**20} MiB of memory are free, {SPARE_BYTES // 2**20} are needed"
+        raise LabError(f"{told_room}: the OOM killer might strike others", where=where, hint="free some memory first")
+
+
+def _room_bytes(group: Path, version: int) -> int | None:
+    """What a group may still use, with what it could give up for that; None when nothing bounds it."""
+    names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if version == 1 else ("memory.max", "memory.current")
+    limit, usage = (_words(group / name) for name in names)
+    if not limit or not usage or not limit[0].isdigit():
+        return None
+    stat = _words(group / "memory.stat")
+    prefix_of = "total_" if version == 1 else ""
+    files = {f"{prefix_of}active_file", f"{prefix_of}inactive_file"}
+    cached = sum(int(value) for key, value in zip(stat[::2], stat[1::2], strict=False) if key in files)
+    return int(limit[0]) - int(usage[0]) + cached
 
 
 def _words(path: Path) -> list[str]:

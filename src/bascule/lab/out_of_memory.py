@@ -18,11 +18,9 @@ from bascule.kernel.errors import LabError
 from bascule.lab import ending_requests as end
 from bascule.lab import memory_group, presser, processes
 from bascule.lab.members import Members, Program
-from bascule.lab.memory_group import MemoryGroup
+from bascule.lab.memory_group import ROOM_BYTES, MemoryGroup
 from bascule.lab.ownership import Key, Owner, Row, topmost
 
-ROOM_BYTES = 32 * 2**20
-"""So much must be used up: more than a presser needs for itself, which counts for it."""
 STRIKE_LIMIT_S = 5.0
 _POLL_S = 0.002
 _FIRST = "1000"

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
+_NEXT = "500"
+"""If the OOM killer looks beyond our group, it shall find this process before anybody else who is not meant."""
 _PART = b"\1" * 65536
 
 
@@ -16,6 +19,7 @@ def press(most_bytes: int) -> None:
     """Take the memory, and keep it until the input ends."""
     if not sys.stdin.readline():
         return
+    Path("/proc/self/oom_score_adj").write_text(_NEXT, encoding="utf-8")
     memory = os.memfd_create("pressure", os.MFD_CLOEXEC)
     for _ in range(most_bytes // len(_PART)):
         os.write(memory, _PART)

@@ -104,6 +104,38 @@ def test_a_machine_that_would_panic_is_refused(
     assert not (second_version.parent / "bascule-1").exists()
 
 
+@pytest.mark.parametrize(
+    ("sizes", "refused"),
+    [
+        (("max", "123", "0"), False),
+        ((str(2**40), str(2**30), "0"), False),
+        ((str(2**30), str(2**30), "0"), True),
+        ((str(2**30), str(2**30), str(2**29)), False),
+    ],
+)
+def test_a_group_above_that_is_nearly_full_is_refused_lest_others_be_struck(
+    second_version: Path, sizes: tuple[str, str, str], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryGroup, "kills", lambda _: 0)
+    limit, usage, cached = sizes
+    above = second_version.parent.parent
+    (above / "memory.max").write_text(limit)
+    (above / "memory.current").write_text(usage)
+    (above / "memory.stat").write_text(f"anon 5\nactive_file {cached}\nslab 7\n")
+    told = memory_group.refusal("bascule-1")
+    assert ("might strike others" in told) == refused, told
+    assert not (second_version.parent / "bascule-1").exists()
+
+
+def test_a_machine_that_is_nearly_full_is_refused(
+    second_version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 1000000 kB\nMemAvailable: 100000 kB\n")
+    monkeypatch.setattr(memory_group, "MEMINFO", tmp_path / "meminfo")
+    assert "only 97 MiB of memory are free" in memory_group.refusal("bascule-1")
+    assert not (second_version.parent / "bascule-1").exists()
+
+
 def test_a_machine_without_control_groups_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_group, "hierarchies", lambda: iter(()))
     assert "no control groups of memory" in memory_group.refusal("bascule-1")
