@@ -62,6 +62,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LabClient]:
         yield client
     finally:
         client.down()
+        world.destroy(directory)  # where keeper and supervisor were killed, the children of a member are left
         assert groups(client) == []
 
 
