@@ -116,7 +116,8 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(autouse=True)
 def whole(platform: Platform) -> None:
     """Every test begins with both members running as four processes each."""
-    platform.heal()
+    if not platform.refusal("network"):
+        platform.heal()
     for name in (NORTH, SOUTH):
         platform.kill(name)
         platform.start(name)
@@ -412,6 +413,7 @@ def test_a_command_that_is_not_there_runs_out_of_no_memory(platform: Platform) -
 
 
 def test_signals_reach_those_who_are_meant_in_their_order(platform: Platform) -> None:
+    need(platform, "signals")
     pids = [view.pid for view in platform.processes(NORTH)]
     hit = platform.send_signals(NORTH, ("SIGKILL",), pause_s=0.0, to="children")
     assert sorted(hit) == sorted(pids[1:])

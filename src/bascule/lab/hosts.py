@@ -49,6 +49,7 @@ class Hosts:
         self._hosts = {host.name: host for host in plan.hosts}
         self._dark: set[str] = set()
         self._boots = dict.fromkeys(self._hosts, 1)
+        self._outages = dict.fromkeys(self._hosts, 0)
 
     def host(self, name: str) -> Host:
         """The host of this name.
@@ -78,6 +79,10 @@ class Hosts:
     def boots(self, name: str) -> int:
         """How often a host was started."""
         return self._boots[name]
+
+    def outages(self, name: str) -> int:
+        """How often somebody took a host's power."""
+        return self._outages[name]
 
     def check_wan(self) -> None:
         """Do nothing while regions can reach each other.
@@ -143,6 +148,8 @@ class Hosts:
         names = [self.host(name).name for name in request.hosts]
         self._need_network().fabric.unplug(names)
         self._dark.update(names)
+        for name in names:
+            self._outages[name] += 1
         programs = [program for name in names for program in self._members.on_host(name, auxiliary=True)]
         await self._members.kill(programs)
 
