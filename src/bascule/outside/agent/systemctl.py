@@ -5,6 +5,7 @@ Source: systemctl(1), systemd.exec(5); org.freedesktop.systemd1(5) for the prope
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +77,9 @@ class Manager:
         Raises:
             RefusedError: It does not start.
         """
-        self._run("reset-failed", "--", name)  # or its start limit would count what a fault did
+        # Or its start limit would count what a fault did. Of a unit that is down for good there is nothing to forget.
+        with contextlib.suppress(RefusedError):
+            self._run("reset-failed", "--", name)
         self._run("start", "--", name)
 
     def stop(self, name: str) -> None:
