@@ -13,15 +13,7 @@ from tests.real.cluster.daemons import need
 from tests.real.cluster.rig_systemd import UserManagerRig, user_manager_rig
 from tests.real.outside.outside_rig import eventually, state
 
-from bascule.chaos.faults import (
-    AnyFault,
-    CrashLoop,
-    DescriptorExhaustion,
-    MainProcessKill,
-    ProcessFreeze,
-    ProcessKill,
-    ProcessSlow,
-)
+from bascule.chaos.faults.catalogue import parse as described
 from bascule.chaos.injection import Injection
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.kernel.clock import SystemClock
@@ -77,15 +69,23 @@ def whole(rig: UserManagerRig, name: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "kind", [ProcessFreeze, ProcessSlow, DescriptorExhaustion, ProcessKill, CrashLoop, MainProcessKill]
+    "words",
+    [
+        ("process-freeze",),
+        ("process-slow",),
+        ("descriptors-exhausted",),
+        ("process-kill",),
+        ("process-crash-loop",),
+        ("process-kill-main", "command=sleep"),
+    ],
+    ids=lambda words: words[0],
 )
 def test_every_fault_acts_on_a_unit_and_is_undone(
-    rig: UserManagerRig, platform: OutsidePlatform, tmp_path: Path, kind: type[AnyFault]
+    rig: UserManagerRig, platform: OutsidePlatform, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     (name,) = platform.seen
     eventually(lambda: whole(rig, name))
-    more = {"command": "sleep"} if kind is MainProcessKill else {}
-    fault = kind(member=name, **more)
+    fault = described(words[0], (f"member={name}", *words[1:]))
     one = Injection(
         fault,
         platform,
@@ -98,10 +98,10 @@ def test_every_fault_acts_on_a_unit_and_is_undone(
     before = pids(rig, name)
     struck = one.strike()
     assert struck.witness.seen, struck.witness.evidence
-    if kind is ProcessKill:
+    if words[0] == "process-kill":
         assert pids(rig, name) == []
         assert rig.systemctl("is-active", name.partition(":")[2]).stdout.strip() != "active"
-    if kind is ProcessFreeze:
+    if words[0] == "process-freeze":
         assert [state(pid) for pid in before] == ["T", "T"]
     one.undo()
     eventually(lambda: whole(rig, name))
