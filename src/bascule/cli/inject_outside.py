@@ -19,6 +19,8 @@ from bascule.outside.allowance import Rule
 from bascule.outside.platform import OutsidePlatform
 from bascule.outside.seen import Seen
 
+MOST_SHOWN = 20
+
 
 class Chosen:
     """A target that was met, and that a rule allows to be broken by this fault. Nothing was done to it yet."""
@@ -41,7 +43,10 @@ class Chosen:
         """What it is, in words."""
         seen = self.seen
         what = f"{seen.program or seen.command}, main process {seen.pid}, {seen.processes} in all, of {seen.user}"
-        return (f"target {self._name} on {seen.host}: {what}",)
+        found = self._platform.processes(self._name)
+        some = ", ".join(f"{one.pid} {one.command}" for one in found[:MOST_SHOWN])
+        more = f", and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+        return (f"target {self._name} on {seen.host}: {what}", f"processes: {some}{more}")
 
     def confirm(self, *, yes: bool) -> None:
         """Have a person type the target's name, unless that was waived.

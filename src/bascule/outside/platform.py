@@ -58,6 +58,9 @@ class OutsidePlatform:
         self.seen: dict[str, Seen] = {}
         self._link = connect()
         self._ended = weakref.finalize(self, _close, holder := [self._link])
+        self._ended.atexit = (
+            False  # a command that ends has said goodbye, or is in a hurry: the pipe's end tells enough
+        )
         self._links = holder
         try:
             self._hello()

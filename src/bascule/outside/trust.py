@@ -23,7 +23,7 @@ def read(path: Path) -> str:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     with os.fdopen(descriptor, "rb") as stream:
         _check(os.fstat(stream.fileno()), path, wanted=stat.S_ISREG)
-        for above in path.resolve().parents:
+        for above in {*path.absolute().parents, *path.resolve().parents}:
             _check(above.stat(), above, wanted=stat.S_ISDIR)
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

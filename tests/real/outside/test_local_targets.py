@@ -76,13 +76,20 @@ def test_a_process_without_descriptors_can_open_nothing(
 def test_a_killed_process_is_started_again_by_its_command(
     worker: Worker, strike: Callable[..., ByHand], ended: Callable[[ByHand], None]
 ) -> None:
+    before = ignored_signals(worker.pid)
     hand = strike("process-kill")
     assert state(worker.pid) in {"Z", ""}
     ended(hand)
     eventually(lambda: len(worker.starts()) == 2)
     eventually(worker.works)
+    assert ignored_signals(worker.starts()[-1]) == before
     assert bascule("chaos", "recover", hand.run)[0] == 0
     assert len(worker.starts()) == 2
+
+
+def ignored_signals(pid: int) -> str:
+    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("SigIgn")]
+    return line
 
 
 def test_a_crash_loop_kills_and_starts_until_it_ends(

@@ -144,6 +144,24 @@ def test_nothing_is_done_when_nobody_can_be_asked(worker: Worker, rules: Path) -
     assert (code, "was not confirmed" in told) == (2, True), told
 
 
+@pytest.mark.parametrize(
+    ("words", "is_safe"),
+    [
+        (("bascule.drill.watchdog", "journal"), True),
+        (("exec python3 bascule-agent x",), True),
+        (("bascule", "chaos", "inject"), True),
+        (("bascule", "agent", "web.toml"), False),
+    ],
+    ids=str,
+)
+def test_what_undoes_faults_is_not_broken(words: tuple[str, ...], is_safe: bool) -> None:
+    argv = [sys.executable, "-c", "import sys; sys.stdin.read()", *words]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+        platform, _ = reach.meet(parse(f"pid:{process.pid}"))
+        assert ("is there to undo a fault" in platform.refusal("process")) == is_safe
+        platform.close()
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_a_person_types_the_name_of_the_target(worker: Worker, rules: Path, right: bool) -> None:
     ours, theirs = pty.openpty()

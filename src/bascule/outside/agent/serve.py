@@ -39,7 +39,7 @@ class Agent:
         os.set_blocking(ending, False)
         signal.signal(signal.SIGTERM, lambda *_: os.write(ending, b"x"))
         for ignored in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(ignored, signal.SIG_IGN)
+            signal.signal(ignored, lambda *_: None)  # not SIG_IGN, which what is started here would inherit
 
     def serve(self) -> int:
         """Serve until the client ends, dies or is silent for too long; nothing is left then, or the exit code is 1."""

@@ -19,7 +19,6 @@ START_LIMIT_S = 10.0
 MOST_WORDS = 64
 _STAYS_S = 0.3
 _SHOWN_S = 0.2
-_OURS = ("bascule-agent", "bascule.drill.watchdog")
 
 
 class Target(Protocol):
@@ -237,7 +236,7 @@ def refusal(target: Target) -> str:
             return f"process {one.pid} ({one.command}) is bascule itself, or keeps it running"
         if one.is_kernel:
             return f"process {one.pid} ({one.command}) belongs to the kernel"
-        if set(words_of(one.pid)) & set(_OURS):
+        if _undoes(words_of(one.pid)):
             return f"process {one.pid} is there to undo a fault"
         try:
             send(one.key, 0)
@@ -245,6 +244,14 @@ def refusal(target: Target) -> str:
             user = _user_name(os.geteuid())
             return f"process {one.pid} ({one.command}) is {_owner(one.pid)}'s, and {user} may not signal it"
     return ""
+
+
+def _undoes(words: list[str]) -> bool:
+    """Whether it is a command line of what holds or undoes faults, at this end of a line or at the other."""
+    if any("bascule-agent" in word or word == "bascule.drill.watchdog" for word in words):
+        return True
+    is_bascule = any(Path(word).name == "bascule" for word in words[:4])
+    return is_bascule and not {"chaos", "drill"}.isdisjoint(words)
 
 
 def facts(target: Target) -> dict[str, Any]:
