@@ -181,6 +181,7 @@ class ByHand:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=60)
+        assert bascule("chaos", "recover", self.run)[0] == 0
 
 
 WAYS = [ByHand.interrupt, ByHand.lose_command_and_watchdog, ByHand.lose_everything]

@@ -143,6 +143,23 @@ def test_a_command_that_loses_its_line_undoes_and_says_so(worker: Worker, strike
     eventually(lambda: bascule("chaos", "status", hand.run)[0] == 0)
 
 
+def test_a_far_side_that_is_not_reached_stays_pending_until_it_is(
+    worker: Worker, server: Sshd, strike: Callable[..., ByHand]
+) -> None:
+    hand = strike("process-freeze")
+    hand.lose_command_and_watchdog()
+    eventually(worker.works)
+    server.stop()
+    try:
+        code, told = bascule("chaos", "recover", hand.run)
+        assert (code, "the agent is not reached" in told) == (1, True), told
+        assert bascule("chaos", "status", hand.run)[0] == 1
+    finally:
+        server.start()
+    assert bascule("chaos", "recover", hand.run)[0] == 0
+    assert bascule("chaos", "status", hand.run)[0] == 0
+
+
 def cmdline(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
