@@ -19,12 +19,12 @@ from bascule.drill import plan as planning
 from bascule.drill import targets
 from bascule.drill.experiments import Experiment
 from bascule.drill.live import LiveView
+from bascule.drill.preparation import prepare
 from bascule.drill.render_terminal import summary
 from bascule.drill.report import Report
 from bascule.drill.run import Options, run
-from bascule.drill.scenarios import catalogue, rules
+from bascule.drill.scenarios import catalogue
 from bascule.drill.stories import shelf
-from bascule.kernel.dice import SeededDice
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
 from bascule.measure.verdict import EXIT_CODES
@@ -100,11 +100,9 @@ def drill(
     chosen = _chosen(system, experiment, everything=everything)
     if hold and any(each.scenario is not None for each in chosen):
         raise InputError("a timeline has its own times", hint="leave --for out, or change `for` in the file")
-    timing = planning.timing(
-        system, cycle_s=targets.cycle_s(system, chosen), hold_s=Duration.parse(hold).seconds if hold else None
-    )
     seed = secrets.randbelow(2**31) if seed is None else seed
-    runs = planning.runs(chosen, trials, timing, SeededDice(seed), rules.counter(system))
+    hold_s = Duration.parse(hold).seconds if hold else None
+    runs, timing = prepare(system, chosen, trials=trials, seed=seed, hold_s=hold_s)
     directory = output or RUNS / f"{system.system}-{time.strftime('%Y%m%d-%H%M%S')}"
     options = Options(
         system=system,
@@ -144,12 +142,10 @@ def _system(file: Path, experiments: Path | None) -> System:
 
 
 def _chosen(system: System, names: tuple[str, ...], *, everything: bool) -> tuple[Experiment, ...]:
-    """The experiments that are to be run, each of which this system can have."""
+    """The experiments that were asked for."""
     chosen = planning.choose(names, everything=everything, known=catalogue.experiments(system))
     if everything:
         chosen = (*targets.possible(chosen, system), *catalogue.own(system))
-    targets.check(chosen, system)
-    catalogue.check(chosen, system)
     return chosen
 
 

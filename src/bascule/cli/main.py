@@ -36,6 +36,7 @@ COMMANDS = {
     "fault": ("bascule.cli.fault:app", "Every fault: what it does, how it is seen to act, and how it is undone."),
     "proxy": ("bascule.cli.proxy:app", "A TCP proxy that breaks the way to a server which is not in a lab."),
     "chaos": ("bascule.cli.chaos:app", "Inject one fault by hand; undo what an ended drill may have left behind."),
+    "gameday": ("bascule.cli.gameday:app", "Drills on a calendar: when, what came of them, and whether it gets worse."),
 }
 """Where each command is, imported only when it runs, and what the list of commands says about it."""
 

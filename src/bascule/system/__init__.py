@@ -1,7 +1,7 @@
 """What is the system, and what was promised? One file describes both; `load` reads it or says all that is wrong."""
 
 from bascule.system.problems import Finding, Positions, Problem, SystemFileError
-from bascule.system.reader import load, load_experiments, load_located, parse, parse_experiments, parse_located
+from bascule.system.reader import load, load_as, load_experiments, load_located, parse, parse_experiments, parse_located
 
 __all__ = [
     "Finding",
@@ -9,6 +9,7 @@ __all__ = [
     "Problem",
     "SystemFileError",
     "load",
+    "load_as",
     "load_experiments",
     "load_located",
     "parse",

@@ -75,6 +75,23 @@ def load_experiments(path: Path, check: Callable[[Mapping[str, Scenario]], Itera
     return parse_experiments(_text(path), str(path), check)
 
 
+def load_as(path: Path, model: type[T], check: Callable[[T], Iterable[Finding]]) -> T:
+    """Read another kind of file as strictly as a system file, into a struct of its own.
+
+    Args:
+        path: A YAML file of at most 1 MiB.
+        model: What it describes.
+        check: What is wrong with what was read; it takes neutral values where the file could not be read.
+
+    Raises:
+        SystemFileError: With every problem of the file, each at its place.
+        InputError: The file cannot be read at all.
+    """
+    draft = structure.build(document.read(_text(path), str(path)), model)
+    _refuse(draft, check(draft.value))
+    return draft.value
+
+
 def parse_experiments(
     text: str, name: str, check: Callable[[Mapping[str, Scenario]], Iterable[Finding]]
 ) -> dict[str, Scenario]:
