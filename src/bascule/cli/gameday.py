@@ -20,7 +20,7 @@ from bascule.drill.gameday.days import day
 from bascule.drill.gameday.due import Decision, Past, decide
 from bascule.drill.gameday.history import History
 from bascule.drill.gameday.holding import Asked, Looked, check, look, steps
-from bascule.drill.gameday.lock import alone, is_held
+from bascule.drill.gameday.lock import RunningError, alone, is_held
 from bascule.drill.gameday.render_page import page
 from bascule.drill.gameday.render_text import history_table, plan_table, trend_text
 from bascule.drill.gameday.render_words import answer_text, date_text, passes_text, rto_text
@@ -32,7 +32,7 @@ from bascule.drill.live import LiveView
 from bascule.drill.render_terminal import summary
 from bascule.drill.render_words import utc_text
 from bascule.kernel.clock import SystemClock
-from bascule.kernel.errors import AbortedError, InputError, MachineError
+from bascule.kernel.errors import AbortedError, BasculeError, InputError, MachineError
 from bascule.lab.files import write_atomically
 from bascule.measure.verdict import EXIT_CODES
 from bascule.system.model import System
@@ -89,7 +89,7 @@ def run_due(
 ) -> int:
     """Run the suite once if it is due; for cron, a systemd timer or CI, every few minutes. Never two at once.
 
-    Exit codes: 0 PASS, or not due; 1 FAIL; 2 INVALID, or it could not take place; 3 ABORTED. A date that nobody held in
+    Exit codes: 0 PASS, or not due, or one that is due runs already; 1 FAIL; 2 INVALID, or it could not take place; 3 ABORTED. A date that nobody held in
     time is missed: told once, remembered, and never held late by itself.
 
     Examples:
@@ -113,8 +113,14 @@ def run_due(
     if dry_run:
         return _dry_run(suite, system, asked, as_json=as_json)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end is an end by hand
-    with LiveView(enabled=not (quiet or as_json)) as view:
-        looked = look(suite, system, asked, SystemClock(), show=view.update, tell=_tell)
+    try:
+        with LiveView(enabled=not (quiet or as_json)) as view:
+            looked = look(suite, system, asked, SystemClock(), show=view.update, tell=_tell)
+    except RunningError as error:
+        if now or catch_up:
+            raise
+        emit({"running": True}, as_json=as_json, text=f"nothing to do: {error.what}")
+        return 0
     _say(suite, looked, as_json=as_json)
     return EXIT_CODES[looked.report.outcome] if looked.report else 0
 
@@ -149,7 +155,11 @@ def watch_calendar(file: Path, /, *, catch_up: bool = False, isolation: Isolatio
         system = load_checked(suite.system)
         asked = Asked(catch_up=catch_up, isolation=isolation, command=_command())
         busy = True
-        looked = look(suite, system, asked, SystemClock(), show=lambda _: None, tell=_tell)
+        try:
+            looked = look(suite, system, asked, SystemClock(), show=lambda _: None, tell=_tell)
+        except BasculeError:
+            busy = False
+            raise
         if looked.report is not None:
             _say(suite, looked, as_json=False)
         if stopped.is_set():

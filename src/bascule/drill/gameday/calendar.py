@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -238,14 +239,14 @@ def _is_meant(rule: Rule, day: date) -> bool:
         return False
     if rule.ordinal == 0:
         return True
-    meant = [one for one in _period(rule, day) if one.weekday() in rule.days]
-    at = rule.ordinal - 1 if rule.ordinal > 0 else rule.ordinal
-    return at < len(meant) and meant[at] == day
+    return _chosen(rule, date(day.year, day.month - (day.month - 1) % rule.months, 1)) == day
 
 
-def _period(rule: Rule, day: date) -> list[date]:
-    """Every day of the period that this day is in."""
-    begin = date(day.year, day.month - (day.month - 1) % rule.months, 1)
-    days = [begin + timedelta(days=offset) for offset in range(31 * rule.months)]
+@lru_cache(maxsize=1024)
+def _chosen(rule: Rule, begin: date) -> date:
+    """The one day of the period that begins on this day; every month has four of each day of the week."""
+    days = (begin + timedelta(days=offset) for offset in range(31 * rule.months))
     final = begin.month + rule.months - 1
-    return [one for one in days if one.year == begin.year and one.month <= final]
+    meant = [one for one in days if one.year == begin.year and one.month <= final and one.weekday() in rule.days]
+    at = rule.ordinal - 1 if rule.ordinal > 0 else rule.ordinal
+    return meant[at]

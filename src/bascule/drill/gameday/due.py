@@ -9,6 +9,7 @@ from msgspec import Struct
 from bascule.drill.gameday.calendar import Date, Plan, against, between, following
 
 LONGEST_LOOK_BACK_S = 400 * 86400.0
+A_YEAR_S = 366 * 86400.0
 
 
 class Past(Struct, frozen=True, kw_only=True):
@@ -66,6 +67,16 @@ def decide(plan: Plan, past: Past, now_s: float, *, late_s: float, catch_up: boo
         if not against_now:
             due, missed = late, tuple(one for one in missed if one is not late)
     return Decision(due=due, missed=missed, late=late, against=against_now, next=following(plan, now_s))
+
+
+def seen_until_s(past: Past, now_s: float) -> float:
+    """Until when everything was looked at, now that somebody looks: a clock that was set back makes no new misses.
+
+    One that was once more than a year ahead was wrong, and is forgotten.
+    """
+    if past.since_s is None or past.since_s > now_s + A_YEAR_S:
+        return now_s
+    return max(past.since_s, now_s)
 
 
 def _is_new(one: Date, past: Past) -> bool:

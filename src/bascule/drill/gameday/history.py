@@ -147,11 +147,13 @@ class History:
             told=frozenset(at_s for (at_s,) in told),
         )
 
-    def look(self, now_s: float, missed: tuple[float, ...] = ()) -> None:
-        """Remember that it was asked what is due, and the dates that were told to be missed."""
+    def look(self, seen_until_s: float, missed: tuple[float, ...] = ()) -> None:
+        """Remember until when it was asked what is due, and the dates that were told to be missed."""
         with self._transaction():
-            self._database.execute("INSERT OR REPLACE INTO looked VALUES (1, ?)", (now_s,))
-            self._database.executemany("INSERT OR IGNORE INTO missed VALUES (?, ?)", [(one, now_s) for one in missed])
+            self._database.execute("INSERT OR REPLACE INTO looked VALUES (1, ?)", (seen_until_s,))
+            self._database.executemany(
+                "INSERT OR IGNORE INTO missed VALUES (?, ?)", [(one, seen_until_s) for one in missed]
+            )
 
     def begin(self, started_s: float, directory: str, *, planned_s: float | None, version: str) -> int:
         """Remember that a game day begins; its number. It counts as interrupted if nobody says how it ended."""

@@ -15,7 +15,7 @@ from bascule.chaos.journal import Journal
 from bascule.drill import plan as planning
 from bascule.drill.gameday.calendar import against
 from bascule.drill.gameday.days import Day, day
-from bascule.drill.gameday.due import Decision, decide
+from bascule.drill.gameday.due import Decision, decide, seen_until_s
 from bascule.drill.gameday.history import History
 from bascule.drill.gameday.lock import alone
 from bascule.drill.gameday.suite import Suite
@@ -86,8 +86,9 @@ def look(
         for one in died:
             tell(f"an earlier game day was interrupted: see `bascule chaos status {one.directory}`")
         now_s = clock.wall_s()
-        decision = decide(suite.plan, history.past(), now_s, late_s=suite.late_s, catch_up=asked.catch_up)
-        history.look(now_s, tuple(each.at_s for each in decision.missed))
+        past = history.past()
+        decision = decide(suite.plan, past, now_s, late_s=suite.late_s, catch_up=asked.catch_up)
+        history.look(seen_until_s(past, now_s), tuple(each.at_s for each in decision.missed))
         for each in decision.missed:
             tell(f"missed: {each.wall:%Y-%m-%d %H:%M} {suite.zone}; --catch-up holds the latest one that was missed")
         if decision.due is None and not asked.at_once:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bascule.kernel.errors import MachineError
+
+_TRIES = 20
+_PAUSE_S = 0.05
+
+
+class RunningError(MachineError):
+    """Another game day of this history runs."""
 
 
 def lock_file(history: Path) -> Path:
@@ -23,7 +31,8 @@ def alone(history: Path) -> Iterator[None]:
     What the lab forks holds it too: a killed game day is over when its lab is.
 
     Raises:
-        MachineError: Somebody else does, or the lock cannot be made.
+        RunningError: Somebody else does.
+        MachineError: The lock cannot be made.
     """
     path = lock_file(history)
     try:
@@ -33,9 +42,14 @@ def alone(history: Path) -> Iterator[None]:
         hint = "see that you may write there, or name another file as `history`"
         raise MachineError(f"the lock cannot be made: {error.strerror}", where=str(path), hint=hint) from error
     try:
-        if not _taken(descriptor):
+        # Whoever asks whether it is held holds it for a moment.
+        tries = 0
+        while not (taken := _taken(descriptor)) and tries < _TRIES:
+            tries += 1
+            time.sleep(_PAUSE_S)
+        if not taken:
             hint = "wait for its end; `bascule gameday history FILE` shows it"
-            raise MachineError("another game day of this history runs", where=str(history), hint=hint)
+            raise RunningError("another game day of this history runs", where=str(history), hint=hint)
         yield
     finally:
         os.close(descriptor)
