@@ -89,8 +89,8 @@ def run_due(
 ) -> int:
     """Run the suite once if it is due; for cron, a systemd timer or CI, every few minutes. Never two at once.
 
-    Exit codes: 0 PASS, or not due, or one that is due runs already; 1 FAIL; 2 INVALID, or it could not take place; 3 ABORTED. A date that nobody held in
-    time is missed: told once, remembered, and never held late by itself.
+    Exit codes: 0 PASS, or not due, or one runs already; 1 FAIL; 2 INVALID, or it could not take place; 3 ABORTED. A
+    date that nobody held in time is missed: told once, remembered, and never held late by itself.
 
     Examples:
         bascule gameday run gameday.yaml
