@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 import sys
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
+from msgspec import to_builtins
 
 from bascule.cli.output import emit, terminal
 from bascule.cli.report_file import read_report
@@ -30,7 +32,7 @@ from bascule.drill.gameday.trend import trend as find_trend
 from bascule.drill.gameday.watching import watch as stay
 from bascule.drill.live import LiveView
 from bascule.drill.render_terminal import summary
-from bascule.drill.render_words import utc_text
+from bascule.drill.render_words import NEVER, utc_text
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import AbortedError, BasculeError, InputError, MachineError
 from bascule.lab.files import write_atomically
@@ -194,7 +196,7 @@ def history(file: Path, /, *, as_json: Json = False) -> int:
     with History(suite.history) as opened:
         days, missed = opened.days(), opened.missed()
     emit(
-        {"history": str(suite.history), "days": days, "running": running, "missed_s": missed},
+        {"history": str(suite.history), "days": _plain(days), "running": running, "missed_s": missed},
         as_json=as_json,
         text=history_table(days, running=running) if days else "no game day was held yet",
     )
@@ -296,7 +298,7 @@ def _say(suite: Suite, looked: Looked, *, as_json: bool) -> None:
     held = looked.held
     if as_json:
         died = [one.directory for one in looked.died]
-        emit({**_decision(looked.decision), "held": held, "interrupted": died}, as_json=True, text="")
+        emit({**_decision(looked.decision), "held": _plain(held), "interrupted": died}, as_json=True, text="")
     elif looked.report is None or held is None:
         emit(None, as_json=False, text=_not_due(looked.decision))
     else:
@@ -331,7 +333,17 @@ def _date(one: Date | None) -> dict[str, object] | None:
 
 def _trend_document(found: Trend) -> dict[str, object]:
     words = {one.experiment: {"rto": rto_text(one), "passes": passes_text(one)} for one in found.series}
-    return {"trend": found, "words": words, "answer": answer_text(found), "exit_code": found.exit_code}
+    return {"trend": _plain(found), "words": words, "answer": answer_text(found), "exit_code": found.exit_code}
+
+
+def _plain(value: object) -> object:
+    """As JSON has it; what is infinite is `never`, as in a report, and nothing else is."""
+    built = to_builtins(value)
+    if isinstance(built, dict):
+        return {key: _plain(each) for key, each in built.items()}
+    if isinstance(built, list | tuple):
+        return [_plain(each) for each in built]
+    return NEVER if isinstance(built, float) and math.isinf(built) else built
 
 
 def _write(path: Path, text: str) -> None:

@@ -70,6 +70,15 @@ def test_what_is_added_is_listed_and_once_more_does_no_harm(suite: str, tmp_path
     assert [day["trials"][1]["rto_s"] for day in json.loads(capsys.readouterr().out)["days"]] == [5.0, 6.0]
 
 
+def test_never_is_told_to_machines_as_never(suite: str, tmp_path: Path, capsys: Capture) -> None:
+    filled(suite, tmp_path, [float("inf")])
+    capsys.readouterr()
+    assert main(["gameday", "history", suite, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["days"][0]["trials"][1]["rto_s"] == "never"
+    assert main(["gameday", "trend", suite, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["trend"]["series"][0]["points"][0]["rto_s"] == "never"
+
+
 def test_a_run_of_another_system_is_refused_and_nothing_is_added(suite: str, tmp_path: Path, capsys: Capture) -> None:
     ours, other = left(tmp_path / "a", 5.0, 1), left(tmp_path / "b", 5.0, 2, "other")
     assert main(["gameday", "add", suite, ours, other]) == 2

@@ -41,6 +41,7 @@ class Day(Struct, frozen=True, kw_only=True):
         planned_s: The date that it was held for; None for one that was begun by hand, or added.
         started_s, ended_s: Seconds since the Unix epoch.
         outcome: Of the whole drill; empty when it left no report.
+        system: A digest of the system file, to see that it changed; empty where it is not known.
         directory: Of its reports; it may be gone.
         error: Why it left no report.
     """
@@ -54,6 +55,7 @@ class Day(Struct, frozen=True, kw_only=True):
     outcome: Outcome | Literal[""] = ""
     version: str = ""
     machine: str = ""
+    system: str = ""
     directory: str = ""
     error: str = ""
     trials: tuple[TrialLine, ...] = ()
@@ -65,7 +67,12 @@ def identity(report: Report) -> str:
     return f"{report.started_wall_s!r}/{report.seed}/{command}"
 
 
-def day(report: Report, directory: str, *, planned_s: float | None = None) -> Day:
+def digest(content: bytes) -> str:
+    """A few characters that differ wherever two system files do."""
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def day(report: Report, directory: str, *, planned_s: float | None = None, system: str = "") -> Day:
     """What is to be remembered of a drill that left this report."""
     return Day(
         state="done",
@@ -76,6 +83,7 @@ def day(report: Report, directory: str, *, planned_s: float | None = None) -> Da
         outcome=report.outcome,
         version=report.version,
         machine=machine_text(report.machine),
+        system=system,
         directory=directory,
         trials=tuple(_line(trial) for trial in report.trials),
     )

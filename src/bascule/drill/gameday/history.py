@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, get_args
 
-from bascule.drill.gameday.days import Day, State, TrialLine
+import msgspec
+
+from bascule.drill.gameday.days import Day, State
 from bascule.drill.gameday.due import Past
 from bascule.kernel.errors import InputError, MachineError
 
@@ -18,6 +20,17 @@ APPLICATION_ID = 0x42534744
 
 SCHEMA_VERSION = 1
 _BUSY_S = 10.0
+_NOT_THE_FILES_FAULT = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
 _SCHEMA = (
     """
     CREATE TABLE day (
@@ -30,6 +43,7 @@ _SCHEMA = (
         outcome TEXT NOT NULL DEFAULT '',
         version TEXT NOT NULL DEFAULT '',
         machine TEXT NOT NULL DEFAULT '',
+        system TEXT NOT NULL DEFAULT '',
         directory TEXT NOT NULL DEFAULT '',
         error TEXT NOT NULL DEFAULT ''
     )
@@ -49,7 +63,8 @@ _SCHEMA = (
     "CREATE TABLE missed (planned_s REAL PRIMARY KEY, told_s REAL NOT NULL)",
     "CREATE TABLE looked (only INTEGER PRIMARY KEY CHECK (only = 1), at_s REAL NOT NULL)",
 )
-_DAY = "number, identity, state, planned_s, started_s, ended_s, outcome, version, machine, directory, error"
+_DAY = "number, identity, state, planned_s, started_s, ended_s, outcome, version, machine, system, directory, error"
+_TRIAL = "experiment, outcome, rto_s, promised_s, reason"
 
 
 class History:
@@ -202,15 +217,13 @@ class History:
             self._database.execute("BEGIN")
             try:
                 rows = self._database.execute(f"SELECT {_DAY} FROM day ORDER BY started_s, number").fetchall()  # noqa: S608 - columns of this file
-                columns = "day, experiment, outcome, rto_s, promised_s, reason"
-                trials = self._database.execute(f"SELECT {columns} FROM trial ORDER BY day, position").fetchall()  # noqa: S608 - columns of this file
+                trials = self._database.execute(f"SELECT day, {_TRIAL} FROM trial ORDER BY day, position").fetchall()  # noqa: S608 - columns of this file
             finally:
                 self._database.execute("COMMIT")
-        lines: dict[int, list[TrialLine]] = {}
-        for number, experiment, outcome, rto_s, promised_s, reason in trials:
-            line = TrialLine(experiment=experiment, outcome=outcome, rto_s=rto_s, promised_s=promised_s, reason=reason)
-            lines.setdefault(number, []).append(line)
-        return tuple(_day(row, tuple(lines.get(row[0], ()))) for row in rows)
+            lines: dict[int, list[tuple[object, ...]]] = {}
+            for number, *line in trials:
+                lines.setdefault(number, []).append(tuple(line))
+            return tuple(_day(row, lines.get(row[0], [])) for row in rows)
 
     def missed(self) -> tuple[float, ...]:
         """Every date that was told to be missed and was not held since."""
@@ -229,10 +242,10 @@ class History:
 
     def _update(self, number: int, held: Day) -> None:
         assert held.state in get_args(State)  # noqa: S101 - the table would refuse it too
-        columns = "identity, state, started_s, ended_s, outcome, version, machine, directory, error"
+        columns = "identity, state, started_s, ended_s, outcome, version, machine, system, directory, error"
         places = ", ".join(f"{one} = ?" for one in columns.split(", "))
         head = (held.identity or None, held.state, held.started_s, held.ended_s, held.outcome, held.version)
-        values = (*head, held.machine, held.directory, held.error, number)
+        values = (*head, held.machine, held.system, held.directory, held.error, number)
         self._database.execute(f"UPDATE day SET {places} WHERE number = ?", values)  # noqa: S608 - columns of this file
         self._database.execute("DELETE FROM trial WHERE day = ?", (number,))
         self._database.executemany(
@@ -244,9 +257,18 @@ class History:
         )
 
 
-def _day(row: tuple[object, ...], trials: tuple[TrialLine, ...]) -> Day:
+def _day(row: tuple[object, ...], trials: list[tuple[object, ...]]) -> Day:
+    """A row with its trials.
+
+    Raises:
+        sqlite3.DatabaseError: They are not what was written: SQLite takes any value in any column.
+    """
     values = dict(zip(_DAY.split(", "), row, strict=True))
-    return Day(**{**values, "identity": values["identity"] or ""}, trials=trials)  # type: ignore[arg-type]  # the tables hold what Day has
+    lines = [dict(zip(_TRIAL.split(", "), each, strict=True)) for each in trials]
+    try:
+        return msgspec.convert({**values, "identity": values["identity"] or "", "trials": lines}, Day)
+    except msgspec.ValidationError as error:
+        raise sqlite3.DatabaseError(str(error)) from error
 
 
 @contextmanager
@@ -254,9 +276,12 @@ def _told(path: Path) -> Iterator[None]:
     """What SQLite says, as an error for the user."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        hint = "free the disk, see that you may write there, or name another file as `history`"
-        raise MachineError(f"the history cannot be used: {error}", where=str(path), hint=hint) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # The low byte is the kind of trouble; the rest is its detail.
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_THE_FILES_FAULT:
+            hint = "free the disk, see that you may write there, or name another file as `history`"
+            raise MachineError(f"the history cannot be used: {error}", where=str(path), hint=hint) from error
         hint = "put it aside; `bascule gameday add FILE RUN...` fills a new one from the runs' directories"
-        raise InputError(f"the history is damaged: {error}", where=str(path), hint=hint) from error
+        # SQLite quotes what it cannot read, and what it quotes need not be text.
+        what = "its text is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise InputError(f"the history is damaged: {what}", where=str(path), hint=hint) from error

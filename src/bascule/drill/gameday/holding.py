@@ -14,7 +14,7 @@ from bascule import __version__
 from bascule.chaos.journal import Journal
 from bascule.drill import plan as planning
 from bascule.drill.gameday.calendar import against
-from bascule.drill.gameday.days import Day, day
+from bascule.drill.gameday.days import Day, day, digest
 from bascule.drill.gameday.due import Decision, decide, seen_until_s
 from bascule.drill.gameday.history import History
 from bascule.drill.gameday.lock import alone
@@ -97,11 +97,12 @@ def look(
         for why in although:
             tell(f"held by hand although: {why}")
         planned_s = decision.due.at_s if decision.due else None
-        directory = _free(suite, system, now_s)
+        directory, written = _free(suite, system, now_s), digest(suite.system.read_bytes())
         options = _options(suite, system, asked, directory, secrets.randbelow(2**31))
         number = history.begin(now_s, str(directory.resolve()), planned_s=planned_s, version=__version__)
         report = _drilled(history, number, clock, lambda: drill(options, show))
-        held = _remembered(suite, history, number, day(report, str(directory.resolve()), planned_s=planned_s))
+        found = day(report, str(directory.resolve()), planned_s=planned_s, system=written)
+        held = _remembered(suite, history, number, found)
         for line in clear_away(suite, history):
             tell(line)
         return Looked(decision=decision, held=held, report=report, died=died, although=although)

@@ -16,7 +16,7 @@ TOP_PX, PLOT_PX = 42, 200
 VERDICT_PX, DATES_PX = 34, 26
 HEIGHT_PX = TOP_PX + PLOT_PX + VERDICT_PX + DATES_PX
 MOST_DATES = 9
-_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_STEPS = (1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 
 
 def trend_chart(one: Series) -> str:

@@ -31,6 +31,8 @@ from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
 from bascule.system import Finding, load_as
 
+LEAST_LATE_S = 60.0
+
 
 class Blackout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When no game day begins.
@@ -185,6 +187,9 @@ def _findings(found: SuiteFile, file: Path) -> Iterator[Finding]:
 def _hours(calendar: Calendar) -> Iterator[Finding]:
     plan = _plan(calendar)
     because = ("calendar.not_before", "calendar.not_after")
+    if calendar.late.seconds < LEAST_LATE_S:
+        hint = "what asks whether a date has come does so every few minutes"
+        yield Finding("calendar.late", f"{calendar.late} is less than a minute", hint)
     if plan.not_after < plan.not_before:
         yield Finding("calendar.not_after", "is before not_before", "the hours are those of one day", because)
     elif not plan.not_before <= plan.rule.at <= plan.not_after:

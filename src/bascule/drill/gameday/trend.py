@@ -31,7 +31,7 @@ class Point(Struct, frozen=True, kw_only=True):
         outcome: The worst of its trials; empty when it was skipped, or the game day left no report.
         judged, met: So many trials were judged (PASS or FAIL), and so many of them passed.
         rto_s: The median of the judged trials; infinite when clients were never served again.
-        changed: What is not as on the game day before: version, machine, promise.
+        changed: What is not as on the game day before: version, machine, system file, promise.
     """
 
     number: int
@@ -163,6 +163,8 @@ def _changed(before: tuple[Day, float | None] | None, one: Day, promised_s: floa
         said.append(f"bascule {one.version}")
     if day.machine != one.machine:
         said.append("another machine")
+    if day.system and one.system and day.system != one.system:
+        said.append("system file")
     if None not in (held_to_s, promised_s) and held_to_s != promised_s:
         said.append(f"promise {promised_s:g} s")
     return tuple(said)

@@ -119,6 +119,39 @@ def test_a_damaged_file_is_told_with_a_way_out(path: Path, damage: object) -> No
     assert "bascule gameday add" in told.value.hint
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE day SET started_s = 'yesterday'",
+        "UPDATE trial SET outcome = 'FINE'",
+        "UPDATE trial SET rto_s = 'x'",
+        "DROP TABLE trial",
+    ],
+)
+def test_values_that_nobody_wrote_are_damage(path: Path, change: str) -> None:
+    with History(path, make=True) as history:
+        history.add(day(build_report(), "/runs/one"))
+    with sqlite3.connect(path) as database:
+        database.execute(change)
+    database.close()
+    with pytest.raises(InputError, match="damaged"), History(path) as history:
+        history.days()
+
+
+def test_a_schema_that_is_no_text_is_damage(path: Path) -> None:
+    History(path, make=True).close()
+    path.write_bytes(path.read_bytes().replace(b"outcome TEXT NOT NULL DEFAULT", b"outcome TEXT NOT NULL \xffEFAULT"))
+    with pytest.raises(InputError, match="damaged"):
+        History(path)
+
+
+def test_somebody_who_holds_it_too_long_is_not_called_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bascule.drill.gameday.history._BUSY_S", 0.0)
+    one, other = History(path, make=True), History(path)
+    with one, other, one._transaction(), pytest.raises(MachineError, match="locked"):
+        other.look(1.0)
+
+
 def test_no_file_and_no_right_are_told(path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no history yet"):
         History(path)

@@ -46,6 +46,7 @@ def test_a_history_elsewhere_takes_its_runs_along(tmp_path: Path) -> None:
         (("  every", "  evry"), "unknown key 'evry'"),
         (("system: small.yaml", "system: &a small.yaml"), "an anchor (&a) is not allowed"),
         (("experiments:", "history: ~nobody-at-all/x\nexperiments:"), "history: nobody is called"),
+        (("zone: Europe/Paris", "zone: UTC\n  late: 5s"), "calendar.late: 5s is less than a minute"),
         (("experiments:", "keep: 0\nexperiments:"), "keep: 0 is out of bounds"),
         (("experiments:", "trials: 1001\nexperiments:"), "trials: 1001 is out of bounds"),
     ],

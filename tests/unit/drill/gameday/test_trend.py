@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from game_days import FIRST_S, build_day
+from msgspec.structs import replace
 from rich.console import Console
 
 from bascule.drill.gameday.days import Day, TrialLine
@@ -99,6 +100,11 @@ def test_another_machine_or_version_is_marked_and_told() -> None:
     found = trend([build_day(1, 5.0), build_day(2, 6.0, version="2.0"), build_day(3, 6.0, version="2.0", machine="b")])
     assert [one.changed for one in found.series[0].points] == [(), ("bascule 2.0",), ("another machine",)]
     assert any("2 machines" in note for note in found.notes)
+
+
+def test_a_system_file_that_changed_is_marked_where_it_is_known() -> None:
+    days = [replace(build_day(number, 5.0), system=system) for number, system in enumerate(["a", "a", "b", ""])]
+    assert [one.changed for one in trend(days).series[0].points] == [(), (), ("system file",), ()]
 
 
 def test_many_experiments_are_adjusted_for_one_another() -> None:
