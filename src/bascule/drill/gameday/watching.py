@@ -17,7 +17,7 @@ def watch(
 ) -> None:
     """Look at once, and then each time that a date has come; never ends by itself.
 
-    A game day that could not take place is told, and the next one is waited for.
+    A game day that could not take place is told, once for each reason, and the next one is waited for.
 
     Args:
         look: Holds a game day if one is due; the date that comes next, or None.
@@ -28,17 +28,20 @@ def watch(
     Raises:
         AbortedError: A game day was stopped by hand.
     """
+    said = ""
     while True:
         try:
             coming = look()
         except AbortedError:
             raise
         except BasculeError as error:
-            tell(str(error))
+            if str(error) != said:
+                said = str(error)
+                tell(said)
             # What could not be done now is tried again soon, for as long as the date is not missed.
             wait(LONGEST_WAIT_S)
             continue
-        looked_s = clock.wall_s()
+        said, looked_s = "", clock.wall_s()
         tell(f"waiting for {coming.wall:%A %Y-%m-%d %H:%M %Z}" if coming else "no date comes within ten years")
         while True:
             now_s = clock.wall_s()

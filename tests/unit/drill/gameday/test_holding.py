@@ -274,6 +274,12 @@ def test_who_stays_goes_on_after_a_game_day_that_could_not_take_place(bench: Ben
     assert bench.told[-1].startswith("waiting for Tuesday 2026-04-07 10:00")
 
 
+def test_who_stays_says_the_same_trouble_once(bench: Bench) -> None:
+    with alone(bench.suite.history):
+        watched(bench, 3, lambda _, seconds: bench.wall.now_s + seconds)
+    assert len([line for line in bench.told if "another game day" in line]) == 1
+
+
 def test_who_stays_ends_when_its_game_day_is_stopped(bench: Bench) -> None:
     bench.raises = AbortedError("stopped")
     with pytest.raises(AbortedError):
