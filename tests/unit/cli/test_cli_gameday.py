@@ -114,9 +114,10 @@ def test_a_page_that_cannot_be_written_is_told(suite: str, tmp_path: Path, capsy
 
 
 def test_while_one_runs_another_is_refused_and_the_history_still_read(
-    suite: str, tmp_path: Path, capsys: Capture
+    suite: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(suite, tmp_path, [5.0])
+    monkeypatch.setattr("bascule.drill.gameday.lock._TRIES", 0)
     with alone(tmp_path / "gameday.sqlite"):
         assert main(["gameday", "run", suite, "--now"]) == 2
         assert "another game day of this history runs" in capsys.readouterr().err

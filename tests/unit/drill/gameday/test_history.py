@@ -110,7 +110,7 @@ def test_another_database_is_refused(path: Path) -> None:
 @pytest.mark.parametrize("damage", [lambda data: b"#!/bin/sh\n" + data, lambda data: data[:4096] + b"\xff" * 9000])
 def test_a_damaged_file_is_told_with_a_way_out(path: Path, damage: object) -> None:
     with History(path, make=True) as history:
-        for number in range(200):
+        for number in range(40):
             history.add(day(build_report(started_s=FIRST_S + number), f"/runs/{number}"))
     assert callable(damage)
     path.write_bytes(damage(path.read_bytes()))
