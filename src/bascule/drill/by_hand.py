@@ -115,9 +115,9 @@ def hold_on_proxy(
 
 def _hold(grip: Grip, fault: AnyFault, *, hold_s: float | None, tell: Callable[[Struck], None]) -> Held:
     number, struck = grip.strike(fault)
-    tell(struck)
     until_s = None if hold_s is None else struck.at_s + hold_s
-    with contextlib.suppress(KeyboardInterrupt):  # the end by hand, and no error
+    with contextlib.suppress(KeyboardInterrupt):  # the end by hand, and no error, also while it is told that it acts
+        tell(struck)
         while grip.is_held(number) and (until_s is None or time.monotonic() < until_s):
             grip.renew()
             time.sleep(TICK_S)

@@ -40,7 +40,7 @@ class Caller(threading.Thread):
             began_s, failed = time.monotonic(), ""
             try:
                 with dial(self._status) as line:
-                    line.settimeout(1.0)
+                    line.settimeout(5.0)
                     line.sendall(b"hello")
                     if receive(line, 5) != b"hello":
                         failed = "cut"
@@ -334,7 +334,8 @@ def test_run_is_a_proxy_process_until_it_is_told_to_end(tmp_path: Path) -> None:
     ("words", "told"),
     [
         (("proxy-latency", "proxy=echo", "latency_s=1", "--on", "proxy:/nowhere/at/all"), "no proxy process answers"),
-        (("proxy-latency", "proxy=echo", "latency_s=1", "--on", "lab"), "is no place for a fault"),
+        (("proxy-latency", "proxy=echo", "latency_s=1", "--on", "lab"), "is no target"),
+        (("proxy-latency", "proxy=echo", "latency_s=1", "--on", "proxy:"), "is no place for a fault"),
         (("proxy-latency", "proxy=echo", "latency_s=1"), "where shall the fault act"),
     ],
 )
