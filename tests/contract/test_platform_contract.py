@@ -443,6 +443,18 @@ def test_a_host_that_reboots_is_away_and_comes_back_by_itself(platform: Platform
     assert not pids & {view.pid for view in platform.processes(NORTH)}
 
 
+def test_a_host_whose_disk_forgets_at_a_loss_of_power_does_not_come_back_by_itself_either(platform: Platform) -> None:
+    need(platform, "host")
+    need(platform, "disk")
+    platform.reboot((NORTH,), 600.0)
+    assert platform.boot(NORTH).returning or platform.boot(NORTH).powered  # a fake's is back once it was looked at
+    platform.power_on((NORTH,))
+    platform.reboot((NORTH,), 600.0)
+    platform.lose_writes((NORTH,))
+    assert not platform.boot(NORTH).returning
+    platform.power_on((NORTH,))
+
+
 def test_a_host_whose_power_is_taken_by_hand_does_not_come_back_by_itself(platform: Platform) -> None:
     need(platform, "host")
     platform.reboot((NORTH,), 600.0)
