@@ -290,12 +290,3 @@ class Disks:
 
 def _hint(line: _Line) -> str:
     return f"see logs/{line.name}.log; end the fault, which puts a new disk there and starts what ran on it"
-
-
-def refusal(wanted: bool, isolation: say.Isolation) -> str:
-    """Why a lab has no disks that can fail; empty when it has."""
-    if not wanted:
-        return "it was brought up without them: bascule lab up --disks"
-    if isolation != "namespaces":
-        return "on loopback members use this machine's own files"
-    return disk_mount.available()

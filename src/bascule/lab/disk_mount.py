@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 from bascule.lab import isolation, syscalls
 
@@ -63,6 +64,15 @@ def available() -> str:
     if tried.returncode == 0:
         return ""
     return tried.stdout.strip() or tried.stderr.strip()[-300:] or f"the attempt ended with {tried.returncode}"
+
+
+def refusal(wanted: bool, kind: Literal["namespaces", "loopback"]) -> str:
+    """Why a lab has no disks that can fail; empty when it has."""
+    if not wanted:
+        return "it was brought up without them: bascule lab up --disks"
+    if kind != "namespaces":
+        return "on loopback members use this machine's own files"
+    return available()
 
 
 def _try() -> int:

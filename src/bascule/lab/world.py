@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from bascule.kernel.errors import LabError, MachineError
-from bascule.lab import disk_control, disk_mount, faketime, loopback, mark
+from bascule.lab import disk_mount, faketime, loopback, mark
 from bascule.lab import isolation as apart
 from bascule.lab import protocol as say
 from bascule.lab.channel import receive
@@ -36,7 +36,7 @@ def isolation_available() -> str:
 
 def disks_available(isolation: str = "auto") -> str:
     """Empty when disks that can fail can be put under members here; otherwise why not."""
-    return disk_control.refusal(True, "loopback" if isolation == "loopback" or apart.available() else "namespaces")  # noqa: FBT003 - as declared there
+    return disk_mount.refusal(True, "loopback" if isolation == "loopback" or apart.available() else "namespaces")  # noqa: FBT003 - as declared there
 
 
 def choose_prefix(isolation: str) -> str:
@@ -79,7 +79,7 @@ def create(
         _clean(directory)
         for name in (LOGS, TEMPORARY):
             (directory / name).mkdir(mode=0o700)
-        refusal = disk_control.refusal(disks, kind)
+        refusal = disk_mount.refusal(disks, kind)
         faked, without = _clocks(clocks, kind)
         setting = say.Setting(
             identity=secrets.token_hex(16), plan=plan, disk_refusal=refusal, faketime=faked, clock_refusal=without
