@@ -15,8 +15,8 @@ from cyclopts import Parameter
 from bascule.cli import drill_list
 from bascule.cli.output import print_json, terminal
 from bascule.cli.system_file import load_checked, with_experiments
+from bascule.drill import claiming, targets
 from bascule.drill import plan as planning
-from bascule.drill import targets
 from bascule.drill.experiments import Experiment
 from bascule.drill.live import LiveView
 from bascule.drill.preparation import prepare
@@ -27,7 +27,6 @@ from bascule.drill.scenarios import catalogue
 from bascule.drill.stories import shelf
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
-from bascule.measure.verdict import EXIT_CODES
 from bascule.system.model import System
 
 RUNS = Path("bascule-runs")
@@ -41,7 +40,8 @@ def drill(
     everything: Annotated[bool, Parameter(name="--all")] = False,
     story: Annotated[str, Parameter(name="--story")] = "",
     experiments: Annotated[Path | None, Parameter(name="--experiments")] = None,
-    trials: Annotated[int, Parameter(name=["--trials", "-n"])] = 1,
+    trials: Annotated[int | None, Parameter(name=["--trials", "-n"])] = None,
+    until: str = "",
     hold: Annotated[str, Parameter(name="--for")] = "",
     aim: str = "",
     lab: Annotated[Path | None, Parameter(name="--lab")] = None,
@@ -57,6 +57,7 @@ def drill(
     """Bring the system up, offer load, inject a fault, and judge from the client's side whether its promises held.
 
     Exit codes: 0 PASS; 1 FAIL; 2 INVALID (the evidence does not suffice, or the input cannot be used); 3 ABORTED.
+    With --until, the worse of that and of the claim: 0 shown; 1 refuted; 2 not shown.
 
     Examples:
         bascule drill examples/taskmanagerpro/bascule.yaml
@@ -64,6 +65,7 @@ def drill(
         bascule drill my.yaml --all --output /tmp/run
         bascule drill my.yaml --experiment entry-partition
         bascule drill my.yaml --trials 10 --seed 7
+        bascule drill my.yaml --until "rto p95 <= 30s"
         bascule drill --story github-2018
         bascule drill my.yaml --experiments chaos.yaml -e slow-database --dry-run
         bascule drill my.yaml --experiment primary-freeze --for 2s
@@ -75,7 +77,8 @@ def drill(
         everything: Every experiment of one fault that this system can have, and all of its own, one after the other.
         story: A published failure, re-enacted on a small system of its own: `github-2018`, ... See --list.
         experiments: A file with further `experiments:`, as in a system file.
-        trials: How often each experiment is run.
+        trials: How often each experiment is run; once by default. With --until, how often at most.
+        until: Run one experiment until a claim is shown or refuted: `rto p95 <= 30s`, `rpo_writes p90 <= 0`.
         hold: Undo the fault after this time (`2s`). Default: when the clients are served again.
         aim: Aim at this member instead of the primary. If it is not the primary, the trial is INVALID.
         lab: Use the lab that is up in this directory, and leave it up.
@@ -101,8 +104,10 @@ def drill(
     if hold and any(each.scenario is not None for each in chosen):
         raise InputError("a timeline has its own times", hint="leave --for out, or change `for` in the file")
     seed = secrets.randbelow(2**31) if seed is None else seed
+    claim = claiming.until(until, trials, chosen)
+    times = claim.design.limit if claim is not None else 1 if trials is None else trials
     hold_s = Duration.parse(hold).seconds if hold else None
-    runs, timing = prepare(system, chosen, trials=trials, seed=seed, hold_s=hold_s)
+    runs, timing = prepare(system, chosen, trials=times, seed=seed, hold_s=hold_s)
     directory = output or RUNS / f"{system.system}-{time.strftime('%Y%m%d-%H%M%S')}"
     options = Options(
         system=system,
@@ -116,6 +121,7 @@ def drill(
         aim=aim,
         keep_data=keep_data,
         command=shlex.join(["bascule", *sys.argv[1:]]),
+        until=claim,
     )
     if dry_run:
         return _dry_run(options, as_json=as_json)
@@ -123,7 +129,7 @@ def drill(
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end is an end by hand
         report = run(options, view.update)
     _tell(report, directory, as_json=as_json)
-    return EXIT_CODES[report.outcome]
+    return claiming.exit_code(report.outcome, report.claimed)
 
 
 def _tell(report: Report, directory: Path, *, as_json: bool) -> None:
@@ -151,6 +157,8 @@ def _chosen(system: System, names: tuple[str, ...], *, everything: bool) -> tupl
 
 def _dry_run(options: Options, *, as_json: bool) -> int:
     steps = planning.describe(options.system, options.runs, options.timing)
+    if options.until is not None:
+        steps = (options.until.takes(), *steps)
     if as_json:
         print_json({"steps": steps, "seed": options.seed})
     else:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bascule.drill.report import SCHEMA_VERSION, Machine, Mark, Node, Report, Statistic, Trial
+from bascule.drill.report import SCHEMA_VERSION, Claimed, Machine, Mark, Node, Report, Statistic, Trial
 from bascule.kernel.errors import InputError
 from bascule.measure.bins import Bin
 from bascule.measure.verdict import Instants, Measure, Verdict
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 NEVER = "never"
 SCHEMA_ID = "urn:bascule:report:1"
 _STRUCTS: tuple[type[Struct], ...] = (
-    Report, Trial, Verdict, Measure, Instants, Mark, Bin, Node, Statistic, Machine,
+    Report, Trial, Verdict, Measure, Instants, Mark, Bin, Node, Statistic, Machine, Claimed,
 )  # fmt: skip
 _MAY_BE_NEVER = {
     "Measure": ("value",),

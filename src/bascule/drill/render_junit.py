@@ -9,8 +9,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from bascule.drill.claiming import claim_text
 from bascule.drill.render_words import clean, headline, objective_text, resolution_text, utc_text, value_text
-from bascule.drill.report import Report, Trial
+from bascule.drill.report import Claimed, Report, Trial
 from bascule.drill.summary import outcome as meaning
 from bascule.measure.verdict import Measure
 
@@ -36,6 +37,8 @@ def junit(report: Report) -> bytes:
     for trial in report.trials:
         by_experiment.setdefault(trial.experiment, []).append(trial)
     suites = {name: _suite_cases(trials) for name, trials in by_experiment.items()}
+    if report.claimed is not None:
+        suites[report.trials[-1].experiment].append(_claim(report.claimed))
     root = ET.Element("testsuites", name=_xml(f"bascule drill {report.system}"), time=f"{report.duration_s:.3f}")
     _count(root, [case for cases in suites.values() for case in cases])
     for number, (experiment, cases) in enumerate(suites.items()):
@@ -71,6 +74,14 @@ def _cases(trial: Trial, suffix: str) -> list[Case]:
         text="\n".join((*trial.verdict.reasons, "", *trial.explanation)),
     )
     return [verdict, *_promises(trial, suffix)]
+
+
+def _claim(claimed: Claimed) -> Case:
+    """The claim that the drill ran until: refuted is a failure, not shown is an error."""
+    endings: dict[str, Ending] = {"shown": "", "refuted": "failure", "not shown": "error"}
+    return Case(
+        name="claim", time_s=0.0, ending=endings[claimed.ending], kind=claimed.ending, message=claim_text(claimed)
+    )
 
 
 def _promises(trial: Trial, suffix: str) -> Iterator[Case]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from bascule.drill.claiming import claim_text
 from bascule.drill.render_chart import chart, description
 from bascule.drill.render_glossary import GLOSSARY, LOAD
 from bascule.drill.render_terminal import probability_text, quantiles_text, rto_range_text
@@ -47,10 +48,11 @@ def head(report: Report) -> str:
     """Who was tested, what came of it, what was promised, and an overview with a link to every trial."""
     about = [f"started {utc_text(report.started_wall_s)}", f"took {number_text(report.duration_s, 's')}"]
     about += [f"seed {report.seed}", f"bascule {report.version}" if report.version else ""]
+    claim = f"<p class=headline>Claim {text(claim_text(report.claimed))}</p>" if report.claimed else ""
     command = f"<p class=small><code>{text(report.command)}</code></p>" if report.command else ""
     return (
         f'<header class="{report.outcome}"><div class=top>{_badge(report.outcome)}<h1>{text(report.system)}</h1></div>'
-        f"<p class=headline>{text(report_headline(report))}</p>"
+        f"<p class=headline>{text(report_headline(report))}</p>{claim}"
         f'<p class="quiet small">{text(" · ".join(filter(None, about)))}</p>{command}'
         f"<h3>What was promised</h3>{_list(report.objectives, css='promises')}{_overview(report)}</header>"
     )

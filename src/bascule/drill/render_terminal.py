@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bascule.drill.claiming import claim_text
 from bascule.drill.render_words import (
     PART_NAMES,
     clean,
@@ -180,6 +181,8 @@ def _widths(lengths: list[float], cells: int) -> list[int]:
 
 def _ending(report: Report) -> Panel:
     lines = [_headline(trial) for trial in report.trials]
+    if report.claimed is not None:
+        lines.append(Text(clean(f"Claim {claim_text(report.claimed)}"), style="bold"))
     return Panel(
         Group(*lines),
         title=Text(report_headline(report), style=STYLES[report.outcome]),

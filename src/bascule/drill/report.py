@@ -100,6 +100,33 @@ class Statistic(Struct, frozen=True, kw_only=True):
     quantiles: dict[str, float] = field(default_factory=dict)
 
 
+class Claimed(Struct, frozen=True, kw_only=True):
+    """What came of the claim that the drill was to run until. It says nothing of the trials' own outcomes.
+
+    Attributes:
+        claim: `rto p95 <= 30s`: in 95 % of all trials the measure is at most the bound.
+        ending: Stopping a drill before its end is `not shown`.
+        trials: How many were run, each within the bound, over it, or undetermined: INVALID, aborted, or not measured.
+        needed: Trials of the test that shows the claim.
+        allowed: How many of these may be over or undetermined.
+        limit: No more trials than this would have been run.
+        confidence: A false claim is shown, and a true one refuted, with at most 1 - this probability.
+        evidence_against: The e-value against the claim after the last trial; 1 / (1 - confidence) refutes it.
+    """
+
+    claim: str
+    ending: Literal["shown", "refuted", "not shown"]
+    trials: int
+    within: int
+    over: int
+    undetermined: int
+    needed: int
+    allowed: int
+    limit: int
+    confidence: float = 0.95
+    evidence_against: float = 1.0
+
+
 class Machine(Struct, frozen=True, kw_only=True):
     """On what it was measured."""
 
@@ -126,3 +153,4 @@ class Report(Struct, frozen=True, kw_only=True):
     duration_s: float = 0.0
     version: str = ""
     schema_version: int = SCHEMA_VERSION
+    claimed: Claimed | None = None

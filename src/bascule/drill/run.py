@@ -15,6 +15,7 @@ from bascule import __version__
 from bascule.drill import machine, page_script, targets, trial
 from bascule.drill.blows import Blows, aimed
 from bascule.drill.chronicle import Chronicle
+from bascule.drill.claiming import Until
 from bascule.drill.disk import DiskWatch
 from bascule.drill.live import LiveState
 from bascule.drill.observer import Observer
@@ -50,6 +51,7 @@ class Options(Struct, frozen=True, kw_only=True):
         aim: Aim at this member instead of the primary.
         keep_data: Keep the members' data directories.
         command: How it was called, for the report.
+        until: The claim that ends the drill before the last of its runs; None runs them all.
     """
 
     system: System
@@ -63,6 +65,7 @@ class Options(Struct, frozen=True, kw_only=True):
     aim: str = ""
     keep_data: bool = False
     command: str = ""
+    until: Until | None = None
 
 
 def run(options: Options, show: Show) -> Report:
@@ -104,6 +107,7 @@ def run(options: Options, show: Show) -> Report:
             started_wall_s=started_wall_s,
             duration_s=time.monotonic() - started_s,
             version=__version__,
+            claimed=options.until.claimed(trials) if options.until is not None else None,
         )
     write_reports(report, options.directory)
     return report
@@ -174,6 +178,8 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
     failed: set[str] = set()
     for position, each in enumerate(options.runs, 2):
         stage.title, stage.position = each.experiment.name, (position, total)
+        if options.until is not None:
+            stage.title = f"{each.experiment.name}, {options.until.standing(done)}"
         stage.aim = targets.aim(each.experiment, options.system)
         stage.timing = fitted(options.timing, each, options.system.workload)
         skipped = "an earlier grade was not passed" if each.graded in failed else blows.refusal(each)
@@ -189,7 +195,7 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
             done.append(trial.trial(stage, each, setting, blows.make, aimed, control_clean=clean, aim=options.aim))
         except (BasculeError, OSError, KeyboardInterrupt) as error:
             done.append(_untold(*_names(each), "ABORTED", str(error) or STOPPED))
-        if done[-1].verdict.outcome == "ABORTED":
+        if done[-1].verdict.outcome == "ABORTED" or (options.until is not None and options.until.is_settled(done)):
             break
         if each.graded and outcome(done[-1]) != "PASS":
             failed.add(each.graded)
