@@ -69,7 +69,7 @@ format: $(VENV)/dev.stamp  ## Format the code and fix what can be fixed
 deps:  ## Optional Debian packages: a browser, servers that tests start, what `make pythons` builds with (needs root)
 	apt-get update
 	apt-get install --yes --no-install-recommends chromium
-	apt-get install --yes --no-install-recommends keepalived nftables bird2 bind9 pgbouncer fence-agents systemd openssh-server
+	apt-get install --yes --no-install-recommends keepalived nftables bird2 bind9 pgbouncer fence-agents systemd openssh-server openssl
 	apt-get install --yes --no-install-recommends build-essential debian-archive-keyring pkg-config xz-utils libbz2-dev \
 		libffi-dev liblzma-dev libncurses-dev libreadline-dev libsqlite3-dev libssl-dev uuid-dev zlib1g-dev
 
