@@ -41,7 +41,7 @@ def drill(
     story: Annotated[str, Parameter(name="--story")] = "",
     experiments: Annotated[Path | None, Parameter(name="--experiments")] = None,
     trials: Annotated[int | None, Parameter(name=["--trials", "-n"])] = None,
-    until: str = "",
+    until: str | None = None,
     hold: Annotated[str, Parameter(name="--for")] = "",
     aim: str = "",
     lab: Annotated[Path | None, Parameter(name="--lab")] = None,

@@ -67,13 +67,13 @@ class Until(Struct, frozen=True, kw_only=True):
         return [self.claim.said_by(trial.verdict) for trial in ran]
 
 
-def until(text: str, trials: int | None, experiments: tuple[Experiment, ...]) -> Until | None:
+def until(text: str | None, trials: int | None, experiments: tuple[Experiment, ...]) -> Until | None:
     """The claim that ends the drill; None when there is none.
 
     Raises:
         InputError: It is no claim, the trials cannot show it, or it would be of several experiments at once.
     """
-    if not text:
+    if text is None:
         return None
     if len(experiments) != 1:
         raise InputError(

@@ -185,6 +185,8 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
         skipped = "an earlier grade was not passed" if each.graded in failed else blows.refusal(each)
         if skipped:
             done.append(_untold(*_names(each), "INVALID", skipped, skipped=skipped))
+            if options.until is not None:
+                break  # its other trials would be skipped alike
             continue
         setting = Setting(
             directory=options.directory / f"{each.experiment.name.replace('%', '')}-{each.number}",

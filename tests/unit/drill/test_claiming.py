@@ -67,7 +67,12 @@ def test_it_says_before_what_it_takes() -> None:
 def test_a_claim_of_several_experiments_is_refused() -> None:
     with pytest.raises(InputError, match="one experiment, not 2"):
         until("rto p95 <= 30s", None, choose(("primary-kill", "host-loss"), everything=False))
-    assert until("", None, choose((), everything=True)) is None
+    assert until(None, None, choose((), everything=True)) is None
+
+
+def test_an_empty_claim_is_no_drill_without_one() -> None:
+    with pytest.raises(InputError, match="not a claim"):
+        until("", None, ONE)
 
 
 @pytest.mark.parametrize(
