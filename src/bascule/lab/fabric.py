@@ -40,6 +40,7 @@ _PORTS, _TAPS, _TAPPED = 1_000_000, 2_000_000, 3_000_000
 _ALL_FRAMES = 3
 _IGNORE_OUTGOING = 23
 _SOL_PACKET = 263
+_VNET_HEADER = 15
 _ROUTER_SETTINGS = {
     "ipv4/ip_forward": "1",
     "ipv4/conf/all/rp_filter": "0",
@@ -104,7 +105,7 @@ class Fabric:
         """A packet socket at the outer end of each site's WAN leg: whoever holds them is the WAN."""
         found: dict[str, socket.socket] = {}
         for number, site in enumerate(self.sites, 1):
-            found[site] = _packets(f"w{number}")
+            found[site] = _packets(f"w{number}", super_frames=True)
         return found
 
     def tap(self, host: str) -> tuple[socket.socket, socket.socket]:
@@ -319,11 +320,9 @@ class Fabric:
         try:
             self._routers[site] = router = Netlink()
             router.execute([netlink.wire(leg, End(10 + number, outer, _mac(4, number), self._home))])
-            ethtool.plain_frames("wan")
             router.execute(self._router_requests(site))
         finally:
             syscalls.setns(self._home)
-        ethtool.plain_frames(outer)
         home = Netlink()
         home.execute([netlink.switch(10 + number, up=True)])
         home.close()
@@ -373,10 +372,11 @@ class Fabric:
         line.close()
 
 
-def _packets(interface: str) -> socket.socket:
-    """A packet socket for whatever comes in at an interface of this namespace."""
+def _packets(interface: str, *, super_frames: bool = False) -> socket.socket:
+    """A packet socket for whatever comes in at an interface of this namespace, super-frames with their headers."""
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
     packets.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+    packets.setsockopt(_SOL_PACKET, _VNET_HEADER, int(super_frames))
     packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 2**20)
     packets.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 2**20)
     packets.bind((interface, _ALL_FRAMES))

@@ -16,13 +16,13 @@ import msgspec
 from msgspec import Struct
 
 from bascule.kernel.dice import SeededDice
-from bascule.lab import syscalls
+from bascule.lab import superframes, syscalls
 from bascule.lab.wan_schedule import Line, Schedule
 
-FRAME_BYTES = 2048  # frames are whole and at most 1514 bytes: offloads are off
 _BATCH = 64
 _ORDER_BYTES = 4096
 _MARK = b"\x02\xba\x03\x00\x00"
+_TARGET = superframes.HEADER_BYTES + len(_MARK)
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -71,14 +71,17 @@ class Switch:
         site = self._sites[source]
         for _ in range(_BATCH):
             try:
-                frame = site.recv(FRAME_BYTES)
+                data = site.recv(superframes.MOST_BYTES)
             except OSError:
                 return
-            if frame[:5] != _MARK:
+            if data[_TARGET - len(_MARK) : _TARGET] != _MARK:
                 continue  # broadcasts and strangers: routers know each other's addresses, so nobody has to ask
-            target = frame[5]
-            if self._schedule.admit((source, target), frame, time.monotonic(), self._dice):
-                self._send(target, frame)
+            target = data[_TARGET]
+            pair = source, target
+            now_s = time.monotonic()
+            for frame in superframes.split(data) if self._schedule.is_for_each_frame(pair) else (data,):
+                if self._schedule.admit(pair, frame, now_s, self._dice):
+                    self._send(target, frame)
 
     def _send(self, target: int, frame: bytes) -> None:
         site = self._sites.get(target)

@@ -59,6 +59,11 @@ class Schedule:
         if line.cut:
             self._queues.pop(pair, None)
 
+    def is_for_each_frame(self, pair: Pair) -> bool:
+        """Whether the line decides about each frame alone, so that a super-frame must be split first."""
+        line = self._lines.get(pair)
+        return line is not None and not line.cut and bool(line.loss or line.jitter_s)
+
     def admit(self, pair: Pair, frame: bytes, now_s: float, dice: Dice) -> bool:
         """Take a frame in. True: it leaves at once, the caller sends it. False: it is on its way, or lost."""
         line = self._lines.get(pair)
