@@ -33,6 +33,7 @@ from bascule.chaos.faults import (
     PacketLoss,
     PacketReordering,
     Partition,
+    PortExhaustion,
     PowerLoss,
     ProcessFreeze,
     ProcessKill,
@@ -356,6 +357,7 @@ def test_what_does_not_exist_is_an_error_never_a_silent_success(platform: Platfo
         DiskReadOnly(hosts=(NORTH,)),
         SyncFailure(hosts=(NORTH,)),
         DiskLostWrites(hosts=(NORTH, "probe-north-a")),
+        PortExhaustion(host=NORTH),
     ],
     ids=str,
 )

@@ -85,6 +85,7 @@ class FakeHost(Struct, kw_only=True):
     crashing: bool = False
     slow: bool = False
     looks: int = 0
+    portless: bool = False
     troubles: list[FakeTrouble] = field(default_factory=list)
     memory_kills: int | None = None
     delivered: list[SignalDelivery] = field(default_factory=list)
@@ -268,6 +269,7 @@ class FakePlatform(FakeEndings, FakeClocks):
                 host.boots += not host.powered
                 host.powered, host.returning = True, False
                 host.lost = None
+                host.portless = False
                 _boot(state, host)
 
     def partition(self, hosts: tuple[str, ...]) -> None:
@@ -336,6 +338,24 @@ class FakePlatform(FakeEndings, FakeClocks):
         with self._opened() as state:
             is_cut = any(one.trouble.loss == 1 for one in _met(state, source, target))
             return _joined(state, source, target) and not is_cut
+
+    def exhaust_ports(self, host: str) -> None:
+        """Take the ports of a host that has power."""
+        with self._opened() as state:
+            found = _host(state, host)
+            if not found.powered:
+                raise LabError(f"host {host} has no power")
+            found.portless = True
+
+    def free_ports(self, host: str) -> None:
+        """Give them back."""
+        with self._opened() as state:
+            _host(state, host).portless = False
+
+    def finds_port(self, host: str) -> bool:
+        """Whether it has its ports."""
+        with self._opened() as state:
+            return not _host(state, host).portless
 
     def add_disk_trouble(self, host: str, trouble: DiskTrouble) -> None:
         """Add it once."""
@@ -447,7 +467,9 @@ def _is_whole(host: FakeHost) -> bool:
     commands = tuple(one.command for one in host.processes)
     strained = host.crashing or host.slow or any(one.free != LIMIT for one in host.processes)
     running = all(one.state == "running" for one in host.processes)
-    if host.troubles or host.disk_troubles or host.memory_kills is not None or host.clock is not None:
+    if host.troubles or host.disk_troubles or host.portless:
+        return False
+    if host.memory_kills is not None or host.clock is not None:
         return False
     return host.powered and commands == host.commands and running and not strained
 

@@ -191,3 +191,15 @@ class Platform(Endings, Proxied, Clocks, Protocol):
     def writes_lost(self, host: str) -> LostWrites | None:
         """What the disk of a host lost with its power; None when it has power, or lost its power alone."""
         ...
+
+    def exhaust_ports(self, host: str) -> None:
+        """Leave the host no local port for a further outgoing TCP connection."""
+        ...
+
+    def free_ports(self, host: str) -> None:
+        """Give the host its local ports back."""
+        ...
+
+    def finds_port(self, host: str) -> bool:
+        """Whether an outgoing TCP connection from the host finds a local port now."""
+        ...

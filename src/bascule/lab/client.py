@@ -197,6 +197,18 @@ class LabClient(EndingsClient, DiskCalls, ClockCalls, Unproxied):
         """Whether a datagram sent now from one host arrives at the other within 100 ms plus the line's delay."""
         return self._do(say.Reachable(source=source, target=target), bool)
 
+    def exhaust_ports(self, host: str) -> None:
+        """Leave the host no local port for a further outgoing TCP connection."""
+        self._do(say.ExhaustPorts(host=host), type(None))
+
+    def free_ports(self, host: str) -> None:
+        """Give the host the range of local ports that it had."""
+        self._do(say.FreePorts(host=host), type(None))
+
+    def finds_port(self, host: str) -> bool:
+        """Whether an outgoing TCP connection from the host finds a local port now."""
+        return self._do(say.FindsPort(host=host), bool)
+
     # -- members and other programs
 
     def launch(self, host: str, member: str, launch: Launch, directory: Path) -> None:

@@ -17,6 +17,7 @@ from bascule.lab import protocol as say
 from bascule.lab.fabric import Fabric
 from bascule.lab.members import Members
 from bascule.lab.plan import Host, LabPlan
+from bascule.lab.ports import Ports, can_connect
 from bascule.lab.tap_control import Taps
 from bascule.lab.travel import travels
 from bascule.lab.wan_control import WanControl
@@ -26,11 +27,12 @@ DATAGRAM_LIMIT_S = 0.1
 
 
 class Network(Struct, frozen=True):
-    """The network of a lab in namespaces: the fabric, and the WAN that joins its regions."""
+    """The network of a lab in namespaces: the fabric, the WAN that joins its regions, their taps, and local ports."""
 
     fabric: Fabric
     wan: WanControl
     taps: Taps
+    ports: Ports
 
 
 class Hosts:
@@ -116,6 +118,7 @@ class Hosts:
         host = self.host(request.host)
         line = self._socket(host, socket.SOCK_STREAM)
         try:
+            self._bind(line, host)
             async with asyncio.timeout(request.timeout_s):
                 await asyncio.get_running_loop().sock_connect(line, (host.address, request.port))
         except TimeoutError:
@@ -160,7 +163,10 @@ class Hosts:
         for name in names:
             await network.taps.clear(name)
         fabric = network.fabric
-        fabric.replug([name for name in names if name in self._dark])
+        renewed = [name for name in names if name in self._dark]
+        fabric.replug(renewed)
+        for name in renewed:
+            network.ports.forget(name)
         self._members.name_hosts(host.name for host in self.plan.hosts)
         for name in self._dark.intersection(names):
             self._boots[name] += 1
@@ -204,7 +210,7 @@ class Hosts:
         """What becomes of a connection."""
         source, target = self.host(request.source), self.host(request.target)
         with self._socket(source, socket.SOCK_STREAM) as line:
-            line.bind((source.address, 0))
+            self._bind(line, source)
             try:
                 async with asyncio.timeout(request.limit_s):
                     await asyncio.get_running_loop().sock_connect(line, (target.address, request.port))
@@ -213,6 +219,27 @@ class Hosts:
             except (OSError, TimeoutError):
                 return "silent"
             return "connected"
+
+    def _bind(self, line: socket.socket, host: Host) -> None:
+        """Bind a line of the lab's own to the host's address, also where its programs find no port."""
+        if self.network is None:
+            line.bind((host.address, 0))
+        else:
+            self.network.ports.bind(line, host.name, host.address)
+
+    async def exhaust_ports(self, request: say.ExhaustPorts) -> None:
+        """Leave a host no local port for outgoing connections."""
+        self._need_network().ports.exhaust(self.powered(request.host).name)
+
+    async def free_ports(self, request: say.FreePorts) -> None:
+        """Give a host its local ports back."""
+        self._need_network().ports.free(self.host(request.host).name)
+
+    async def finds_port(self, request: say.FindsPort) -> bool:
+        """Whether a connection from a host finds a local port."""
+        host = self.host(request.host)
+        with self._socket(host, socket.SOCK_STREAM) as line:
+            return can_connect(line, host.address)
 
     async def holding(self, _: say.Holding) -> tuple[say.EntryHost, ...]:
         """Who has the address that moves, all at one moment.

@@ -268,6 +268,24 @@ class Holding(Request, frozen=True, kw_only=True, tag="holding"):
     """Say which hosts have the address that moves."""
 
 
+class ExhaustPorts(Request, frozen=True, kw_only=True, tag="exhaust_ports"):
+    """Leave a host no local port for outgoing connections."""
+
+    host: str
+
+
+class FreePorts(Request, frozen=True, kw_only=True, tag="free_ports"):
+    """Give a host its local ports back."""
+
+    host: str
+
+
+class FindsPort(Request, frozen=True, kw_only=True, tag="finds_port"):
+    """Say whether a connection from a host finds a local port."""
+
+    host: str
+
+
 class SetLink(Request, frozen=True, kw_only=True, tag="link"):
     """Shape the line from one site to another, in this direction alone."""
 
@@ -344,6 +362,8 @@ Requests = (
     | Reachable | PowerOff | PowerOn | Partition | Heal | AddTrouble | RemoveTrouble | Traffic | Travel
     | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests | ClockRequests
     | AddDiskTrouble | RemoveDiskTrouble | DiskCounted | TryDisk | SettleDisks | LoseWrites | WritesLost
+    | Knock | Holding | SetLink | Status | Memory | Keep | Down
+    | ExhaustPorts | FreePorts | FindsPort
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from bascule.lab.hosts import Hosts, Network
 from bascule.lab.members import Members
 from bascule.lab.names import RECORD
 from bascule.lab.plan import LabPlan
+from bascule.lab.ports import Ports
 from bascule.lab.tap_control import Taps
 from bascule.lab.wan_control import WanControl
 from bascule.lab.world_service import World
@@ -113,7 +114,7 @@ class _Life:
     async def _join_regions(self, plan: LabPlan, members: Members, fabric: Fabric) -> Network:
         wan = WanControl(members, fabric.wan_sockets(), str(self._directory))
         await wan.shape(plan)
-        return Network(fabric, wan, Taps(members, fabric, str(self._directory)))
+        return Network(fabric, wan, Taps(members, fabric, str(self._directory)), Ports(fabric))
 
     async def _serve_owner(self, owner: socket.socket, world: World) -> None:
         """Say that all is ready; when the owner is gone and nobody said `keep`, the lab is over."""

@@ -62,6 +62,8 @@ _IN_ORDER = (
     say.LoseWrites,
     ask.TurnClock,
     ask.RightClock,
+    say.ExhaustPorts,
+    say.FreePorts,
 )
 """Acts of which none may overtake another: the undo of a kill must find it done, though its caller died meanwhile."""
 
@@ -136,6 +138,9 @@ class World:
             ask.LookAtClock: clocks.look,
             **_ending_acts(OutOfMemory(members), Signalling(members, hosts)),
             **disks.acts(),
+            say.ExhaustPorts: hosts.exhaust_ports,
+            say.FreePorts: hosts.free_ports,
+            say.FindsPort: hosts.finds_port,
         }
 
     async def do(self, request: say.Requests) -> object:

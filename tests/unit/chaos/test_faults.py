@@ -35,6 +35,7 @@ from bascule.chaos.faults import (
     PacketLoss,
     PacketReordering,
     Partition,
+    PortExhaustion,
     PowerLoss,
     ProcessFreeze,
     ProcessKill,
@@ -161,6 +162,9 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
         DescriptorExhaustion(member="db-1", spare=2),
         lambda p: p.limit_descriptors("db-1", 1),
     ),
+    "ports of a host that is lost": (PortExhaustion(host="db-1"), lambda p: p.power_off(("db-1",))),
+    "ports of no host of ours": (PortExhaustion(host="nowhere"), lambda _: None),
+    "ports of what has none": (PortExhaustion(host="db-1"), lambda p: p.exhaust_ports("db-1")),
     **{
         f"{fault.kind()} of {what}": (structs.replace(fault, **aim), prepare)
         for fault in (

@@ -8,6 +8,7 @@ from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault, Witness
+from bascule.chaos.faults.ports import PortExhaustion
 from bascule.chaos.faults.process import CrashLoop, MainProcessKill, ProcessFreeze, ProcessKill, ProcessSlow
 from bascule.chaos.faults.traffic import (
     Bandwidth,
@@ -46,6 +47,7 @@ __all__ = [
     "PacketLoss",
     "PacketReordering",
     "Partition",
+    "PortExhaustion",
     "PowerLoss",
     "ProcessFreeze",
     "ProcessKill",

@@ -15,6 +15,7 @@ from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault
+from bascule.chaos.faults.ports import PortExhaustion
 from bascule.chaos.faults.process import CrashLoop, MainProcessKill, ProcessFreeze, ProcessKill, ProcessSlow
 from bascule.chaos.faults.proxies import PROXY_KINDS, AnyProxyFault
 from bascule.chaos.faults.traffic import (
@@ -59,6 +60,7 @@ AnyFault = (
     | AnyProxyFault
     | ClockStep
     | ClockDrift
+    | PortExhaustion
 )
 KINDS: tuple[type[Fault], ...] = (
     ProcessKill,
@@ -89,6 +91,7 @@ KINDS: tuple[type[Fault], ...] = (
     *PROXY_KINDS,
     ClockStep,
     ClockDrift,
+    PortExhaustion,
 )
 
 

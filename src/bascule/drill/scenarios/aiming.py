@@ -15,7 +15,7 @@ from bascule.lab.plan import LabPlan
 
 HOSTS_BY_WORD = ("peers",)
 """Parameters that name hosts; a timeline may name them by component, zone or region."""
-GIVEN_BY_TARGET = ("member", "hosts", "command")
+GIVEN_BY_TARGET = ("member", "host", "hosts", "command")
 """Parameters that follow from whom a fault hits."""
 
 
@@ -37,9 +37,11 @@ def faults(
     kind = named(strike.fault)
     settings = {name: _hosts(name, value, plan, roles) for name, value in strike.settings.items()}
     fields = kind.__struct_fields__
-    if not {"member", "hosts"} & set(fields):
+    if not {"member", "host", "hosts"} & set(fields):
         hint = "by hand: bascule chaos inject ... --on proxy:SOCKET"
         raise InputError(f"{strike.fault} hits neither members nor hosts of a lab", hint=hint)
+    if "host" in fields:
+        return tuple(_made(kind, {"host": host, **settings}) for host in hit.hosts)
     if "member" not in fields:
         inside = (*hit.hosts, *beside(hit, plan)) if kind is Partition else hit.hosts
         return (_made(kind, {"hosts": inside, **settings}),)

@@ -5,6 +5,7 @@ from paper import plan, shop
 
 from bascule.chaos.faults import MainProcessKill, NetworkCut, Partition, PowerLoss, ProcessKill
 from bascule.chaos.faults.catalogue import KINDS, named, parameters
+from bascule.chaos.faults.ports import PortExhaustion
 from bascule.drill.scenarios import aiming, whom
 from bascule.drill.scenarios.rules import roles_on_paper
 from bascule.drill.scenarios.schedule import Strike
@@ -54,6 +55,13 @@ def test_peers_that_are_no_list_are_refused() -> None:
         aimed("network-cut", Whom(who="entry"), peers=3)
 
 
+def test_each_host_has_a_fault_of_its_own_where_one_is_meant_at_a_time() -> None:
+    assert aimed("ports-exhausted", Whom(who="entries")) == (
+        PortExhaustion(host="edge-north-a-1"),
+        PortExhaustion(host="edge-south-a-1"),
+    )
+
+
 def test_what_acts_at_a_proxy_process_is_not_for_a_lab() -> None:
     with pytest.raises(InputError, match="proxy-down hits neither members nor hosts of a lab"):
         aimed("proxy-down", Whom(who="primary"), proxy="redis")
@@ -64,4 +72,4 @@ def test_every_fault_can_be_aimed_by_a_timeline(kind: str) -> None:
     """What whom it hits does not give must be a parameter that a file can state."""
     needed = {one.name for one in parameters(named(kind)) if one.default is None}
     given = {name for name in needed if name in aiming.GIVEN_BY_TARGET}
-    assert {"member"} <= given or {"hosts"} <= given, needed
+    assert given & {"member", "host", "hosts"}, needed
