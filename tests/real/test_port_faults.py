@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,4 +105,22 @@ def test_a_host_that_was_without_power_has_its_ports_again(lab: LabClient) -> No
     lab.power_on((NORTH,))
     assert connect(lab, NORTH, NORTH) == (before, "ECONNREFUSED")
     lab.free_ports(NORTH)
+    assert connect(lab, NORTH, NORTH) == (before, "ECONNREFUSED")
+
+
+def test_a_port_that_a_program_has_is_left_to_it_and_the_rest_is_taken(lab: LabClient) -> None:
+    before, _ = connect(lab, NORTH, NORTH)
+    port = int(before.split()[1]) - 3
+    listen = "import socket, sys, time\nears = socket.create_server(('', int(sys.argv[1])))\ntime.sleep(1000)"
+    lab.spawn(NORTH, "listener", (sys.executable, "-c", listen, str(port)))
+    deadline_s = time.monotonic() + 30
+    while lab.knock(SOUTH, NORTH, port, limit_s=2.0) != "connected":
+        assert time.monotonic() < deadline_s
+    lab.exhaust_ports(NORTH)
+    low, high = map(int, connect(lab, NORTH, SOUTH)[0].split())
+    assert not low <= port <= high
+    assert connect(lab, NORTH, SOUTH)[1] == "EADDRNOTAVAIL"
+    assert lab.knock(SOUTH, NORTH, port, limit_s=2.0) == "connected"
+    lab.free_ports(NORTH)
+    lab.signal("listener", signal.SIGKILL)
     assert connect(lab, NORTH, NORTH) == (before, "ECONNREFUSED")

@@ -118,7 +118,8 @@ class Hosts:
         host = self.host(request.host)
         line = self._socket(host, socket.SOCK_STREAM)
         try:
-            self._bind(line, host)
+            if self.network is not None and self.network.ports.are_taken(host.name):
+                self._bind(line, host)
             async with asyncio.timeout(request.timeout_s):
                 await asyncio.get_running_loop().sock_connect(line, (host.address, request.port))
         except TimeoutError:

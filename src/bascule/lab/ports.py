@@ -38,6 +38,10 @@ class Ports:
         self._fabric = fabric
         self._taken: dict[str, Taken] = {}
 
+    def are_taken(self, host: str) -> bool:
+        """Whether the host's programs find no port now."""
+        return host in self._taken
+
     def exhaust(self, host: str) -> None:
         """Leave the host no local port for a further outgoing TCP connection; those that are open stay open.
 
