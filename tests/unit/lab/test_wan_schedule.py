@@ -82,3 +82,10 @@ def test_a_full_queue_drops_and_counts() -> None:
     assert len(schedule.leaving(1.0)) == 2
     schedule.admit(THERE, b"12345", 2.0, NO_DICE)
     assert schedule.dropped == 1
+
+
+def test_only_a_line_that_loses_frames_or_is_unsteady_decides_about_each_frame() -> None:
+    assert not late().is_for_each_frame(THERE)
+    assert not late(loss=0.5).is_for_each_frame(BACK)
+    assert late(loss=0.5).is_for_each_frame(THERE)
+    assert late(jitter_s=0.001).is_for_each_frame(THERE)
