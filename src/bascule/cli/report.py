@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from bascule.cli.calibrate import calibrate
 from bascule.cli.output import emit, print_json
 from bascule.cli.report_file import read_report
 from bascule.drill import comparison as comparing
@@ -15,8 +16,14 @@ from bascule.drill.chaos_toolkit import journal as journalling
 from bascule.drill.render_comparison import answer_text, comparison_text
 from bascule.drill.report import Report
 from bascule.kernel.errors import InputError, MachineError
+from bascule.lab.files import write_atomically
 
-app = App(name="report", help="What earlier drills say: compare two of them; write one as a journal of Chaos Toolkit.")
+app = App(
+    name="report",
+    help="What earlier drills say: compare two, gather several for predictions, write one as a journal of Chaos Toolkit.",
+)
+
+app.command(calibrate)
 
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
 
@@ -83,7 +90,7 @@ def journal(
         print_json(document)
         return 0
     try:
-        output.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+        write_atomically(output, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
     except OSError as error:
         raise MachineError(f"it cannot be written: {error.strerror}", where=str(output)) from error
     status = "deviated" if document["deviated"] else document["status"]
