@@ -18,6 +18,7 @@ from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites, Ste
 from bascule.chaos.endings import SignalDelivery
 from bascule.chaos.fake_clocks import FakeClocks
 from bascule.chaos.fake_endings import FakeEndings
+from bascule.chaos.fake_ports import FakePorts
 from bascule.chaos.fake_proxies import FakeProxies, fake_proxies
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
 from bascule.chaos.proxy.protocol import ProxyStatus
@@ -105,7 +106,7 @@ class FakeState(Struct, kw_only=True):
     last_pid: int = 100
 
 
-class FakePlatform(FakeEndings, FakeClocks):
+class FakePlatform(FakeEndings, FakeClocks, FakePorts):
     """Does to its state what a real platform does to hosts, at once.
 
     A main process starts what else belongs to its member again, as a keeper does; what outlives it ends when the member
@@ -338,24 +339,6 @@ class FakePlatform(FakeEndings, FakeClocks):
         with self._opened() as state:
             is_cut = any(one.trouble.loss == 1 for one in _met(state, source, target))
             return _joined(state, source, target) and not is_cut
-
-    def exhaust_ports(self, host: str) -> None:
-        """Take the ports of a host that has power."""
-        with self._opened() as state:
-            found = _host(state, host)
-            if not found.powered:
-                raise LabError(f"host {host} has no power")
-            found.portless = True
-
-    def free_ports(self, host: str) -> None:
-        """Give them back."""
-        with self._opened() as state:
-            _host(state, host).portless = False
-
-    def finds_port(self, host: str) -> bool:
-        """Whether it has its ports."""
-        with self._opened() as state:
-            return not _host(state, host).portless
 
     def add_disk_trouble(self, host: str, trouble: DiskTrouble) -> None:
         """Add it once."""

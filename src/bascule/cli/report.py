@@ -20,7 +20,7 @@ from bascule.lab.files import write_atomically
 
 app = App(
     name="report",
-    help="What earlier drills say: compare two, gather several for predictions, write one as a journal of Chaos Toolkit.",
+    help="What earlier drills say: compare two, gather several, write one as a journal of Chaos Toolkit.",
 )
 
 app.command(calibrate)
