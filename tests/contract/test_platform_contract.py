@@ -43,6 +43,7 @@ from bascule.chaos.faults import (
 )
 from bascule.chaos.injection import Injection, missing
 from bascule.chaos.journal import Journal, PlatformRef
+from bascule.chaos.naming import DnsFailure, DnsTrouble
 from bascule.chaos.platform import Control, Platform
 from bascule.chaos.traffic import Trouble
 from bascule.engines.protocols import Launch
@@ -103,7 +104,7 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.skip(why)
     directory: Path = tmp_path_factory.mktemp(request.param) / "lab"
     plan = layout(SYSTEM, world.choose_prefix(request.param))
-    client = world.create(directory, plan, isolation=request.param, disks=True, clocks=True)
+    client = world.create(directory, plan, isolation=request.param, disks=True, clocks=True, names=True)
     try:
         for name in (NORTH, SOUTH):
             home = directory / "members" / name
@@ -492,3 +493,36 @@ def test_a_clock_is_turned_and_set_right_and_its_neighbour_is_not_touched(platfo
     platform.right_clock(NORTH)
     assert not platform.clock(NORTH).turned
     assert abs(platform.clock(NORTH).off_s) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("how", "ending"),
+    [("nxdomain", "no such name"), ("servfail", "failure"), ("timeout", "failure"), ("wrong-answer", "addresses")],
+)
+def test_names_fail_on_one_host_and_not_on_its_neighbour(platform: Platform, how: DnsFailure, ending: str) -> None:
+    need(platform, "names")
+    trouble = DnsTrouble(how=how, names=(SOUTH,))
+    right = (platform.address_of(SOUTH),)
+    assert platform.ask_name(NORTH, SOUTH).addresses == right
+    platform.add_dns_trouble(NORTH, trouble)
+    platform.add_dns_trouble(NORTH, trouble)
+    answer = platform.ask_name(NORTH, SOUTH)
+    assert answer.ending == ending
+    assert answer.addresses != right
+    assert platform.ask_name(NORTH, NORTH).addresses == (platform.address_of(NORTH),)
+    assert platform.ask_name(SOUTH, SOUTH).addresses == right
+    counts = platform.dns_counts(NORTH, trouble)
+    assert counts is not None
+    assert 0 < counts.hit < counts.asked
+    platform.remove_dns_trouble(NORTH, trouble)
+    platform.remove_dns_trouble(NORTH, trouble)
+    assert platform.dns_counts(NORTH, trouble) is None
+    assert platform.ask_name(NORTH, SOUTH).addresses == right
+
+
+def test_a_host_that_lost_its_power_finds_names_again(platform: Platform) -> None:
+    need(platform, "names")
+    need(platform, "host")
+    platform.power_off((NORTH,))
+    platform.power_on((NORTH,))
+    assert platform.ask_name(NORTH, SOUTH).addresses == (platform.address_of(SOUTH),)

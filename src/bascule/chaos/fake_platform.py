@@ -18,6 +18,7 @@ from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites, Ste
 from bascule.chaos.endings import SignalDelivery
 from bascule.chaos.fake_clocks import FakeClocks
 from bascule.chaos.fake_endings import FakeEndings
+from bascule.chaos.fake_naming import FakeDnsTrouble, FakeNaming
 from bascule.chaos.fake_ports import FakePorts
 from bascule.chaos.fake_proxies import FakeProxies, fake_proxies
 from bascule.chaos.platform import Control, DescriptorView, Knock, ProcessState, ProcessView
@@ -27,7 +28,7 @@ from bascule.chaos.traffic import TrafficCounts, Trouble
 from bascule.kernel.errors import LabError
 
 EVERYTHING: frozenset[Control] = frozenset(
-    {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy", "clock"}
+    {"process", "host", "network", "memory", "disk", "restart", "signals", "proxy", "clock", "names"}
 )
 LIMIT = 1024
 
@@ -87,6 +88,7 @@ class FakeHost(Struct, kw_only=True):
     slow: bool = False
     looks: int = 0
     portless: bool = False
+    dns_troubles: list[FakeDnsTrouble] = field(default_factory=list)
     troubles: list[FakeTrouble] = field(default_factory=list)
     memory_kills: int | None = None
     delivered: list[SignalDelivery] = field(default_factory=list)
@@ -106,7 +108,7 @@ class FakeState(Struct, kw_only=True):
     last_pid: int = 100
 
 
-class FakePlatform(FakeEndings, FakeClocks, FakePorts):
+class FakePlatform(FakeEndings, FakeClocks, FakeNaming, FakePorts):
     """Does to its state what a real platform does to hosts, at once.
 
     A main process starts what else belongs to its member again, as a keeper does; what outlives it ends when the member
@@ -450,7 +452,7 @@ def _is_whole(host: FakeHost) -> bool:
     commands = tuple(one.command for one in host.processes)
     strained = host.crashing or host.slow or any(one.free != LIMIT for one in host.processes)
     running = all(one.state == "running" for one in host.processes)
-    if host.troubles or host.disk_troubles or host.portless:
+    if host.troubles or host.disk_troubles or host.dns_troubles or host.portless:
         return False
     if host.memory_kills is not None or host.clock is not None:
         return False

@@ -13,6 +13,7 @@ from msgspec import Struct
 from bascule.chaos.clocks import Clocks
 from bascule.chaos.disk import DiskCounts, DiskTrouble, DiskTry, LostWrites
 from bascule.chaos.endings import Endings
+from bascule.chaos.naming import Naming
 from bascule.chaos.proxying import Proxied
 from bascule.chaos.traffic import TrafficCounts, Trouble
 
@@ -42,11 +43,11 @@ class DescriptorView(Struct, frozen=True, kw_only=True):
 
 
 Knock = Literal["connected", "refused", "silent"]
-Control = Literal["process", "host", "network", "memory", "disk", "restart", "signals", "proxy", "clock"]
+Control = Literal["process", "host", "network", "memory", "disk", "restart", "signals", "proxy", "clock", "names"]
 """What a platform may have in its hands; `restart`: starting what was killed; `signals`: any but kill and stop."""
 
 
-class Platform(Endings, Proxied, Clocks, Protocol):
+class Platform(Endings, Proxied, Clocks, Naming, Protocol):
     """What faults need of the place in which a system runs."""
 
     def refusal(self, control: Control) -> str:

@@ -44,6 +44,7 @@ def up(
     isolation: Isolation = "auto",
     disks: Annotated[bool, Parameter(name="--disks", negative="")] = False,
     clocks: Annotated[bool, Parameter(name="--clocks", negative="")] = False,
+    names: Annotated[bool, Parameter(name="--names", negative="")] = False,
     as_json: Json = False,
 ) -> int:
     """Start every member of the system and return when all of them are whole; the lab stays until `lab down`.
@@ -51,7 +52,7 @@ def up(
     Examples:
         bascule lab up examples/taskmanagerpro/bascule.yaml
         bascule lab up my.yaml --dir /var/tmp/mylab --isolation loopback
-        bascule lab up my.yaml --disks --clocks
+        bascule lab up my.yaml --disks --clocks --names
 
     Args:
         file: The system file.
@@ -59,6 +60,7 @@ def up(
         isolation: namespaces makes real hosts; loopback needs no rights but cannot cut a network.
         disks: Put disks that can fail under the members, for the faults disk-...; they make writing slower.
         clocks: Start members with libfaketime, for the faults clock-...; only their wall clocks can be turned.
+        names: Give each host a resolver that knows hosts and components by name, for the fault dns-failure.
         as_json: Print one JSON object instead of text.
     """
     system = load_checked(file)
@@ -68,10 +70,19 @@ def up(
         raise MachineError(f"disks that can fail cannot be had here: {why}", hint=hint)
     if clocks and (why := world.clocks_available(isolation)):
         raise MachineError(f"clocks cannot be turned here: {why}", hint=world.CLOCKS_HINT)
+    if names and (why := world.names_available(isolation)):
+        raise MachineError(f"hosts cannot have resolvers here: {why}", hint="--isolation namespaces")
     console = terminal()
     with console.status("making hosts") as status:
         lab = Lab.up(
-            system, where, source=file, isolation=isolation, progress=status.update, disks=disks, clocks=clocks
+            system,
+            where,
+            source=file,
+            isolation=isolation,
+            progress=status.update,
+            disks=disks,
+            clocks=clocks,
+            names=names,
         )
     lab.world.keep()
     lab.close()

@@ -152,6 +152,7 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
         until="serving",
         disks="disk" in needs(options.runs),
         clocks="clock" in needs(options.runs),
+        names="names" in needs(options.runs),
     )
     try:
         yield lab

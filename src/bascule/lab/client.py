@@ -23,6 +23,7 @@ from bascule.lab.channel import Channel
 from bascule.lab.client_clocks import ClockCalls
 from bascule.lab.client_disks import DiskCalls
 from bascule.lab.client_endings import EndingsClient
+from bascule.lab.client_naming import NamingCalls
 from bascule.lab.protocol import Completed, WorldStatus
 from bascule.lab.request import Request
 
@@ -31,7 +32,7 @@ END_LIMIT_S = 10.0
 _POLL_S = 0.005
 
 
-class LabClient(EndingsClient, DiskCalls, ClockCalls, Unproxied):
+class LabClient(EndingsClient, DiskCalls, ClockCalls, NamingCalls, Unproxied):
     """Acts on one lab: the platform on which faults are injected, and the means to run programs there.
 
     Args:
@@ -58,15 +59,17 @@ class LabClient(EndingsClient, DiskCalls, ClockCalls, Unproxied):
     # -- the platform
 
     def refusal(self, control: Control) -> str:
-        """In namespaces of all (disks and clocks if asked for, memory if allowed); on loopback of processes alone."""
+        """In namespaces of all: what must be asked for if it was, memory if allowed; on loopback of processes alone."""
         if control == "memory":
             return self.memory_refusal()
-        if control == "disk":
-            return self.record.disk_refusal
-        if control == "clock":
-            return self.record.clock_refusal
-        if control == "proxy":
-            return "a lab has no proxy process: its own wires can be troubled"
+        asked_for = {
+            "disk": self.record.disk_refusal,
+            "clock": self.record.clock_refusal,
+            "names": self.record.names_refusal,
+            "proxy": "a lab has no proxy process: its own wires can be troubled",
+        }
+        if control in asked_for:
+            return asked_for[control]
         if control in {"process", "restart", "signals"} or self.record.isolation == "namespaces":
             return ""
         return "on loopback all hosts share this machine's own"

@@ -60,6 +60,7 @@ class Lab:
         until: Literal["whole", "serving"] = "whole",
         disks: bool = False,
         clocks: bool = False,
+        names: bool = False,
     ) -> Self:
         """Make the hosts, start every member in the order of its needs, and return once all of them are whole.
 
@@ -74,6 +75,7 @@ class Lab:
             disks: Put disks that can fail under the members. Where this machine cannot, `world.refusal("disk")` says
                 why, and the lab comes up without.
             clocks: Start members so that their wall clocks can be turned; the same with `world.refusal("clock")`.
+            names: Give each host a resolver that knows the lab's names; the same with `world.refusal("names")`.
 
         Raises:
             MissingProgramError: A program is neither on PATH nor in its wheel.
@@ -83,7 +85,7 @@ class Lab:
         programs = _programs(system)
         plan = layout(system, world.choose_prefix(isolation))
         machine_checks.check_entry(plan)
-        client = world.create(directory, plan, isolation=isolation, disks=disks, clocks=clocks)
+        client = world.create(directory, plan, isolation=isolation, disks=disks, clocks=clocks, names=names)
         try:
             lab = cls(system, directory, client, plan, source)
             lab.programs = programs

@@ -15,6 +15,7 @@ from bascule.kernel import errors
 from bascule.lab.clock_requests import ClockRequests
 from bascule.lab.ending_requests import EndingRequests
 from bascule.lab.names import SUPERVISOR_LOG
+from bascule.lab.naming_requests import NamingRequests
 from bascule.lab.plan import LabPlan
 from bascule.lab.request import Request
 
@@ -34,6 +35,7 @@ class LabRecord(Struct, frozen=True, kw_only=True):
         disk_refusal: Why its disks cannot fail; empty when they can.
         faketime: Path of the libfaketime that turns its members' clocks; empty when nothing does.
         clock_refusal: Why nothing does; empty when something does.
+        names_refusal: Why its hosts have no resolvers of their own; empty when they have.
     """
 
     identity: str
@@ -45,6 +47,7 @@ class LabRecord(Struct, frozen=True, kw_only=True):
     disk_refusal: str = "it was brought up without them: bascule lab up --disks"
     faketime: str = ""
     clock_refusal: str = "it was brought up without clocks that can be turned: bascule lab up --clocks"
+    names_refusal: str = "it was brought up without names: bascule lab up --names"
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -55,6 +58,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     disk_refusal: str = "it was brought up without them: bascule lab up --disks"
     faketime: str = ""
     clock_refusal: str = "it was brought up without clocks that can be turned: bascule lab up --clocks"
+    names_refusal: str = "it was brought up without names: bascule lab up --names"
 
 
 class LaunchMember(Request, frozen=True, kw_only=True, tag="launch"):
@@ -360,7 +364,7 @@ Requests = (
     LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | CrashLoop | EndCrashLoop | Slow | Hasten
     | Descriptors | LimitDescriptors | FreeDescriptors | Processes | Spawn | Signal | Wait | Run | Dial
     | Reachable | PowerOff | PowerOn | Partition | Heal | AddTrouble | RemoveTrouble | Traffic | Travel
-    | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests | ClockRequests
+    | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests | ClockRequests | NamingRequests
     | AddDiskTrouble | RemoveDiskTrouble | DiskCounted | TryDisk | SettleDisks | LoseWrites | WritesLost
     | Knock | Holding | SetLink | Status | Memory | Keep | Down
     | ExhaustPorts | FreePorts | FindsPort

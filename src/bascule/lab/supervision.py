@@ -23,8 +23,10 @@ from bascule.lab.fabric import Fabric
 from bascule.lab.hosts import Hosts, Network
 from bascule.lab.members import Members
 from bascule.lab.names import RECORD
+from bascule.lab.ownership import Owner
 from bascule.lab.plan import LabPlan
 from bascule.lab.ports import Ports
+from bascule.lab.resolvers import Resolvers, point_here
 from bascule.lab.tap_control import Taps
 from bascule.lab.wan_control import WanControl
 from bascule.lab.world_service import World
@@ -56,6 +58,7 @@ def supervise(
         disk_refusal=heard.disk_refusal,
         faketime=heard.faketime,
         clock_refusal=heard.clock_refusal,
+        names_refusal=heard.names_refusal,
     )
     life = _Life(directory, record)
     try:
@@ -109,7 +112,21 @@ class _Life:
         network = await self._join_regions(plan, members, fabric) if fabric else None
         hosts = Hosts(plan, members, network)
         disks = Disks(members, hosts, self._directory, self._record.disk_refusal)
-        return World(members, hosts, disks, Clocks(members, self._directory, self._record.faketime))
+        clocks = Clocks(members, self._directory, self._record.faketime)
+        return World(members, hosts, disks, clocks, self._resolvers(plan, fabric, members))
+
+    def _resolvers(self, plan: LabPlan, fabric: Fabric | None, members: Members) -> Resolvers:
+        if not self._record.names_refusal:
+            point_here(self._directory)
+        resolvers = Resolvers(plan, fabric, self._record.names_refusal)
+        before = members.prepare
+
+        def prepare(owner: Owner) -> None:
+            resolvers.open(owner.host)
+            before(owner)
+
+        members.prepare = prepare
+        return resolvers
 
     async def _join_regions(self, plan: LabPlan, members: Members, fabric: Fabric) -> Network:
         wan = WanControl(members, fabric.wan_sockets(), str(self._directory))

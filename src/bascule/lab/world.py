@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from bascule.kernel.errors import LabError, MachineError
-from bascule.lab import disk_mount, faketime, loopback, mark
+from bascule.lab import disk_mount, faketime, loopback, mark, resolvers
 from bascule.lab import isolation as apart
 from bascule.lab import protocol as say
 from bascule.lab.channel import receive
@@ -56,7 +56,13 @@ def choose_prefix(isolation: str) -> str:
 
 
 def create(
-    directory: Path, plan: LabPlan, *, isolation: str = "auto", disks: bool = False, clocks: bool = False
+    directory: Path,
+    plan: LabPlan,
+    *,
+    isolation: str = "auto",
+    disks: bool = False,
+    clocks: bool = False,
+    names: bool = False,
 ) -> LabClient:
     """Make the plan's hosts and return the client that owns them: they die with this process, unless it says `keep`.
 
@@ -66,6 +72,7 @@ def create(
         isolation: `auto` follows the plan's addresses.
         disks: Put disks that can fail under the members; where this machine cannot, the client's `refusal` says why.
         clocks: Start members so that their wall clocks can be turned; the same.
+        names: Give each host a resolver of its own; the same.
 
     Raises:
         MachineError: This machine cannot hold it: no namespaces, no room, no right to write, addresses in use.
@@ -82,13 +89,24 @@ def create(
         refusal = disk_mount.refusal(disks, kind)
         faked, without = _clocks(clocks, kind)
         setting = say.Setting(
-            identity=secrets.token_hex(16), plan=plan, disk_refusal=refusal, faketime=faked, clock_refusal=without
+            identity=secrets.token_hex(16),
+            plan=plan,
+            disk_refusal=refusal,
+            faketime=faked,
+            clock_refusal=without,
+            names_refusal=resolvers.refusal(names, kind),
         )
         return _start(directory, kind, lock, setting)
     except OSError as error:
         raise MachineError(f"the lab's directory cannot be used: {error}", where=str(directory)) from error
     finally:
         os.close(lock)
+
+
+def names_available(isolation: str = "auto") -> str:
+    """Empty when hosts can have resolvers of their own here; otherwise why not."""
+    kind = "loopback" if isolation == "loopback" or apart.available() else "namespaces"
+    return resolvers.refusal(True, kind)  # noqa: FBT003 - as declared there
 
 
 CLOCKS_HINT = f"{faketime.HINT}; and --isolation namespaces"

@@ -8,6 +8,7 @@ from typing import Any
 
 from bascule.lab import clock_requests as ask
 from bascule.lab import ending_requests as end
+from bascule.lab import naming_requests as name
 from bascule.lab import protocol as say
 from bascule.lab.clocks import Clocks
 from bascule.lab.disk_control import Disks
@@ -17,6 +18,7 @@ from bascule.lab.out_of_memory import OutOfMemory
 from bascule.lab.programs import Programs
 from bascule.lab.reboots import Reboots
 from bascule.lab.request import Request
+from bascule.lab.resolvers import Resolvers
 from bascule.lab.signalling import Signalling
 from bascule.lab.strains import Strains
 
@@ -62,6 +64,8 @@ _IN_ORDER = (
     say.LoseWrites,
     ask.TurnClock,
     ask.RightClock,
+    name.AddDnsTrouble,
+    name.RemoveDnsTrouble,
     say.ExhaustPorts,
     say.FreePorts,
 )
@@ -87,7 +91,7 @@ def _ending_acts(memory: OutOfMemory, signalling: Signalling) -> Acts:
 class World:
     """Everything that runs in a lab, and everything that can be done to it."""
 
-    def __init__(self, members: Members, hosts: Hosts, disks: Disks, clocks: Clocks) -> None:
+    def __init__(self, members: Members, hosts: Hosts, disks: Disks, clocks: Clocks, resolvers: Resolvers) -> None:
         self.members = members
         self.hosts = hosts
         self.kept = False
@@ -136,6 +140,9 @@ class World:
             ask.TurnClock: clocks.turn,
             ask.RightClock: clocks.right,
             ask.LookAtClock: clocks.look,
+            name.AddDnsTrouble: resolvers.add,
+            name.RemoveDnsTrouble: resolvers.remove,
+            name.DnsCounted: resolvers.counts,
             **_ending_acts(OutOfMemory(members), Signalling(members, hosts)),
             **disks.acts(),
             say.ExhaustPorts: hosts.exhaust_ports,

@@ -30,6 +30,9 @@ experiments:
     timeline: [{fault: process-freeze, on: primary, for: 3s}]
     objectives: {rto: 100ms}
     expect: {outcome: FAIL, misses: [rto]}
+"""
+TOO_MUCH = """
+experiments:
   too-much:
     timeline:
       - {fault: process-freeze, on: {component: database, count: 1}, for: 20s}
@@ -68,7 +71,9 @@ def drilled(lab: Path, run: Callable[..., Command], tmp_path: Path) -> Drill:
     chaos = tmp_path / "chaos.yaml"
     chaos.write_text(CHAOS.replace("MARK", str(tmp_path / "mark")))
 
-    def drill(*experiments: str) -> tuple[int, str]:
+    def drill(*experiments: str, text: str = "") -> tuple[int, str]:
+        if text:
+            chaos.write_text(text)
         words = [word for name in experiments for word in ("-e", name)]
         code, out, err = run(
             "drill", SMALL, "--lab", lab, "-o", tmp_path / "run", "--experiments", chaos, *words, "--seed", "1"
@@ -143,7 +148,7 @@ def test_a_weakness_that_was_expected_and_seen_is_told_and_is_no_failure_of_the_
 
 def test_a_strike_beyond_the_blast_radius_is_not_made(drilled: Drill, tmp_path: Path) -> None:
     """On paper it is refused before anything starts, so that nothing needs to be undone."""
-    code, told = drilled("too-much")
+    code, told = drilled("too-much", text=TOO_MUCH)
     assert code == 2, told
     assert "2 of 2 members of database would be hit at once, and 1 may" in " ".join(told.split())
     assert not (tmp_path / "run").exists()

@@ -21,6 +21,7 @@ from bascule.chaos.faults import (
     DiskLostWrites,
     DiskReadOnly,
     DiskSlow,
+    DnsFault,
     HostReboot,
     MainProcessKill,
     NetworkCut,
@@ -122,6 +123,10 @@ FAULTS: tuple[AnyFault, ...] = (
     ClockStep(member="db-2", step_s=-2.0),
     ClockDrift(member="db-1", rate=0.5),
     ClockDrift(member="db-1", rate=-0.5),
+    DnsFault(hosts=("db-1",), how="nxdomain"),
+    DnsFault(hosts=("db-1", "probe-a"), how="servfail"),
+    DnsFault(hosts=("db-2",), how="timeout", names=("db-1",)),
+    DnsFault(hosts=("db-1",), how="wrong-answer"),
 )
 Inject = Callable[..., Injection]
 

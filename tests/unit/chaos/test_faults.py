@@ -24,6 +24,7 @@ from bascule.chaos.faults import (
     DiskLostWrites,
     DiskReadOnly,
     DiskSlow,
+    DnsFault,
     Fault,
     HostReboot,
     MainProcessKill,
@@ -59,6 +60,7 @@ from bascule.chaos.faults.proxies import (
     ProxySlowClose,
     ProxyTimeout,
 )
+from bascule.chaos.naming import DnsTrouble
 from bascule.chaos.proxy.protocol import Acted
 from bascule.chaos.proxying import Proxying
 from bascule.kernel.errors import BasculeError, FaultError
@@ -126,6 +128,10 @@ DISKS_AIMED_WRONG: tuple[tuple[str, dict[str, object], Callable[[FakePlatform], 
     ("a host that has no disk", {"hosts": ("client",)}, lambda _: None),
     ("a disk that is broken already", {}, lambda p: p.add_disk_trouble("db-1", DiskTrouble(kind="sync-error"))),
 )
+
+
+def _nameless(platform: FakePlatform) -> None:
+    platform.add_dns_trouble("db-1", DnsTrouble(how="nxdomain"))
 
 
 def _turned(platform: FakePlatform) -> None:
@@ -225,6 +231,10 @@ AIMED_WRONG: dict[str, tuple[Fault, Callable[[FakePlatform], object]]] = {
     "reboot of a host where nothing runs": (HostReboot(hosts=("client",)), lambda _: None),
     "reboot of everything": (HostReboot(hosts=("db-1", "db-2", "probe-a", "client")), lambda _: None),
     "a clock that is turned already": (ClockStep(member="db-1", step_s=9.0), _turned),
+    "names of nobody": (DnsFault(hosts=(), how="nxdomain"), lambda _: None),
+    "names of no host of ours": (DnsFault(hosts=("nowhere",), how="nxdomain"), lambda _: None),
+    "a name that nobody has": (DnsFault(hosts=("db-1",), how="servfail", names=("nowhere",)), lambda _: None),
+    "names that fail already": (DnsFault(hosts=("db-1",), how="nxdomain"), _nameless),
     "a clock of nobody": (ClockStep(member="nobody", step_s=9.0), lambda _: None),
     "a clock of a member that is down": (ClockStep(member="db-1", step_s=9.0), lambda p: p.kill("db-1")),
     "a step too small to be told from none": (ClockStep(member="db-1", step_s=0.1), lambda _: None),

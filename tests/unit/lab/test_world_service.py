@@ -42,7 +42,7 @@ def test_a_start_waits_for_the_kill_that_is_under_way_and_a_look_does_not() -> N
         members = Members()
         hosts = MagicMock()
         disks = MagicMock(**{"acts.return_value": {}})
-        world = World(cast("Any", members), hosts, disks, MagicMock())
+        world = World(cast("Any", members), hosts, disks, MagicMock(), MagicMock())
         kill = asyncio.ensure_future(world.do(say.Kill(member="database-1")))
         await members.killing.wait()
         start = asyncio.ensure_future(world.do(say.StartMember(member="database-1")))

@@ -6,6 +6,7 @@ from bascule.chaos.faults.disk import DiskFull, DiskLostWrites, DiskReadOnly, Di
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
+from bascule.chaos.faults.naming import DnsFault
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault, Witness
 from bascule.chaos.faults.ports import PortExhaustion
@@ -36,6 +37,7 @@ __all__ = [
     "DiskLostWrites",
     "DiskReadOnly",
     "DiskSlow",
+    "DnsFault",
     "Fault",
     "HostReboot",
     "MainProcessKill",

@@ -13,6 +13,7 @@ from bascule.chaos.faults.disk import DiskFull, DiskLostWrites, DiskReadOnly, Di
 from bascule.chaos.faults.endings import OutOfMemory, ProcessSignals
 from bascule.chaos.faults.host import HostReboot, PowerLoss
 from bascule.chaos.faults.limits import DescriptorExhaustion
+from bascule.chaos.faults.naming import DnsFault
 from bascule.chaos.faults.network import Partition
 from bascule.chaos.faults.port import Fault
 from bascule.chaos.faults.ports import PortExhaustion
@@ -60,6 +61,7 @@ AnyFault = (
     | AnyProxyFault
     | ClockStep
     | ClockDrift
+    | DnsFault
     | PortExhaustion
 )
 KINDS: tuple[type[Fault], ...] = (
@@ -92,6 +94,7 @@ KINDS: tuple[type[Fault], ...] = (
     ClockStep,
     ClockDrift,
     PortExhaustion,
+    DnsFault,
 )
 
 
