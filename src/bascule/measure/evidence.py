@@ -109,7 +109,7 @@ class Findings(Struct, frozen=True, kw_only=True):
         steady: Those of them whose fate was known before the fault.
         first: The outage that the fault made; None when no operation was bad before the fault was undone. It has no end
             where the drill itself ended it, by undoing a fault that was meant to act until clients were served again.
-        later: The outages after it: those of the heal, and relapses.
+        later: All other outages: those of the heal, relapses, and those that were over when the clock started.
         sets: What became of each client's writes; clients whose numbers could not be read are missing.
         unread: Clients whose numbers could not be read.
         holders: Whether the entry's address ever had two; None where no address moves.
@@ -174,12 +174,19 @@ def _outages(evidence: Evidence, observed: tuple[Record, ...]) -> tuple[Outage |
         return None, outages(observed, -math.inf, evidence.ended_s, evidence.stability)
     found = outages(observed, from_s, evidence.ended_s, evidence.stability)
     healed_s = math.inf if evidence.healed_s is None else evidence.healed_s
-    if not found or found[0].start_s >= healed_s:
+    acting = [place for place, one in enumerate(found) if one.start_s < healed_s]
+    if not acting:
         return None, found
-    first = found[0]
+    # Where the clock starts at a later fault, an outage that was over by then is not the one that it counts.
+    place = next((place for place in acting if _lasts_beyond(found[place], evidence.t0_s)), acting[0])
+    first, others = found[place], (*found[:place], *found[place + 1 :])
     if evidence.hold_s is None and (first.end_s is None or first.end_s > healed_s):
         first = Outage(start_s=first.start_s, end_s=None)
-    return first, found[1:]
+    return first, others
+
+
+def _lasts_beyond(outage: Outage, t0_s: float | None) -> bool:
+    return t0_s is None or outage.end_s is None or outage.end_s > t0_s
 
 
 def _instants(evidence: Evidence, first: Outage | None, t3_s: float | None) -> Instants | None:

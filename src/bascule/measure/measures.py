@@ -24,6 +24,22 @@ from bascule.measure.verdict import Measure
 
 _EPSILON = 1e-9
 
+HELD = (
+    "rto",
+    "later_outage",
+    "redundancy_restored",
+    "rpo_writes",
+    "rpo_time",
+    "lost_after_fault",
+    "duplicated",
+    "phantom",
+    "split_brain",
+    "entry_split",
+    "latency",
+    "error_budget_spent",
+)
+"""The names of the measures that can miss an objective, or never come."""
+
 
 def measure(
     name: str,

@@ -10,6 +10,7 @@ from bascule.measure.checkers import Holding
 from bascule.measure.evidence import Evidence, Stall
 from bascule.measure.instants import Stability
 from bascule.measure.judge import is_clean, judge, judge_control, number
+from bascule.measure.measures import HELD
 from bascule.measure.promises import Promises, claims_idempotence, promises
 from bascule.measure.records import Outcome, Record
 from bascule.measure.verdict import Measure, Verdict
@@ -202,6 +203,33 @@ def test_without_a_bad_operation_the_rto_is_nought() -> None:
     assert verdict.outcome == "PASS"
     assert taken(verdict, "rto").value == 0.0
     assert taken(verdict, "detection").value is None
+
+
+def twice(first: tuple[float, float], second: tuple[float, float]) -> list[Record]:
+    """A history with two outages."""
+    both = zip(history(*first), history(*second), strict=True)
+    return [one if other.outcome == "good" else other for one, other in both]
+
+
+def test_where_the_clock_starts_later_the_recovery_time_is_not_that_of_an_outage_that_was_over_by_then() -> None:
+    made = twice((T0 - 4.0, T0 - 2.5), (T0 + 0.5, T0 + 6.0))
+    verdict = judge(evidence(made, injected_s=T0 - 4.05), PROMISED)
+    assert taken(verdict, "rto").value == pytest.approx(6.005)
+    assert verdict.instants is not None
+    assert verdict.instants.t1_s == pytest.approx(T0 + 0.5, abs=0.02)
+    assert taken(verdict, "later_outage").value == pytest.approx(1.5, abs=0.05), "the other one is told, too"
+
+
+def test_an_outage_that_was_over_before_the_clock_starts_is_counted_while_there_is_no_other() -> None:
+    verdict = judge(evidence(history(T0 - 4.0, T0 - 2.5), injected_s=T0 - 4.05), PROMISED)
+    assert taken(verdict, "rto").value == 0.0
+
+
+def test_every_measure_that_can_miss_an_objective_is_known_by_name() -> None:
+    verdict = judge(evidence(holdings=()), msgspec.structs.replace(PROMISED, latency_within_s=1.0))
+    held = {one.name for one in verdict.measures if one.objective is not None}
+    assert held <= set(HELD)
+    assert set(HELD) - held == {"redundancy_restored"}
 
 
 def test_an_outage_that_the_heal_makes_is_told_apart_and_held_to_the_same_promise() -> None:
