@@ -22,6 +22,9 @@ from bascule.measure.instants import Stability
 from bascule.system.model import System, Workload
 from bascule.system.scenario import Load
 
+PATIENCE = 1.25
+"""So many promised recovery times are waited: a system that keeps its promise late is no one that never does."""
+
 
 class Timing(Struct, frozen=True, kw_only=True):
     """How long each phase of a trial takes, in seconds.
@@ -63,8 +66,7 @@ def timing(system: System, *, cycle_s: float, hold_s: float | None = None) -> Ti
         phase_s=math.ceil(least.phase_s / cycle_s) * cycle_s,
         hold_s=hold_s,
         stable_s=stable_s,
-        # To be told from a system that keeps a patient promise late, one that never does must be waited for.
-        patience_s=max(least.patience_s, longest_s * 1.25 + stable_s + 2 * system.workload.deadline.seconds),
+        patience_s=max(least.patience_s, longest_s * PATIENCE + stable_s + 2 * system.workload.deadline.seconds),
         after_s=max(least.after_s, stable_s),
     )
 
@@ -157,13 +159,22 @@ def needs(todo: Iterable[Run]) -> frozenset[Control]:
 
 
 def fitted(timing: Timing, run: Run, workload: Workload) -> Timing:
-    """The phases of one run: a timeline has a steady state, a load and a time of its own."""
+    """The phases of one run: a timeline has a steady state, a load, an objective and a time of its own."""
     scenario = run.experiment.scenario
     if scenario is None:
         return timing
-    rate = loaded(workload, scenario.load).rate
-    stable_s = max(timing.stable_s, Stability().consecutive / rate.per_s)
-    return replace(timing, steady_s=scenario.steady.lasts.seconds, hold_s=None, stable_s=stable_s)
+    own = loaded(workload, scenario.load)
+    stable_s = max(timing.stable_s, Stability().consecutive / own.rate.per_s)
+    rto_s = scenario.objectives.rto.seconds if scenario.objectives else 0.0
+    least_s = rto_s * PATIENCE + stable_s + 2 * own.deadline.seconds
+    return replace(
+        timing,
+        steady_s=scenario.steady.lasts.seconds,
+        hold_s=None,
+        stable_s=stable_s,
+        patience_s=max(timing.patience_s, least_s),
+        after_s=max(timing.after_s, stable_s),
+    )
 
 
 def loaded(workload: Workload, load: Load) -> Workload:

@@ -67,7 +67,17 @@ def test_an_experiment_changes_the_load_and_what_counts_as_served() -> None:
     )
     fitted = plan.fitted(plan.Timing(hold_s=3.0), run, system.workload)
     assert (fitted.steady_s, fitted.hold_s, fitted.stable_s) == (7.0, None, 10.0)  # twenty operations at two a second
+    assert fitted.after_s == 10.0
     load = plan.loaded(system.workload, own.load)
     assert (load.rate, load.retries, load.deadline) == (Rate(2.0), 3, system.workload.deadline)
     twice = plan.loaded(system.workload, scenario("timeline: [{fault: x}]\nload: {times: 2}").load)
     assert twice.rate == Rate(100.0)
+
+
+def test_a_recovery_time_of_its_own_is_waited_for() -> None:
+    own = scenario("timeline: [{fault: process-kill}]\nobjectives: {rto: 10m}\nload: {deadline: 3s}")
+    (run,) = plan.runs((replace(CATALOGUE["primary-kill"], scenario=own),), 1, plan.Timing(), SeededDice(1))
+    fitted = plan.fitted(plan.Timing(patience_s=90.0, stable_s=2.0), run, shop().workload)
+    assert fitted.patience_s == 600.0 * 1.25 + 2.0 + 2 * 3.0
+    short = replace(run, experiment=replace(run.experiment, scenario=scenario("timeline: [{fault: process-kill}]")))
+    assert plan.fitted(plan.Timing(patience_s=90.0, stable_s=2.0), short, shop().workload).patience_s == 90.0
