@@ -19,9 +19,11 @@ from bascule.kernel.dice import SeededDice
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration, Rate
 from bascule.lab.plan import LabPlan, layout
+from bascule.measure.measures import HELD
 from bascule.system.model import System
 from bascule.system.problems import Finding, did_you_mean, quoted
-from bascule.system.scenario import Choice, Scenario, Step
+from bascule.system.rules import MAX_RECOVERY
+from bascule.system.scenario import Choice, Scenario, Steady, Step
 
 LONGEST = Duration(3600.0)
 MOST_STRIKES = 200
@@ -98,8 +100,8 @@ def roled_component(system: System) -> str:
 
 
 def _limits(at: str, scenario: Scenario, system: System) -> Iterator[Finding]:
-    if scenario.steady.lasts.seconds <= 0:
-        yield Finding(f"{at}.steady.for", "nothing would show that all was well before", "write it like 2s")
+    yield from _goals(at, scenario)
+    yield from _steady(at, scenario.steady)
     load = scenario.load
     rate = load.rate or Rate(system.workload.rate.per_s * load.times)
     if not 0 < rate.per_s <= MOST_RATE.per_s:
@@ -118,6 +120,28 @@ def _limits(at: str, scenario: Scenario, system: System) -> Iterator[Finding]:
             yield Finding(f"{at}.{name}.probe.every", f"{probe.every} is too often", "at least 100ms")
     if sum(step.starts_clock for step in scenario.timeline) > 1:
         yield Finding(f"{at}.timeline", "several steps start the clock", "give one of them starts_clock: true")
+
+
+def _steady(at: str, steady: Steady) -> Iterator[Finding]:
+    if steady.lasts.seconds <= 0:
+        yield Finding(f"{at}.steady.for", "nothing would show that all was well before", "write it like 2s")
+    if steady.lasts > LONGEST:
+        yield Finding(f"{at}.steady.for", f"{steady.lasts} is too long", f"at most {LONGEST}")
+
+
+def _goals(at: str, scenario: Scenario) -> Iterator[Finding]:
+    """What it is held to, what is expected of it, and how far it goes."""
+    own, expect = scenario.objectives, scenario.expect
+    for name, value in (("rto", own.rto), ("rpo", own.rpo)) if own else ():
+        if value > MAX_RECOVERY:
+            yield Finding(f"{at}.objectives.{name}", f"{value} is too long", f"up to {MAX_RECOVERY}")
+    if expect.misses and expect.outcome == "PASS":
+        yield Finding(f"{at}.expect.misses", "what misses an objective does not PASS", "give it outcome: FAIL")
+    for name in expect.misses:
+        if name not in HELD:
+            yield Finding(f"{at}.expect.misses", f"no objective is called {quoted(name)}", did_you_mean(name, HELD))
+    if len(set(scenario.grades)) < len(scenario.grades):
+        yield Finding(f"{at}.grades", "a grade stands there twice", "each grade is run once; see --trials")
 
 
 def _timeline(at: str, scenario: Scenario, system: System) -> Iterator[Finding]:
@@ -190,8 +214,8 @@ def _together(at: str, scenario: Scenario, system: System, plan: LabPlan) -> Ite
     """See that what acts at once stays within the blast radius, as far as paper can tell."""
     roles, up = roles_on_paper(system, plan), {member.name for member in plan.members}
     planned = strikes(scenario, counter(system), SeededDice(0))
-    for strike in planned:
-        active = [one for one in planned if one.at_s < strike.at_s and not _over(one, strike.at_s)]
+    for place, strike in enumerate(planned):
+        active = [one for one in planned[:place] if not _over(one, strike.at_s)]
         struck = {member.name for one in active for member in whom.choose(one.on, one.turn, plan, roles).members}
         hit = [member.name for member in whom.choose(strike.on, strike.turn, plan, roles).members]
         if why := radius.refusal(scenario.blast, hit, struck, plan.members, up):

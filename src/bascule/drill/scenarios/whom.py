@@ -80,7 +80,10 @@ def meant(whom: Whom, plan: LabPlan, roles: Roles) -> list[Member]:
 def _fits(member: Member, whom: Whom, roles: Roles) -> bool:
     is_who: dict[str, Callable[[], bool]] = {
         "primary": lambda: member.name == roles.primary,
-        "standbys": lambda: member.component == roles.component and member.name != roles.primary,
+        # While nobody is known to be in charge, nobody is known not to be.
+        "standbys": lambda: (
+            bool(roles.primary) and member.component == roles.component and member.name != roles.primary
+        ),
         "replicas": lambda: member.component == roles.component,
         "entry": lambda: member.name == roles.entry,
         "entries": lambda: member.component == roles.through,

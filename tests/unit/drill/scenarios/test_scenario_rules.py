@@ -69,6 +69,10 @@ from bascule.system import SystemFileError
             "timeline: at 1 s, with what acts then, no healthy member of store would be left",
         ),
         (
+            "timeline: [{fault: process-kill, on: standbys}, {fault: process-kill, on: primary}]",
+            "timeline: at 0 s, with what acts then, no healthy member of store would be left",
+        ),
+        (
             "timeline: [{fault: process-kill, on: {component: quorum, count: 1}}]\ngrades: [1%, 100%]",
             "timeline[0].on: no healthy member of quorum would be left",
         ),
@@ -79,6 +83,18 @@ from bascule.system import SystemFileError
         (
             "timeline: [{fault: process-kill}]\nsteady: {for: 0s}",
             "steady.for: nothing would show that all was well before",
+        ),
+        ("timeline: [{fault: process-kill}]\nsteady: {for: 2h}", "steady.for: 2h is too long"),
+        ("timeline: [{fault: process-kill}]\nobjectives: {rto: 31d}", "objectives.rto: 31d is too long"),
+        ("timeline: [{fault: process-kill}]\nobjectives: {rto: 1s, rpo: 31d}", "objectives.rpo: 31d is too long"),
+        ("timeline: [{fault: process-kill}]\ngrades: [1%, zone, 1%]", "grades: a grade stands there twice"),
+        (
+            "timeline: [{fault: process-kill}]\nexpect: {outcome: FAIL, misses: [rpo_write]}",
+            "expect.misses: no objective is called 'rpo_write'",
+        ),
+        (
+            "timeline: [{fault: process-kill}]\nexpect: {misses: [rto]}",
+            "expect.misses: what misses an objective does not PASS",
         ),
         ("timeline: [{fault: process-kill}]\nload: {rate: 30000/s}", "load.rate: 30000/s cannot be offered"),
         ("timeline: [{fault: process-kill}]\nload: {times: 1000}", "load.times: 50000/s cannot be offered"),

@@ -57,6 +57,13 @@ def test_nobody_is_primary_while_nobody_says_so() -> None:
         whom.choose(Whom(who="primary"), 0, PLAN, nobody)
 
 
+def test_nobody_is_a_standby_while_nobody_is_known_to_be_in_charge() -> None:
+    """One of them is about to be: a strike would hit whom it must not."""
+    nobody = whom.Roles(component="store", primary="", entry="", through="edge")
+    with pytest.raises(InputError, match="nobody is standbys now"):
+        whom.choose(Whom(who="standbys"), 0, PLAN, nobody)
+
+
 def test_hosts_are_named_by_component_zone_region_role_or_name() -> None:
     named = whom.hosts_named(("cache", "primary", "clients"), PLAN, ROLES)
     assert named == ("cache-north-a-1", "store-north-a-1", "client")
