@@ -186,6 +186,7 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
         skipped = "an earlier grade was not passed" if each.graded in failed else blows.refusal(each)
         if skipped:
             done.append(_untold(*_names(each), "INVALID", skipped, skipped=skipped))
+            failed |= {each.graded} - {""}
             if options.until is not None:
                 break  # its other trials would be skipped alike
             continue
@@ -200,9 +201,14 @@ def _trials(stage: Stage, options: Options, blows: Blows) -> tuple[Trial, ...]:
             done.append(_untold(*_names(each), "ABORTED", str(error) or STOPPED))
         if done[-1].verdict.outcome == "ABORTED" or (options.until is not None and options.until.is_settled(done)):
             break
-        if each.graded and outcome(done[-1]) != "PASS":
-            failed.add(each.graded)
+        if not _goes_on(done[-1]):
+            failed |= {each.graded} - {""}
     return tuple(done)
+
+
+def _goes_on(trial: Trial) -> bool:
+    """Whether a series may go on to its next grade: never beyond a failure, though it was expected."""
+    return trial.verdict.outcome == "PASS" and outcome(trial) == "PASS"
 
 
 def _names(run: Run) -> tuple[str, str, str]:

@@ -34,4 +34,4 @@ def _whom(grade: str, whom: Whom) -> Whom:
         case "region":
             return replace(whom, whole="region")
         case _:
-            return replace(whom, share=Share.parse(grade), count=0)
+            return replace(whom, share=Share.parse(grade), count=0, whole="member")
