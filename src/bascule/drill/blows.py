@@ -13,6 +13,7 @@ from bascule.chaos.faults.catalogue import named
 from bascule.chaos.injection import Injection
 from bascule.chaos.journal import Journal, PlatformRef
 from bascule.drill import watchdog
+from bascule.drill.course import Act
 from bascule.drill.experiments import Experiment
 from bascule.drill.plan import Run
 from bascule.drill.scenarios import performance
@@ -167,6 +168,10 @@ class Harm:
         """Undo it, and see that it is undone."""
         self._injected.undo()
 
+    def acts(self) -> tuple[Act, ...]:
+        """Nothing besides itself."""
+        return ()
+
     def after(self) -> str:
         """Nothing: it has no probe of its own."""
         return ""
@@ -196,6 +201,10 @@ class Switchover:
 
     def undo(self) -> None:
         """Nothing: the new primary stays."""
+
+    def acts(self) -> tuple[Act, ...]:
+        """Nothing besides itself."""
+        return ()
 
     def after(self) -> str:
         """Nothing: it has no probe of its own."""
@@ -234,6 +243,10 @@ class EntryMove:
 
     def undo(self) -> None:
         """Nothing: the new holder stays."""
+
+    def acts(self) -> tuple[Act, ...]:
+        """Nothing besides itself."""
+        return ()
 
     def after(self) -> str:
         """Nothing: it has no probe of its own."""

@@ -85,6 +85,14 @@ class Stage:
         """Let so many seconds pass."""
         self.wait(phase, lambda: False, seconds)
 
+    def look(self, phase: str) -> None:
+        """Do what `wait` does while it waits, once, and let no time pass.
+
+        Raises:
+            AbortedError, LabError: As `wait`.
+        """
+        self._tick(phase, 0.0)
+
     def snapshot(self) -> Snapshot:
         """How every member is now."""
         return self.observer.fresh(time.monotonic())

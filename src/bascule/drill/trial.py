@@ -44,7 +44,6 @@ class Landed(Struct, frozen=True, kw_only=True):
         lets_act: It still acts, until the clients are served again; a timeline whose faults have ended does not.
         hold_s: How long a timeline was meant to take; None for what acts until the clients are served again.
         injected_s: When the first fault began to be injected; None: when the blow was dealt.
-        acts: What was done when, where it was more than one fault.
         missed: Why a strike of a timeline was not made or not seen.
         powered_off: Hosts that lost their power, where that is known only now.
     """
@@ -55,7 +54,6 @@ class Landed(Struct, frozen=True, kw_only=True):
     lets_act: bool = True
     hold_s: float | None = None
     injected_s: float | None = None
-    acts: tuple[Act, ...] = ()
     missed: str = ""
     powered_off: tuple[str, ...] = ()
 
@@ -69,6 +67,10 @@ class Blow(Protocol):
 
     def undo(self) -> None:
         """Undo it, verified. Nothing to undo is fine."""
+        ...
+
+    def acts(self) -> tuple[Act, ...]:
+        """What was done when, where it is more than one fault; of one that was stopped, as far as it came."""
         ...
 
     def after(self) -> str:
@@ -263,13 +265,16 @@ def _phases(stage: Stage, run: Run, course: Course, blow: Blow) -> None:
         landed = blow.strike()
         moments.t0_s, moments.evidence = landed.t0_s, landed.evidence
         moments.injected_s = landed.injected_s or moments.injected_s
-        moments.acts, moments.missed = landed.acts, landed.missed
+        moments.missed = landed.missed
         course.hold_s = course.hold_s if landed.hold_s is None else landed.hold_s
         course.powered_off = course.powered_off or landed.powered_off
         if landed.lasting and landed.lets_act:
             _let_it_act(stage, clients, moments)
     finally:
-        blow.undo()
+        try:
+            blow.undo()
+        finally:
+            moments.acts = blow.acts()
         moments.undone_s = time.monotonic()
     if landed.lasting:
         moments.healed_s = moments.undone_s

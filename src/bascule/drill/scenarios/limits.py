@@ -44,6 +44,29 @@ def asked(probe: Probe, world: LabClient) -> str:
     return "" if done.exit_code == 0 else f"the probe {probe.command[0]} ended with exit code {done.exit_code}"
 
 
+def answer(probe: Probe, world: LabClient, wait: Callable[[Callable[[], bool]], object]) -> str:
+    """What a probe says that is not well, as `asked`; it is asked beside, so that the drill is alive meanwhile.
+
+    Args:
+        probe: What is asked.
+        world: In which it runs.
+        wait: Lets time pass until what it is given says so.
+    """
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="steady-probe")
+    try:
+        answered = pool.submit(asked, probe, world)
+        wait(answered.done)
+        return answered.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def since(rates: Sequence[tuple[int, int]], from_s: float, now_s: float) -> Sequence[tuple[int, int]]:
+    """Those of the last whole seconds that do not lie before a moment: what was lost before it ends nothing."""
+    seconds = max(0, int(now_s) - int(from_s))
+    return rates[-seconds:] if seconds else ()
+
+
 class Limits:
     """Looks again and again whether the experiment must end; its probe is asked beside, so that nothing waits for it.
 
@@ -62,10 +85,16 @@ class Limits:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stop-probe")
         self._asked: Future[str] | None = None
         self._next_s = time.monotonic()
+        self._from_s = 0.0
+
+    def begin(self, from_s: float) -> None:
+        """Look at no operation that was due before this."""
+        self._from_s = from_s
 
     def reason(self) -> str:
         """Why the experiment must end now; empty when it may go on."""
-        return burning(self._rates(), self._stop, self._target) or self._told()
+        rates = since(self._rates(), self._from_s, time.monotonic())
+        return burning(rates, self._stop, self._target) or self._told()
 
     def _told(self) -> str:
         probe, now_s = self._stop.probe, time.monotonic()

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from bascule.chaos.faults import AnyFault
 from bascule.chaos.faults.catalogue import named
-from bascule.chaos.injection import Injection
+from bascule.chaos.injection import Injection, Struck
 from bascule.drill.course import Act
-from bascule.drill.plan import Run
+from bascule.drill.plan import Run, loaded
 from bascule.drill.scenarios import limits, radius, whom
 from bascule.drill.scenarios.aiming import cuts_power, faults
 from bascule.drill.scenarios.rules import dependencies
@@ -22,11 +22,12 @@ from bascule.drill.stage import Stage
 from bascule.drill.targets import Target
 from bascule.drill.trial import Landed
 from bascule.engines.protocols import Member, Roled
-from bascule.kernel.errors import FaultError, InputError, LabError
+from bascule.kernel.errors import BasculeError, FaultError, InputError, LabError
 from bascule.lab.lab import Lab
 from bascule.system.scenario import Scenario
 
 MOST_EVIDENCE = 12
+ANSWER_MARGIN_S = 20.0
 
 
 class _Active(Struct, frozen=True, kw_only=True):
@@ -98,6 +99,7 @@ class Performance:
         self._evidence: list[str] = []
         self._acts: list[Act] = []
         self._powered_off: dict[str, None] = {}
+        self._ever_hit: set[str] = set()
         self._t0_s: float | None = None
         self._injected_s: float | None = None
         target_share = stage.lab.system.objectives.availability.target.fraction
@@ -108,11 +110,13 @@ class Performance:
 
     def strike(self) -> Landed:
         """Carry the whole timeline out: return once its last strike was made and its last timed undo is done."""
-        steady = self._scenario.steady.probe
-        if steady is not None and (why := limits.asked(steady, self._stage.lab.world)):
+        if why := self._asked("the steady state before any fault"):
             return self._landed(f"before any fault, {why}")
-        self._stage.must_stop = self._limits.reason
         begin_s, pending = time.monotonic(), list(self._run.strikes)
+        workload = loaded(self._stage.lab.system.workload, self._scenario.load)
+        # What is under way when the first fault comes was due a little before it.
+        self._limits.begin(begin_s - workload.deadline.seconds)
+        self._stage.must_stop = self._limits.reason
         missed = ""
         try:
             while pending or any(one.strike.until_s is not None for one in self._active):
@@ -132,25 +136,39 @@ class Performance:
 
         Raises:
             FaultError: Something could not be undone; the journal keeps it pending.
+            LabError: The platform failed at it; the same.
+            OSError: The journal cannot be written; the same.
         """
         self._stage.must_stop = lambda: ""
         self._limits.close()
-        failures: list[FaultError] = []
+        failures: list[Exception] = []
         for active in reversed(self._active.copy()):
             try:
                 self._undo(active)
-            except FaultError as error:
+            except (BasculeError, OSError) as error:
                 failures.append(error)
         if failures:
             raise failures[0]
 
     def after(self) -> str:
         """What the steady-state probe says that is not well, after all; empty when it answers well or there is none."""
-        probe = self._scenario.steady.probe
-        why = limits.asked(probe, self._stage.lab.world) if probe is not None else ""
+        why = self._asked("the steady state after the last repair")
         return f"after the last repair, {why}" if why else ""
 
+    def acts(self) -> tuple[Act, ...]:
+        """What was done until now, also when it was stopped in the middle."""
+        return tuple(self._acts)
+
+    def _asked(self, phase: str) -> str:
+        """What the steady-state probe says that is not well; the watchdog hears of the drill meanwhile."""
+        probe, stage = self._scenario.steady.probe, self._stage
+        if probe is None:
+            return ""
+        limit_s = probe.timeout.seconds + ANSWER_MARGIN_S
+        return limits.answer(probe, stage.lab.world, lambda done: stage.wait(phase, done, limit_s))
+
     def _wait(self, until_s: float, phase: str) -> None:
+        self._stage.look(f"the timeline: {phase}")  # also where its time has come already: nothing is done unseen
         self._stage.pass_time(f"the timeline: {phase}", max(0.0, until_s - time.monotonic()))
 
     def _make(self, strike: Strike) -> None:
@@ -172,7 +190,12 @@ class Performance:
         if cuts_power(named(strike.fault)):
             self._powered_off.update(dict.fromkeys(hit.hosts))
         self._injected_s = time.monotonic() if self._injected_s is None else self._injected_s
-        struck = [injection.strike() for injection in injections]
+        self._ever_hit.update(member.name for member in hit.members)
+        struck: list[Struck] = []
+        for injection in injections:
+            if struck:
+                self._stage.look(f"the timeline: {strike.fault}")
+            struck.append(injection.strike())
         first_s = min(one.at_s for one in struck)
         self._active[-1] = replace(self._active[-1], since_s=first_s)
         self._acts.append(Act(at_s=first_s, kind="fault", text=f"{strike.fault} on {hit.name}"))
@@ -184,15 +207,23 @@ class Performance:
 
     def _beyond(self, hit: Hit) -> str:
         """Why this would hit too much at once."""
-        seen = self._stage.observer.latest().seen
+        names = [member.name for member in hit.members]
+        # One that was hit a moment ago, and is no more, looks healthy until somebody looks again.
+        is_stale = not self._scenario.blast.last and bool(self._ever_hit - set(names))
+        seen = (self._stage.snapshot() if is_stale else self._stage.observer.latest()).seen
         up = {name for members in seen.values() for name, one in members.items() if one.up}
         struck = {member.name for active in self._active for member in active.hit.members}
-        names = [member.name for member in hit.members]
         return radius.refusal(self._scenario.blast, names, struck, self._stage.lab.plan.members, up)
 
     def _undo(self, active: _Active) -> None:
+        failures: list[Exception] = []
         for injection in reversed(active.injections):
-            injection.undo()
+            try:
+                injection.undo()
+            except (BasculeError, OSError) as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         self._active.remove(active)
         text = f"{active.strike.fault} on {active.hit.name} was undone"
         self._acts.append(Act(at_s=time.monotonic(), kind="heal", text=text))
@@ -213,7 +244,6 @@ class Performance:
             injected_s=self._injected_s,
             lets_act=not timed,
             hold_s=length_s(self._run.strikes) if timed else None,
-            acts=tuple(self._acts),
             powered_off=tuple(self._powered_off),
         )
 
