@@ -43,6 +43,13 @@ def test_a_partition_takes_the_client_beside_its_target_with_it() -> None:
     assert aimed("partition", Whom(who="primary")) == (Partition(hosts=("store-north-a-1", "probe-north-a")),)
 
 
+def test_a_partition_of_a_whole_zone_names_each_host_once() -> None:
+    (cut,) = aimed("partition", Whom(who="primary", whole="zone"))
+    assert isinstance(cut, Partition)
+    assert len(set(cut.hosts)) == len(cut.hosts)
+    assert "probe-north-a" in cut.hosts
+
+
 def test_a_whole_region_loses_its_power() -> None:
     (loss,) = aimed("power-loss", Whom(who="primary", whole="region"))
     assert isinstance(loss, PowerLoss)

@@ -29,6 +29,12 @@ def test_what_is_hit_already_counts() -> None:
     )
 
 
+def test_two_thirds_of_three_are_two() -> None:
+    thirds = Blast(share=Share(2 / 3), last=True)
+    assert refusal(thirds, QUORUM[:2], (), MEMBERS, UP) == ""
+    assert "3 of 3 members of quorum would be hit at once, and 2 may" in refusal(thirds, QUORUM, (), MEMBERS, UP)
+
+
 def test_one_that_is_down_by_itself_is_not_healthy() -> None:
     assert "no healthy member" in refusal(Blast(), QUORUM[:1], (), MEMBERS, UP - set(QUORUM[1:]))
 

@@ -48,6 +48,9 @@ def test_a_repeated_step_starts_the_clock_once() -> None:
 def test_what_rolls_without_a_number_strikes_each_member_once() -> None:
     text = "timeline: [{fault: a, on: {who: replicas, rolling: true}, for: 1s, repeat: {every: 5s}}]"
     assert [one.at_s for one in strikes(scenario(text), three, LoadedDice([]))] == [0.0, 5.0, 10.0]
+    assert len(strikes(scenario(text), lambda _: 0, LoadedDice([]))) == 1, (
+        "that it hits nobody is told when it is tried"
+    )
 
 
 def test_a_ramp_takes_its_first_and_its_last_value_and_all_of_its_time() -> None:

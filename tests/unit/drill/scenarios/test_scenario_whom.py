@@ -31,6 +31,7 @@ def hit(on: Whom, turn: int = 0) -> list[str]:
         (Whom(member="quorum-south-a-1"), ["quorum-south-a-1"]),
         (Whom(component="quorum", count=2), ["quorum-north-a-1", "quorum-north-b-1"]),
         (Whom(component="quorum", share=Share(0.01)), ["quorum-north-a-1"]),
+        (Whom(component="quorum", share=Share(0.0)), ["quorum-north-a-1"]),
         (Whom(component="quorum", share=Share(0.34)), ["quorum-north-a-1", "quorum-north-b-1"]),
         (Whom(component="quorum", share=Share(2 / 3)), ["quorum-north-a-1", "quorum-north-b-1"]),
     ],
