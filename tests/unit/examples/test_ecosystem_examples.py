@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from bascule.cli.main import command_line
 
 ROOT = Path(__file__).parents[3]
-WORKFLOW = ROOT / "examples" / "github-actions" / "drill.yaml"
+WORKFLOW = ROOT / "examples" / "github-actions" / "drill.yml"
 GUIDES = ("ci.md", "pytest.md", "chaos-toolkit.md")
 
 

@@ -12,7 +12,7 @@ from bascule.system import load_located
 from bascule.system.model import System
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-FILES = sorted(file for file in EXAMPLES.glob("*/*.yaml") if file.parent.name != "github-actions")
+FILES = sorted(EXAMPLES.glob("*/*.yaml"))
 
 
 def read(path: Path) -> System:
