@@ -165,6 +165,12 @@ def _begin(stage: Stage, setting: Setting, before: Snapshot, load: Load | None =
     )
 
 
+def _observe(course: Course) -> None:
+    """Let the timeline begin after the warm-up, at one moment on both clocks: other tools place it by the wall's."""
+    course.moments.started_s = time.monotonic() + WARM_UP_S
+    course.started_wall_s = time.time() + WARM_UP_S
+
+
 def _end(stage: Stage, course: Course) -> None:
     """See how the system is now, and read back what is stored."""
     course.after = stage.snapshot()
@@ -182,7 +188,7 @@ def control(stage: Stage, setting: Setting) -> Trial:
     course = _begin(stage, setting, stage.wait_serving())
     with course.clients:
         stage.wait_calm()
-        course.moments.started_s = time.monotonic() + WARM_UP_S
+        _observe(course)
         stage.pass_time("control trial: load without a fault", stage.timing.control_s + WARM_UP_S)
         course.moments.ended_s = time.monotonic()
     _end(stage, course)
@@ -227,7 +233,7 @@ def trial(
     try:
         with course.clients:
             stage.wait_calm()
-            course.moments.started_s = time.monotonic() + WARM_UP_S
+            _observe(course)
             _phases(stage, run, course, blow)
     except (AbortedError, KeyboardInterrupt) as error:
         course.aborted = str(error) or "stopped by hand"
