@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from bascule.cli.calibrate import calibrate
 from bascule.cli.output import emit, print_json
 from bascule.cli.report_file import read_report
+from bascule.cli.report_trace import annotate, trace
 from bascule.drill import comparison as comparing
 from bascule.drill.chaos_toolkit import journal as journalling
 from bascule.drill.render_comparison import answer_text, comparison_text
@@ -20,10 +21,12 @@ from bascule.lab.files import write_atomically
 
 app = App(
     name="report",
-    help="What earlier drills say: compare two, gather several, write one as a journal of Chaos Toolkit.",
+    help="What earlier drills say: compare two, gather several, write one as a journal, a trace or annotations.",
 )
 
 app.command(calibrate)
+app.command(trace)
+app.command(annotate, name="annotations")
 
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.")]
 
