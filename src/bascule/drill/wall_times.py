@@ -102,7 +102,7 @@ def drill_span(report: Report, trials: Sequence[Placed]) -> Span:
 def faults(trial: Trial) -> tuple[FaultSpan, ...]:
     """The faults that were witnessed, in time order, each with its own undo; none for a control trial."""
     begun = sorted((mark for mark in trial.marks if mark.kind == "fault"), key=lambda mark: mark.at_s)[:MOST_FAULTS]
-    heals = sorted((mark for mark in trial.marks if mark.kind == "heal"), key=lambda mark: mark.at_s)
+    heals = sorted((mark for mark in trial.marks if mark.kind == "heal"), key=lambda mark: mark.at_s)[:MOST_FAULTS]
     t0_s = fault_at_s(trial)
     if not begun and t0_s is not None:
         begun = [Mark(at_s=t0_s, kind="fault", text=trial.title)]
