@@ -20,7 +20,8 @@ def parsed(report: Report, change: tuple[str, object] | None = None) -> TracesDa
         span.update([change] if change else [])
         for key in ("traceId", "spanId", "parentSpanId"):  # OTLP writes ids in hexadecimal, unlike other bytes
             span[key] = base64.b64encode(bytes.fromhex(span[key])).decode()
-    return json_format.ParseDict(document, TracesData(), ignore_unknown_fields=False)
+    parsed: TracesData = json_format.ParseDict(document, TracesData(), ignore_unknown_fields=False)
+    return parsed
 
 
 def test_it_is_read_whole(sample_report: Report) -> None:
