@@ -14,7 +14,7 @@ from bascule.chaos.platform import Control
 from bascule.drill.experiments import CATALOGUE, DEFAULT, Experiment
 from bascule.drill.scenarios import grades, schedule
 from bascule.drill.scenarios.schedule import Count, Strike
-from bascule.drill.scenarios.wording import told
+from bascule.drill.scenarios.wording import limits, told
 from bascule.kernel.dice import Dice
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Rate
@@ -205,6 +205,7 @@ def describe(system: System, todo: tuple[Run, ...], timing: Timing) -> tuple[str
             steady_s = fitted(timing, run, system.workload).steady_s
             head = f"{run.experiment.name} (trial {run.number}): {steady_s:g} s of steady load, "
             steps.append(f"{head}{run.phase_s:.2f} s of random phase, then its timeline.")
+            steps += [f"{limits(run.experiment.scenario)}."] if run.experiment.scenario else []
             steps += [f"{told(strike)}." for strike in run.strikes]
             steps.append(f"Undo all; wait for full redundancy. Held to: {held_to}.")
             continue

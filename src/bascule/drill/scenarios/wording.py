@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bascule.drill.scenarios.schedule import Strike
 from bascule.drill.scenarios.whom import described
+from bascule.system.scenario import Scenario
 
 
 def told(strike: Strike) -> str:
@@ -21,3 +22,29 @@ def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def limits(scenario: Scenario) -> str:
+    """What is different about the load, what ends it at once, and how much may be hit, in one sentence."""
+    load, stop, blast = scenario.load, scenario.stop, scenario.blast
+    changed = [
+        f"{load.rate} offered"
+        if load.rate is not None
+        else f"{load.times:g} times the load"
+        if load.times != 1
+        else "",
+        f"deadline {load.deadline}" if load.deadline is not None else "",
+        f"{load.retries} retries" if load.retries >= 0 else "",
+    ]
+    ends = [
+        f"the error budget burns {stop.burn:g} times too fast over {stop.over}" if stop.burn else "",
+        "an operation is lost" if stop.loss else "",
+        f"{stop.probe.command[0]} does not answer well" if stop.probe is not None else "",
+    ]
+    said = [", ".join(filter(None, changed))]
+    if any(ends):
+        said.append(f"stopped when {' or '.join(filter(None, ends))}")
+    last = "the last healthy one too" if blast.last else "never the last healthy one"
+    said.append(f"at most {blast.share} of a component's members hit at once, {last}")
+    text = "; ".join(filter(None, said))
+    return text[0].upper() + text[1:]
