@@ -40,8 +40,8 @@ def test_a_dry_run_tells_every_strike_the_objective_and_what_is_expected(
     assert "At 0 s: process-slow share=0.3 on the primary, for 4 s." in steps
     assert "At 4 s: process-kill on the primary, until clients are served again; the clock starts." in steps
     assert (
-        "1.5 times the load, 2 retries; stopped when the error budget burns 100 times too fast over 10s or an operation "
-        "is lost; at most 50% of a component's members hit at once, never the last healthy one."
+        "1.5 times the load, 2 retries; stopped when the error budget burns 100 times too fast over 10s or an "
+        "operation is lost; at most 50% of a component's members hit at once, never the last healthy one."
     ) in steps
     assert any("Held to: RTO 1s, RPO 0s; expected to FAIL." in step for step in steps)
 
