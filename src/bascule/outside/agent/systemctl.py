@@ -92,9 +92,16 @@ def pids_of(group: str) -> list[int] | None:
     for place in _hierarchies():
         directory = Path(place + group)
         if group not in {"", "/"} and directory.is_dir():
-            lists = [directory / "cgroup.procs", *directory.glob("**/cgroup.procs")]
-            return [int(word) for one in dict.fromkeys(lists) for word in _text(one).split()]
+            return [int(word) for one in dict.fromkeys(_lists(directory)) for word in _text(one).split()]
     return None
+
+
+def _lists(directory: Path) -> list[Path]:
+    """Where the processes of a control group and of those below it are listed, as far as they are there still."""
+    found = [directory / "cgroup.procs"]
+    with contextlib.suppress(FileNotFoundError):  # it goes while it is looked at, when its last process has ended
+        found.extend(directory.glob("**/cgroup.procs"))
+    return found
 
 
 def _hierarchies() -> list[str]:
