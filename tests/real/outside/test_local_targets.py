@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_a_killed_process_is_started_again_by_its_command(
 
 
 def ignored_signals(pid: int) -> int:
-    """The signals that a process ignores; SIGHUP apart, which it may have been told to by `nohup` before these tests."""
+    """The signals that a process ignores; SIGHUP apart, of which `nohup` may have told it before these tests."""
     (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("SigIgn")]
     return int(line.split()[1], 16) & ~(1 << (signal.SIGHUP - 1))
 
