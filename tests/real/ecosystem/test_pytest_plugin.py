@@ -27,8 +27,10 @@ STATES = "{view.state for view in lab._lab.world.processes(NORTH)}"
 
 
 def write(directory: Path, *tests: str) -> None:
-    for file in (NOTES, NOTES.with_suffix(".py")):
-        shutil.copy(file, directory)
+    there = "${system.directory}/../drill/notebook.py"
+    text = NOTES.read_text()
+    assert there in text
+    (directory / NOTES.name).write_text(text.replace(there, str(ROOT / "tests" / "real" / "drill" / "notebook.py")))
     (directory / "pytest.ini").write_text("[pytest]\naddopts = -p bascule.testing.plugin --strict-markers -ra\n")
     (directory / "test_it.py").write_text(HEAD + "\n".join(tests))
 
