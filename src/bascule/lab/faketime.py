@@ -43,7 +43,7 @@ def library() -> tuple[str, str]:
     for place in candidates:
         if _works(place):
             return str(place), ""
-    return "", f"{candidates[0]} lets programs that sleep fail: {HINT}"
+    return "", f"{candidates[0]} does not turn the clock of a program that sleeps: {HINT}"
 
 
 def _works(place: Path) -> bool:
