@@ -60,6 +60,17 @@ def ahead(lab: LabClient, name: str) -> float:
     return float(wall_s - monotonic_s - (time.time() - time.monotonic()))
 
 
+def shared() -> set[str]:
+    return {path.name for path in Path("/dev/shm").glob("*faketime*")}  # noqa: S108 - where libfaketime keeps its own
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_stays() -> Iterator[None]:
+    before = shared()
+    yield
+    assert shared() <= before
+
+
 @pytest.fixture
 def inject(lab: LabClient, tmp_path: Path) -> Iterator[Callable[..., Inject]]:
     with injecting(lab, tmp_path) as start:
@@ -109,4 +120,3 @@ def test_a_lab_without_clocks_says_how_to_get_them(tmp_path: Path) -> None:
         assert "bascule lab up --clocks" in client.refusal("clock")
     finally:
         client.down()
-    assert not list(Path("/dev/shm").glob("*faketime*"))  # noqa: S108 - where libfaketime keeps its own

@@ -13,12 +13,15 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from bascule.lab.names import CLOCKS
+
 LIBRARY = "libfaketime.so.1"
 NAMED_BY = "BASCULE_LIBFAKETIME"
 HINT = "pip install libfaketime, or name one by BASCULE_LIBFAKETIME"
-CLOCKS = "clocks"
 TRIAL_LIMIT_S = 20.0
 RIGHT = "+0"
+_MONOTONIC_AS_IT_IS = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
+"""Without the second, meant for older C libraries, a wait by the monotonic clock ends at once, and threads spin."""
 _TRIAL = "import time; time.sleep(0.01); print(time.time() - time.monotonic())"
 
 
@@ -47,7 +50,7 @@ def library() -> tuple[str, str]:
 
 
 def _works(place: Path) -> bool:
-    environment = {"LD_PRELOAD": str(place), "FAKETIME": "+3600", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    environment = {"LD_PRELOAD": str(place), "FAKETIME": "+3600", **_MONOTONIC_AS_IT_IS}
     try:
         tried = [
             float(subprocess.run(argv, env=env, capture_output=True, timeout=TRIAL_LIMIT_S, check=True).stdout)
@@ -69,8 +72,8 @@ def environment(place: str, file: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": place,
         "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_CACHE_DURATION": "1",
+        **_MONOTONIC_AS_IT_IS,
     }
 
 

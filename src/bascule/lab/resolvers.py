@@ -18,6 +18,7 @@ from bascule.kernel.errors import LabError
 from bascule.lab import naming_requests as ask
 from bascule.lab import syscalls
 from bascule.lab.fabric import Fabric
+from bascule.lab.names import RESOLVING
 from bascule.lab.plan import LabPlan
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ MOST_BYTES = 4096
 LINE_LIMIT_S = 5.0
 RESOLV_CONF = f"nameserver {HERE}\nsearch lab\noptions timeout:1 attempts:1\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
-NAMES = "names"
 _log = logging.getLogger(__name__)
 
 
@@ -67,7 +67,7 @@ def point_here(directory: Path) -> None:
     Raises:
         OSError: The machine forbids it.
     """
-    place = directory / NAMES
+    place = directory / RESOLVING
     place.mkdir(mode=0o755, exist_ok=True)
     for target, text in (("/etc/resolv.conf", RESOLV_CONF), ("/etc/nsswitch.conf", NSSWITCH)):
         source = place / Path(target).name

@@ -18,7 +18,7 @@ from bascule.lab import isolation as apart
 from bascule.lab import protocol as say
 from bascule.lab.channel import receive
 from bascule.lab.client import LabClient
-from bascule.lab.names import CONTROL_SOCKET, IDENTITY, LOGS, MARK, MEMBERS, RECORD, SUPERVISOR_LOG, TEMPORARY
+from bascule.lab.names import CONTROL_SOCKET, DIRECTORIES, IDENTITY, LOGS, MARK, RECORD, SUPERVISOR_LOG, TEMPORARY
 from bascule.lab.plan import NAMESPACE_PREFIX, LabPlan
 
 FREE_BYTES = 300 * 2**20
@@ -173,7 +173,7 @@ def _clean(directory: Path) -> None:
             mark.sweep(before.identity)
     for name in (CONTROL_SOCKET, RECORD, SUPERVISOR_LOG, IDENTITY):
         (directory / name).unlink(missing_ok=True)
-    for name in (LOGS, MEMBERS, TEMPORARY):
+    for name in DIRECTORIES:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(directory / name)
 

@@ -62,10 +62,17 @@ def make(tmp_path: Path) -> Iterator[Make]:
     """Makes worlds in directories of their own; ends them all."""
     made: list[LabClient] = []
 
-    def create(isolation: str = "namespaces", name: str = "lab") -> LabClient:
+    def create(isolation: str = "namespaces", name: str = "lab", *, everything: bool = False) -> LabClient:
         if isolation == "namespaces":
             need_namespaces()
-        client = world.create(tmp_path / name, plan_of(isolation), isolation=isolation)
+        client = world.create(
+            tmp_path / name,
+            plan_of(isolation),
+            isolation=isolation,
+            disks=everything,
+            clocks=everything,
+            names=everything,
+        )
         made.append(client)
         return client
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bascule.engines.protocols import Launch
 from bascule.kernel.errors import LabError, MachineError
 from bascule.lab import mark, processes, world
 from bascule.lab.client import LabClient
@@ -306,6 +307,18 @@ def test_purging_ends_the_lab_and_removes_its_own_files_alone(make: Make, tmp_pa
     (directory / "notes.txt").write_text("mine")
     assert not world.purge(directory)
     assert [path.name for path in directory.iterdir()] == ["notes.txt"]
+
+
+def test_purging_leaves_nothing_of_disks_clocks_and_names(make: Make, tmp_path: Path) -> None:
+    made = make(everything=True)
+    home = tmp_path / "lab" / "members" / "app"
+    home.mkdir(parents=True)
+    made.launch("app-north-a-1", "app", Launch(argv=("/bin/sleep", "1000")), home)
+    there = {path.name for path in (tmp_path / "lab").iterdir()}
+    assert ("clocks" in there) == (made.refusal("clock") == "")
+    assert ("names" in there) == (made.refusal("names") == "")
+    assert world.purge(tmp_path / "lab")
+    assert not (tmp_path / "lab").exists()
 
 
 def test_who_only_asks_is_not_taken_for_a_lab(tmp_path: Path) -> None:
