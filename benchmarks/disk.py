@@ -21,7 +21,8 @@ from bascule.engines import binaries
 from bascule.engines.protocols import Launch
 from bascule.kernel.errors import MachineError
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab import world
+from bascule.lab import abilities, world
+from bascule.lab.abilities import Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
@@ -117,12 +118,14 @@ def measure(*, quick: bool) -> list[Row]:
     Raises:
         MachineError: No disk that can fail can be had here.
     """
-    if why := world.disks_available():
+    if why := abilities.disks_refusal():
         raise MachineError(f"no disks that can fail: {why}")
     rounds, count = (1, 1000) if quick else (5, 10_000)
     found: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        lab = world.create(Path(folder) / "lab", layout(SYSTEM, world.choose_prefix("namespaces")), disks=True)
+        lab = world.create(
+            Path(folder) / "lab", layout(SYSTEM, world.choose_prefix("namespaces")), wanted=Abilities(disks=True)
+        )
         try:
             for subject in SUBJECTS:
                 directory_of(lab, subject).mkdir(parents=True)

@@ -50,6 +50,7 @@ from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import BasculeError
 from bascule.kernel.quantities import Rate, Share
 from bascule.lab import world
+from bascule.lab.abilities import Abilities
 from bascule.lab.plan import layout
 from bascule.outside.platform import OutsidePlatform
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
@@ -103,7 +104,9 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.skip(why)
     directory: Path = tmp_path_factory.mktemp(request.param) / "lab"
     plan = layout(SYSTEM, world.choose_prefix(request.param))
-    client = world.create(directory, plan, isolation=request.param, disks=True, clocks=True, names=True)
+    client = world.create(
+        directory, plan, isolation=request.param, wanted=Abilities(disks=True, clocks=True, names=True)
+    )
     try:
         for name in (NORTH, SOUTH):
             home = directory / "members" / name

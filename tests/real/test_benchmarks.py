@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bascule.lab import world
+from bascule.lab import abilities, world
 
 pytestmark = pytest.mark.real
 SCRIPTS = sorted((Path(__file__).parents[2] / "benchmarks").glob("*.py"))
@@ -20,7 +20,7 @@ SCRIPTS = sorted((Path(__file__).parents[2] / "benchmarks").glob("*.py"))
 def test_a_benchmark_runs_and_tells_its_rows(script: Path, tmp_path: Path) -> None:
     if script.stem == "wan" and world.isolation_available():
         pytest.skip("NO NAMESPACES: the benchmark of the WAN was not run")
-    if script.stem == "disk" and (why := world.disks_available()):
+    if script.stem == "disk" and (why := abilities.disks_refusal()):
         pytest.skip(f"NO DISKS THAT CAN FAIL: {why}")
     done = subprocess.run(
         [sys.executable, script, "--quick", "--json"],

@@ -13,7 +13,8 @@ from tests.real.hands import Inject, eventually, injecting
 
 from bascule.engines.protocols import Launch
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab import world
+from bascule.lab import abilities, world
+from bascule.lab.abilities import Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
@@ -39,10 +40,10 @@ while True:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabClient]:
-    if why := world.clocks_available():
+    if why := abilities.clocks_refusal():
         pytest.skip(why)
     directory: Path = tmp_path_factory.mktemp("lab") / "lab"
-    client = world.create(directory, layout(SYSTEM, world.choose_prefix("namespaces")), clocks=True)
+    client = world.create(directory, layout(SYSTEM, world.choose_prefix("namespaces")), wanted=Abilities(clocks=True))
     try:
         for name in (NORTH, SOUTH):
             home = directory / "members" / name

@@ -24,7 +24,8 @@ from bascule.engines.protocols import Launch
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import LabError
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab import keeper, mark, world
+from bascule.lab import abilities, keeper, mark, world
+from bascule.lab.abilities import Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
@@ -101,10 +102,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabClient]:
 
 @contextlib.contextmanager
 def made(folder: Path) -> Iterator[LabClient]:
-    if why := world.disks_available():
+    if why := abilities.disks_refusal():
         pytest.skip(f"no disks that can fail: {why}")
     plan = layout(SYSTEM, world.choose_prefix("namespaces"))
-    client = world.create(folder / "lab", plan, disks=True)
+    client = world.create(folder / "lab", plan, wanted=Abilities(disks=True))
     try:
         for name in (APP, OTHER):
             home(client, name).mkdir(parents=True)
@@ -439,7 +440,8 @@ def test_a_lab_without_disks_says_how_to_have_them_and_one_on_loopback_why_it_ha
         if isolation == "namespaces" and world.isolation_available():
             continue
         plan = layout(SYSTEM, world.choose_prefix(isolation))
-        client = world.create(tmp_path / isolation, plan, isolation=isolation, disks=isolation == "loopback")
+        wanted = Abilities(disks=isolation == "loopback")
+        client = world.create(tmp_path / isolation, plan, isolation=isolation, wanted=wanted)
         try:
             assert why in client.refusal("disk")
             with pytest.raises(LabError, match="no disks that can fail"):

@@ -11,7 +11,8 @@ import pytest
 
 from bascule.engines.protocols import Launch
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab import world
+from bascule.lab import abilities, world
+from bascule.lab.abilities import Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
@@ -166,10 +167,10 @@ print(json.dumps(told))
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabClient]:
-    if why := world.disks_available():
+    if why := abilities.disks_refusal():
         pytest.skip(f"no disks that can fail: {why}")
     directory: Path = tmp_path_factory.mktemp("lab") / "lab"
-    client = world.create(directory, layout(SYSTEM, world.choose_prefix("namespaces")), disks=True)
+    client = world.create(directory, layout(SYSTEM, world.choose_prefix("namespaces")), wanted=Abilities(disks=True))
     try:
         home = directory / "members" / APP
         home.mkdir(parents=True)

@@ -16,7 +16,8 @@ from bascule.engines import binaries
 from bascule.engines.protocols import Launch
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab import world
+from bascule.lab import abilities, world
+from bascule.lab.abilities import Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.lab.protocol import Completed
@@ -79,9 +80,9 @@ class Server:
 
 @contextlib.contextmanager
 def server(folder: Path, *, fsync: bool = True) -> Iterator[Server]:
-    if why := world.disks_available():
+    if why := abilities.disks_refusal():
         pytest.skip(f"no disks that can fail: {why}")
-    lab = world.create(folder / "lab", layout(SYSTEM, world.choose_prefix("namespaces")), disks=True)
+    lab = world.create(folder / "lab", layout(SYSTEM, world.choose_prefix("namespaces")), wanted=Abilities(disks=True))
     try:
         yield Server(lab, fsync=fsync)
     finally:

@@ -11,7 +11,8 @@ from tests.real.hands import Inject, eventually, injecting
 
 from bascule.engines.protocols import Launch
 from bascule.kernel.quantities import Rate, Share
-from bascule.lab import world
+from bascule.lab import abilities, world
+from bascule.lab.abilities import Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
@@ -45,11 +46,11 @@ print(dns.query.tcp(dns.message.make_query(sys.argv[1], "A"), "127.0.0.1", timeo
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabClient]:
-    if why := world.names_available():
+    if why := abilities.names_refusal():
         pytest.skip(why)
     directory: Path = tmp_path_factory.mktemp("lab") / "lab"
     outside = Path("/etc/resolv.conf").read_bytes() if Path("/etc/resolv.conf").exists() else b""
-    client = world.create(directory, layout(SYSTEM, world.choose_prefix("namespaces")), names=True)
+    client = world.create(directory, layout(SYSTEM, world.choose_prefix("namespaces")), wanted=Abilities(names=True))
     try:
         for name in (NORTH, SOUTH):
             home = directory / "members" / name

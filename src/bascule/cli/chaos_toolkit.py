@@ -18,6 +18,7 @@ from bascule.drill.experiments import Experiment
 from bascule.drill.scenarios import catalogue
 from bascule.kernel.errors import InputError, MachineError
 from bascule.kernel.quantities import Duration
+from bascule.lab.abilities import needed
 from bascule.system.model import System
 from bascule.system.problems import did_you_mean
 
@@ -89,7 +90,7 @@ def _experiment(chosen: Experiment, parameters: tuple[str, ...], system: System,
     outline = exporting.outline_of_experiment(chosen.name, chosen.about, planned, system=system.system)
     steps = () if chosen.scenario is None else chosen.scenario.timeline
     kinds = [name for step in steps for name in (step.fault, *(choice.fault for choice in step.one_of)) if name]
-    return msgspec.structs.replace(outline, disks=any("disk" in named(kind).NEEDS for kind in kinds))
+    return _with_lab_for(outline, kinds)
 
 
 def _fault(name: str, parameters: tuple[str, ...], system: System, hold_s: float | None) -> Outline:
@@ -101,7 +102,12 @@ def _fault(name: str, parameters: tuple[str, ...], system: System, hold_s: float
     kind = named(name)
     planned = PlannedFault(kind=name, parameters=given, for_s=hold_s)
     outline = exporting.outline_of_fault(planned, kind.DOES, kind.SEEN_BY, system=system.system)
-    return msgspec.structs.replace(outline, disks="disk" in kind.NEEDS)
+    return _with_lab_for(outline, [name])
+
+
+def _with_lab_for(outline: Outline, kinds: list[str]) -> Outline:
+    wanted = needed(control for kind in kinds for control in named(kind).NEEDS)
+    return msgspec.structs.replace(outline, abilities=wanted.asked())
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

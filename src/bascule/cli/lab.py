@@ -12,8 +12,9 @@ from rich.table import Table
 from bascule.cli.output import print_json, terminal
 from bascule.cli.system_file import load_checked
 from bascule.engines.protocols import Observation
-from bascule.kernel.errors import InputError, MachineError
+from bascule.kernel.errors import InputError
 from bascule.lab import world
+from bascule.lab.abilities import Abilities, demand
 from bascule.lab.lab import Lab
 
 app = App(name="lab", help="Run a system on this machine: real programs, as real hosts.")
@@ -65,13 +66,8 @@ def up(
     """
     system = load_checked(file)
     where = directory or LABS / system.system
-    if disks and (why := world.disks_available(isolation)):
-        hint = "" if isolation == "loopback" else world.DISKS_HINT
-        raise MachineError(f"disks that can fail cannot be had here: {why}", hint=hint)
-    if clocks and (why := world.clocks_available(isolation)):
-        raise MachineError(f"clocks cannot be turned here: {why}", hint=world.CLOCKS_HINT)
-    if names and (why := world.names_available(isolation)):
-        raise MachineError(f"hosts cannot have resolvers here: {why}", hint="--isolation namespaces")
+    wanted = Abilities(disks=disks, clocks=clocks, names=names)
+    demand(wanted, isolation)
     console = terminal()
     with console.status("making hosts") as status:
         lab = Lab.up(
@@ -80,9 +76,7 @@ def up(
             source=file,
             isolation=isolation,
             progress=status.update,
-            disks=disks,
-            clocks=clocks,
-            names=names,
+            wanted=wanted,
         )
     lab.world.keep()
     lab.close()

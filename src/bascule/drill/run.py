@@ -28,6 +28,7 @@ from bascule.drill.trial import Setting
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import AbortedError, BasculeError, InputError, MachineError
 from bascule.kernel.facts import Bus
+from bascule.lab import abilities
 from bascule.lab.files import forget
 from bascule.lab.lab import Lab
 from bascule.measure.judge import is_clean
@@ -150,9 +151,7 @@ def _lab(options: Options, show: Show) -> Iterator[Lab]:
         isolation=options.isolation,
         progress=progress,
         until="serving",
-        disks="disk" in needs(options.runs),
-        clocks="clock" in needs(options.runs),
-        names="names" in needs(options.runs),
+        wanted=abilities.needed(needs(options.runs)),
     )
     try:
         yield lab

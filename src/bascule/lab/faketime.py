@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from bascule.lab.names import CLOCKS
+from bascule.lab.protocol import Isolation
 
 LIBRARY = "libfaketime.so.1"
 NAMED_BY = "BASCULE_LIBFAKETIME"
@@ -47,6 +48,15 @@ def library() -> tuple[str, str]:
         if _works(place):
             return str(place), ""
     return "", f"{candidates[0]} does not turn the clock of a program that sleeps: {HINT}"
+
+
+def chosen(wanted: bool, kind: Isolation) -> tuple[str, str]:
+    """The libfaketime that a lab goes by, and why it has none; one of the two is empty."""
+    if not wanted:
+        return "", "it was brought up without clocks that can be turned: bascule lab up --clocks"
+    if kind != "namespaces":
+        return "", "what libfaketime leaves in /dev/shm goes only with namespaces of our own"
+    return library()
 
 
 def _works(place: Path) -> bool:

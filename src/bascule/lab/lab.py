@@ -17,6 +17,7 @@ from bascule.engines import binaries, entry, registry
 from bascule.engines.protocols import Dial, Engine, Member, Observation, Program, Site
 from bascule.kernel.errors import BasculeError, InputError, LabError, NotReadyError
 from bascule.lab import files, machine_checks, startup, world
+from bascule.lab.abilities import NONE, Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import LabPlan, layout
 from bascule.lab.protocol import EntryHost
@@ -58,9 +59,7 @@ class Lab:
         isolation: str = "auto",
         progress: Progress = lambda _: None,
         until: Literal["whole", "serving"] = "whole",
-        disks: bool = False,
-        clocks: bool = False,
-        names: bool = False,
+        wanted: Abilities = NONE,
     ) -> Self:
         """Make the hosts, start every member in the order of its needs, and return once all of them are whole.
 
@@ -72,10 +71,8 @@ class Lab:
             progress: Told, in a few words, what happens.
             until: Return when all members are `whole`, or once all are up and the system is `serving`: a standby may
                 then still have to be made synchronous, which takes Patroni seconds.
-            disks: Put disks that can fail under the members. Where this machine cannot, `world.refusal("disk")` says
-                why, and the lab comes up without.
-            clocks: Start members so that their wall clocks can be turned; the same with `world.refusal("clock")`.
-            names: Give each host a resolver that knows the lab's names; the same with `world.refusal("names")`.
+            wanted: What it is given beside its hosts. Where this machine cannot, `world.refusal("disk")` and its like
+                say why, and the lab comes up without; `abilities.demand` refuses instead.
 
         Raises:
             MissingProgramError: A program is neither on PATH nor in its wheel.
@@ -85,7 +82,7 @@ class Lab:
         programs = _programs(system)
         plan = layout(system, world.choose_prefix(isolation))
         machine_checks.check_entry(plan)
-        client = world.create(directory, plan, isolation=isolation, disks=disks, clocks=clocks, names=names)
+        client = world.create(directory, plan, isolation=isolation, wanted=wanted)
         try:
             lab = cls(system, directory, client, plan, source)
             lab.programs = programs

@@ -16,6 +16,7 @@ from bascule.kernel.errors import LabError, MachineError
 from bascule.lab import disk_mount, faketime, loopback, mark, resolvers
 from bascule.lab import isolation as apart
 from bascule.lab import protocol as say
+from bascule.lab.abilities import NONE, Abilities
 from bascule.lab.channel import receive
 from bascule.lab.client import LabClient
 from bascule.lab.names import CONTROL_SOCKET, DIRECTORIES, IDENTITY, LOGS, MARK, RECORD, SUPERVISOR_LOG, TEMPORARY
@@ -23,7 +24,6 @@ from bascule.lab.plan import NAMESPACE_PREFIX, LabPlan
 
 FREE_BYTES = 300 * 2**20
 READY_LIMIT_S = 20.0
-DISKS_HINT = disk_mount.HINT
 _HIGH = 100
 _OWNER, _LOCK = 3, 4
 _LOG_TAIL = 600
@@ -32,11 +32,6 @@ _LOG_TAIL = 600
 def isolation_available() -> str:
     """Empty when hosts can be network namespaces here; otherwise why not."""
     return apart.available()
-
-
-def disks_available(isolation: str = "auto") -> str:
-    """Empty when disks that can fail can be put under members here; otherwise why not."""
-    return disk_mount.refusal(True, "loopback" if isolation == "loopback" or apart.available() else "namespaces")  # noqa: FBT003 - as declared there
 
 
 def choose_prefix(isolation: str) -> str:
@@ -60,9 +55,7 @@ def create(
     plan: LabPlan,
     *,
     isolation: str = "auto",
-    disks: bool = False,
-    clocks: bool = False,
-    names: bool = False,
+    wanted: Abilities = NONE,
 ) -> LabClient:
     """Make the plan's hosts and return the client that owns them: they die with this process, unless it says `keep`.
 
@@ -70,9 +63,7 @@ def create(
         directory: The lab's; made if needed. A dead lab's remains in it are removed.
         plan: Laid out with the prefix that `choose_prefix` chose.
         isolation: `auto` follows the plan's addresses.
-        disks: Put disks that can fail under the members; where this machine cannot, the client's `refusal` says why.
-        clocks: Start members so that their wall clocks can be turned; the same.
-        names: Give each host a resolver of its own; the same.
+        wanted: What it is given beside its hosts; where this machine cannot, the client's `refusal` says why.
 
     Raises:
         MachineError: This machine cannot hold it: no namespaces, no room, no right to write, addresses in use.
@@ -86,44 +77,21 @@ def create(
         _clean(directory)
         for name in (LOGS, TEMPORARY):
             (directory / name).mkdir(mode=0o700)
-        refusal = disk_mount.refusal(disks, kind)
-        faked, without = _clocks(clocks, kind)
+        refusal = disk_mount.refusal(wanted.disks, kind)
+        faked, without = faketime.chosen(wanted.clocks, kind)
         setting = say.Setting(
             identity=secrets.token_hex(16),
             plan=plan,
             disk_refusal=refusal,
             faketime=faked,
             clock_refusal=without,
-            names_refusal=resolvers.refusal(names, kind),
+            names_refusal=resolvers.refusal(wanted.names, kind),
         )
         return _start(directory, kind, lock, setting)
     except OSError as error:
         raise MachineError(f"the lab's directory cannot be used: {error}", where=str(directory)) from error
     finally:
         os.close(lock)
-
-
-def names_available(isolation: str = "auto") -> str:
-    """Empty when hosts can have resolvers of their own here; otherwise why not."""
-    kind = "loopback" if isolation == "loopback" or apart.available() else "namespaces"
-    return resolvers.refusal(True, kind)  # noqa: FBT003 - as declared there
-
-
-CLOCKS_HINT = f"{faketime.HINT}; and --isolation namespaces"
-
-
-def clocks_available(isolation: str = "auto") -> str:
-    """Empty when wall clocks of members can be turned here; otherwise why not."""
-    return _clocks(True, "loopback" if isolation == "loopback" or apart.available() else "namespaces")[1]  # noqa: FBT003 - as declared there
-
-
-def _clocks(wanted: bool, kind: say.Isolation) -> tuple[str, str]:
-    """The libfaketime to use, and why there is none."""
-    if not wanted:
-        return "", "it was brought up without clocks that can be turned: bascule lab up --clocks"
-    if kind != "namespaces":
-        return "", "what libfaketime leaves in /dev/shm goes only with namespaces of our own"
-    return faketime.library()
 
 
 def _kind(plan: LabPlan, isolation: str) -> say.Isolation:

@@ -7,28 +7,27 @@ from pathlib import Path
 
 from bascule.drill.system_file import load_checked
 from bascule.kernel.errors import BasculeError, LabError, MachineError, MissingProgramError
-from bascule.lab import world
+from bascule.lab.abilities import Abilities, demand
 from bascule.lab.lab import Lab
 from bascule.testing.breakable import BreakableLab
 
-Key = tuple[Path, str, bool]
+Key = tuple[Path, str, Abilities]
 
 
-def bring_up(system: Path, directory: Path, isolation: str, *, disks: bool) -> Lab:
+def bring_up(system: Path, directory: Path, isolation: str, wanted: Abilities) -> Lab:
     """The system of this file, up and whole; it ends with this process, unless it is kept.
 
     Args:
         system: The system file.
         directory: The lab's own.
         isolation: `auto`, `namespaces` or `loopback`.
-        disks: Put disks that can fail under its members.
+        wanted: What it is given beside its hosts.
 
     Raises:
         BasculeError: The file is wrong, a program is missing, or this machine cannot hold it.
     """
-    if disks and (why := world.disks_available(isolation)):
-        raise MachineError(f"disks that can fail cannot be had here: {why}", hint=world.DISKS_HINT)
-    return Lab.up(load_checked(system), directory, source=system, isolation=isolation, disks=disks)
+    demand(wanted, isolation)
+    return Lab.up(load_checked(system), directory, source=system, isolation=isolation, wanted=wanted)
 
 
 class Labs:
@@ -43,7 +42,7 @@ class Labs:
         self._labs: dict[Key, BreakableLab] = {}
         self._unfit: dict[Key, BasculeError] = {}
 
-    def get(self, system: Path, isolation: str, *, disks: bool) -> BreakableLab:
+    def get(self, system: Path, isolation: str, wanted: Abilities) -> BreakableLab:
         """The lab of this system, up and whole; made when it is first asked for, or when the last one was lost.
 
         What this machine could not do once is not tried again.
@@ -53,20 +52,20 @@ class Labs:
             MissingProgramError: A program is missing.
             BasculeError: The file is wrong, or the system did not come up.
         """
-        key = (system.resolve(), isolation, disks)
+        key = (system.resolve(), isolation, wanted)
         if key in self._unfit:
             raise self._unfit[key]
         if key not in self._labs:
             try:
-                self._labs[key] = self._make(system, isolation, disks=disks)
+                self._labs[key] = self._make(system, isolation, wanted)
             except (MachineError, MissingProgramError) as error:
                 self._unfit[key] = error
                 raise
         return self._labs[key]
 
-    def _make(self, system: Path, isolation: str, *, disks: bool) -> BreakableLab:
+    def _make(self, system: Path, isolation: str, wanted: Abilities) -> BreakableLab:
         directory = self._make_directory()
-        return BreakableLab(bring_up(system, directory / "lab", isolation, disks=disks), directory / "run")
+        return BreakableLab(bring_up(system, directory / "lab", isolation, wanted), directory / "run")
 
     def mend(self, lab: BreakableLab) -> None:
         """Undo what a test left broken and wait until the system is whole; one that does not mend is ended.

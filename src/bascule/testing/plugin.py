@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from bascule.testing.breakable import BreakableLab
     from bascule.testing.labs import Labs
 
+ABILITIES = ("disks", "clocks", "names")
 SCOPES = ("session", "module", "function")
 MARK = (
-    "drill(system, scope='session', isolation='auto', disks=False): this test breaks the system of this file; "
-    "the fixture `lab` is that system, up and whole"
+    "drill(system, scope='session', isolation='auto', disks=False, clocks=False, names=False): "
+    "this test breaks the system of this file; the fixture `lab` is that system, up and whole"
 )
 _HELP = (
     "what becomes of tests marked `drill`: auto skips them, loudly, where this machine cannot run them; require fails"
@@ -71,12 +72,12 @@ def lab(request: pytest.FixtureRequest) -> Iterator[BreakableLab]:
     mark = request.node.get_closest_marker("drill")
     if mark is None:
         raise pytest.UsageError('the fixture `lab` needs the mark: @pytest.mark.drill(system="system.yaml")')
-    system, scope, isolation, disks = _said(mark)
+    system, scope, isolation, wanted = _said(mark)
     policy = request.config.getoption("--drill")
     if policy == "skip":
         _skip(request, "--drill=skip")
     name = {"session": "bascule_labs", "module": "bascule_labs_of_module", "function": "bascule_labs_of_test"}[scope]
-    found = _bring_up(request, name, request.path.parent / system, isolation, disks=disks)
+    found = _bring_up(request, name, request.path.parent / system, isolation, wanted)
     if isinstance(found, str):
         _refuse(request, found)
     labs: Labs = request.getfixturevalue(name)
@@ -87,25 +88,28 @@ def lab(request: pytest.FixtureRequest) -> Iterator[BreakableLab]:
         labs.mend(found)
 
 
-def _said(mark: pytest.Mark) -> tuple[str, str, str, bool]:
-    """System file, scope, isolation and whether disks can fail, as the mark says."""
+def _said(mark: pytest.Mark) -> tuple[str, str, str, dict[str, bool]]:
+    """System file, scope, isolation and what the lab is given, as the mark says."""
     given = {**dict(zip(("system", "scope", "isolation"), mark.args, strict=False)), **mark.kwargs}
-    unknown = set(given) - {"system", "scope", "isolation", "disks"}
+    unknown = set(given) - {"system", "scope", "isolation", *ABILITIES}
     if unknown or not given.get("system"):
         raise pytest.UsageError(f"@pytest.mark.{MARK.partition(':')[0]}: {', '.join(sorted(unknown)) or 'no system'}")
     scope = given.get("scope", "session")
     if scope not in SCOPES:
         raise pytest.UsageError(f"the mark drill has the scopes {', '.join(SCOPES)}, not {scope!r}")
-    return str(given["system"]), scope, str(given.get("isolation", "auto")), bool(given.get("disks", False))
+    wanted = {name: bool(given.get(name, False)) for name in ABILITIES}
+    return str(given["system"]), scope, str(given.get("isolation", "auto")), wanted
 
 
 def _bring_up(
-    request: pytest.FixtureRequest, name: str, system: Path, isolation: str, *, disks: bool
+    request: pytest.FixtureRequest, name: str, system: Path, isolation: str, wanted: dict[str, bool]
 ) -> BreakableLab | str:
     """The lab; or why this machine cannot have it. A system file that is wrong is an error of the test."""
     try:
+        from bascule.lab.abilities import Abilities  # noqa: PLC0415 - only who breaks something pays for it
+
         labs: Labs = request.getfixturevalue(name)
-        return labs.get(system, isolation, disks=disks)
+        return labs.get(system, isolation, Abilities(**wanted))
     except ModuleNotFoundError as missing:
         return f"the Python package {missing.name} is missing: install bascule[lab]"
     except (MachineError, MissingProgramError) as error:

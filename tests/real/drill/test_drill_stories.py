@@ -8,7 +8,7 @@ import pytest
 from drilling import Command, measure_of, report_of, trial_of
 
 from bascule.drill.stories import shelf
-from bascule.lab import isolation, world
+from bascule.lab import abilities, isolation
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
@@ -21,7 +21,7 @@ def hosts() -> None:
 
 @pytest.mark.parametrize("name", shelf.stories())
 def test_a_story_comes_out_as_expected(name: str, run: Callable[..., Command], tmp_path: Path) -> None:
-    if name == "certificate-expiry" and (why := world.clocks_available()):
+    if name == "certificate-expiry" and (why := abilities.clocks_refusal()):
         pytest.skip(why)
     if name == "certificate-expiry" and shutil.which("openssl") is None:
         pytest.skip("no openssl, which makes the certificate")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.real.ecosystem.toolkit import NORTH, NOTES, ROOT, environment
 
-from bascule.lab import mark, world
+from bascule.lab import abilities, mark, world
 
 pytestmark = pytest.mark.real
 ISOLATION = "loopback" if world.isolation_available() else "namespaces"
@@ -154,6 +154,20 @@ def test_what_this_machine_cannot_do_is_skipped_loudly_or_fails(tmp_path: Path, 
     assert code == expected, said
     assert "this platform has no control of network" in said
     assert ("NOTHING WAS BROKEN: 1 test was skipped" in said) is (policy == "auto")
+
+
+def test_a_lab_can_be_given_clocks_and_names(tmp_path: Path) -> None:
+    if why := abilities.clocks_refusal() or abilities.names_refusal():
+        pytest.skip(why)
+    write(
+        tmp_path,
+        '@pytest.mark.drill(system="notes.yaml", clocks=True, names=True)',
+        "def test_a(lab):",
+        '    with lab.fault("clock-step", member=NORTH, step_s=3600):',
+        '        with lab.fault("dns-failure", hosts=[NORTH], how="nxdomain"): pass',
+    )
+    code, said = finished(start(tmp_path, "--drill=require"))
+    assert code == 0, said
 
 
 def test_a_missing_program_is_said(tmp_path: Path) -> None:

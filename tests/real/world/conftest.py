@@ -10,6 +10,7 @@ import pytest
 
 from bascule.kernel.quantities import Duration, Rate, Share
 from bascule.lab import mark, world
+from bascule.lab.abilities import Abilities
 from bascule.lab.client import LabClient
 from bascule.lab.plan import LabPlan, layout
 from bascule.system.model import Availability, Component, Link, Objectives, Region, System, Workload
@@ -69,9 +70,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             tmp_path / name,
             plan_of(isolation),
             isolation=isolation,
-            disks=everything,
-            clocks=everything,
-            names=everything,
+            wanted=Abilities(disks=everything, clocks=everything, names=everything),
         )
         made.append(client)
         return client

@@ -73,9 +73,19 @@ def test_a_member_that_the_system_does_not_have_is_found(tmp_path: Path, capsys:
     assert "nobody" in capsys.readouterr().err
 
 
-def test_a_fault_of_disks_asks_for_a_lab_that_has_them(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["chaos", "export", "disk-full", "hosts=notes-north-a-1", "--system", str(NOTES)]
-    for given, asked in ((words, True), (FREEZE, None)):
-        assert main(given) == 0
-        control = json.loads(capsys.readouterr().out)["controls"][0]
-        assert control["provider"]["arguments"].get("disks") is asked
+@pytest.mark.parametrize(
+    ("fault", "asked"),
+    [
+        (["disk-full", "hosts=notes-north-a-1"], {"disks": True}),
+        (["clock-step", "member=notes-north-a-1", "step_s=60"], {"clocks": True}),
+        (["dns-failure", "hosts=notes-north-a-1", "how=nxdomain"], {"names": True}),
+        (["process-freeze", "member=notes-north-a-1"], {}),
+    ],
+)
+def test_a_fault_asks_for_a_lab_that_can_have_it(
+    fault: list[str], asked: dict[str, bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chaos", "export", *fault, "--system", str(NOTES)]) == 0
+    control = json.loads(capsys.readouterr().out)["controls"][0]
+    given = control["provider"]["arguments"]
+    assert {key: value for key, value in given.items() if key not in {"lab", "system"}} == asked

@@ -15,6 +15,7 @@ from bascule.drill.render_json import from_json
 from bascule.drill.watchdog import attach
 from bascule.kernel.errors import FaultError, InputError, LabError
 from bascule.lab import mark, world
+from bascule.lab.abilities import Abilities
 from bascule.testing.labs import bring_up
 from chaosbascule import course
 from chaosbascule.interruption import interruptible
@@ -174,7 +175,9 @@ def _run(argv: list[str]) -> tuple[int, str]:
 
 
 @interruptible
-def lab_up(system: str, lab: str, isolation: str = "auto", disks: bool = False) -> dict[str, Any]:
+def lab_up(
+    system: str, lab: str, isolation: str = "auto", *, disks: bool = False, clocks: bool = False, names: bool = False
+) -> dict[str, Any]:
     """Bring a system up and return once all of its members are whole; it stays until `lab_down`.
 
     Args:
@@ -182,8 +185,10 @@ def lab_up(system: str, lab: str, isolation: str = "auto", disks: bool = False) 
         lab: Where the lab lives.
         isolation: namespaces makes real hosts; loopback needs no rights but cannot cut a network.
         disks: Put disks that can fail under the members, for the faults disk-...
+        clocks: Start members so that their wall clocks can be turned, for the faults clock-...
+        names: Give each host a resolver, for the fault dns-failure.
     """
-    made = bring_up(Path(system), Path(lab), isolation, disks=disks)
+    made = bring_up(Path(system), Path(lab), isolation, Abilities(disks=disks, clocks=clocks, names=names))
     made.world.keep()
     hosts = [host.name for host in made.plan.hosts]
     made.close()

@@ -13,18 +13,20 @@ from chaoslib.exceptions import InterruptExecution, InvalidActivity
 
 from bascule.kernel.errors import BasculeError
 from bascule.lab import mark
+from bascule.lab.abilities import Abilities
 from bascule.testing.breakable import BreakableLab
 from bascule.testing.labs import bring_up
 from chaosbascule import course
 
 _log = logging.getLogger("chaostoolkit")
+ARGUMENTS = ("lab", "system", "isolation", "disks", "clocks", "names")
 
 
 def validate_control(control: dict[str, Any]) -> None:
     """Refuse arguments that this control does not know."""
     given = control.get("provider", {}).get("arguments", {})
-    if not isinstance(given, dict) or set(given) - {"lab", "system", "isolation", "disks"}:
-        raise InvalidActivity("the control of bascule has the arguments lab, system, isolation and disks")
+    if not isinstance(given, dict) or set(given) - set(ARGUMENTS):
+        raise InvalidActivity(f"the control of bascule has the arguments {', '.join(ARGUMENTS)}")
     if not given.get("lab"):
         raise InvalidActivity("the control of bascule needs the argument lab: the directory of the lab")
 
@@ -34,7 +36,10 @@ def before_experiment_control(
     lab: str,
     system: str = "",
     isolation: str = "auto",
+    *,
     disks: bool = False,
+    clocks: bool = False,
+    names: bool = False,
 ) -> None:
     """See that the lab is up; where none is and a system file is given, make one that ends with the experiment.
 
@@ -51,7 +56,7 @@ def before_experiment_control(
     try:
         if system and not mark.is_held(path):
             _log.info("bringing up %s in %s", system, path)
-            made = bring_up(Path(system), path, isolation, disks=disks)
+            made = bring_up(Path(system), path, isolation, Abilities(disks=disks, clocks=clocks, names=names))
             now.take(path, BreakableLab(made, course.run_directory("chaostoolkit")))
         else:
             now.lab(lab)

@@ -41,7 +41,7 @@ def experiment(outline: Outline, *, lab: str, system: str) -> dict[str, Any]:
                 "provider": {
                     "type": "python",
                     "module": "chaosbascule.control",
-                    "arguments": {"lab": LAB, "system": SYSTEM, **({"disks": True} if outline.disks else {})},
+                    "arguments": {"lab": LAB, "system": SYSTEM, **dict.fromkeys(outline.abilities, True)},
                 },
             }
         ],

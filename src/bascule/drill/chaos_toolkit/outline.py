@@ -42,7 +42,7 @@ class Outline(Struct, frozen=True, kw_only=True):
     Attributes:
         served: It is part of the steady state that a client is answered.
         whole: It is part of the steady state that every member is whole.
-        disks: It needs a lab with disks that can fail.
+        abilities: What its lab must be given, by the names of the control's arguments: `disks`, `clocks`, `names`.
     """
 
     title: str
@@ -51,4 +51,4 @@ class Outline(Struct, frozen=True, kw_only=True):
     drills: tuple[PlannedDrill, ...] = ()
     served: bool = True
     whole: bool = False
-    disks: bool = False
+    abilities: tuple[str, ...] = ()
