@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 SMALL = Path(__file__).with_name("small.yaml")
+QUICK = Path(__file__).with_name("quick.yaml")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
