@@ -296,7 +296,13 @@ class Members:
         key = rows[pid].key
         async for _ in _rounds(KILL_LIMIT_S, "could not be killed", lambda: _alive(key)):
             pass
+        await self.note_end(name, pid)
         return (pid,)
+
+    async def note_end(self, name: str, pid: int) -> None:
+        """A process of a program has died: if it was the main one, that is noted, and a start now is one."""
+        if self.program(name).pid == pid:
+            await self._main_ended([name])
 
     async def freeze(self, name: str) -> tuple[int, ...]:
         """SIGSTOP the tree until every thread of every process of it is stopped; returns every pid that was hit."""

@@ -55,6 +55,7 @@ class OutOfMemory:
         self._groups[name] = group
         try:
             await self._press(name, group, victim.key)
+            await self._members.note_end(name, victim.pid)
         except OSError as error:
             await self.relieve(end.RelieveMemory(member=name))
             raise LabError(f"memory could not be used up: {error}", where=str(group.path)) from error
