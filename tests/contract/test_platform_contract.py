@@ -194,6 +194,7 @@ def test_a_crash_loop_goes_on_until_it_is_ended(platform: Platform) -> None:
 
 
 def test_a_slow_member_stops_and_goes_and_its_neighbour_does_not(platform: Platform) -> None:
+    assert platform.turns(NORTH) is None
     platform.slow(NORTH, 0.5)
     seen: set[str] = set()
     deadline_s = time.monotonic() + 10
@@ -201,8 +202,12 @@ def test_a_slow_member_stops_and_goes_and_its_neighbour_does_not(platform: Platf
         assert time.monotonic() < deadline_s
         seen |= {view.state for view in platform.processes(NORTH)}
         assert {view.state for view in platform.processes(SOUTH)} == {"running"}
+    while not platform.turns(NORTH):
+        assert time.monotonic() < deadline_s
+    assert platform.turns(SOUTH) is None
     platform.hasten(NORTH)
     platform.hasten(NORTH)
+    assert platform.turns(NORTH) is None
     assert {view.state for _ in range(50) for view in platform.processes(NORTH)} == {"running"}
 
 

@@ -225,6 +225,12 @@ class FakePlatform(FakeEndings, FakeClocks, FakeNaming, FakePorts):
             host.slow = True
             return tuple(one.pid for one in host.processes)
 
+    def turns(self, member: str) -> int | None:
+        """One, for a member that is slow and has a process."""
+        with self._opened() as state:
+            host = _member(state, member)
+            return len(host.processes[:1]) if host.slow else None
+
     def hasten(self, member: str) -> None:
         """Let a member run all the time."""
         with self._opened() as state:

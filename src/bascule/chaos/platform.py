@@ -100,6 +100,10 @@ class Platform(Endings, Proxied, Clocks, Naming, Protocol):
         """Let the member's whole tree run `share` of the time, in turns of a tenth of a second; the pids so far."""
         ...
 
+    def turns(self, member: str) -> int | None:
+        """How often its main process was seen to stop and to go on by what slows it; None when nothing does."""
+        ...
+
     def hasten(self, member: str) -> None:
         """Let it run all the time again."""
         ...

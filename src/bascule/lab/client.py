@@ -121,6 +121,10 @@ class LabClient(EndingsClient, DiskCalls, ClockCalls, NamingCalls, Unproxied):
         """Stop and continue the member's tree in turns, so that it runs `share` of the time."""
         return self._do(say.Slow(member=member, share=share), tuple[int, ...])
 
+    def turns(self, member: str) -> int | None:
+        """How often the supervisor saw its main process stop and go on, in turn; None when it is not slowed."""
+        return self._do(say.Turns(member=member), int | None)  # type: ignore[arg-type]  # a union is a type to msgspec
+
     def hasten(self, member: str) -> None:
         """Let the member's tree run all the time again."""
         self._do(say.Hasten(member=member), type(None))

@@ -122,6 +122,12 @@ class Slow(Request, frozen=True, kw_only=True, tag="slow"):
     share: float
 
 
+class Turns(Request, frozen=True, kw_only=True, tag="turns"):
+    """Say how often a slow member's main process stopped and went on."""
+
+    member: str
+
+
 class Hasten(Request, frozen=True, kw_only=True, tag="hasten"):
     """Let a member's tree run all the time again."""
 
@@ -361,7 +367,7 @@ class Down(Request, frozen=True, kw_only=True, tag="down"):
 
 
 Requests = (
-    LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | CrashLoop | EndCrashLoop | Slow | Hasten
+    LaunchMember | StartMember | StopMember | Kill | Freeze | Thaw | CrashLoop | EndCrashLoop | Slow | Turns | Hasten
     | Descriptors | LimitDescriptors | FreeDescriptors | Processes | Spawn | Signal | Wait | Run | Dial
     | Reachable | PowerOff | PowerOn | Partition | Heal | AddTrouble | RemoveTrouble | Traffic | Travel
     | Knock | Holding | SetLink | Status | Memory | Keep | Down | EndingRequests | ClockRequests | NamingRequests

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Coroutine
 
 from bascule.chaos.platform import DescriptorView
@@ -21,6 +22,8 @@ from bascule.lab.ownership import Key
 
 PERIOD_S = 0.1
 _LOOK_S = 0.05
+_POLL_S = 0.002
+_STOP_LIMIT_S = 1.0
 
 
 class Strains:
@@ -31,6 +34,7 @@ class Strains:
         self._hosts = hosts
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._limits: dict[str, dict[Key, tuple[int, int]]] = {}
+        self._counts: dict[str, int] = {}
 
     def _begin(self, kind: str, member: str, work: Coroutine[object, object, None]) -> None:
         self._tasks[kind, member] = asyncio.ensure_future(work)
@@ -88,18 +92,36 @@ class Strains:
         name = request.member
         await self._end("slow", name)
         hit = tuple(view.pid for view in self._members.views(name))
+        self._counts[name] = 0
         self._begin("slow", name, self._turns(name, request.share))
         return hit
 
     async def _turns(self, name: str, share: float) -> None:
         while True:
+            main = self._members.program(name).pid
             stopped = tuple(self._members.trees([name]))
             _tell(stopped, signal.SIGSTOP)
             try:
                 await asyncio.sleep(PERIOD_S * (1 - share))
+                stood = await self._stood(name, main)
             finally:
                 _tell(stopped, signal.SIGCONT)
+            self._counts[name] += stood and _state(main) not in {"T", ""}
             await asyncio.sleep(PERIOD_S * share)
+
+    async def _stood(self, name: str, main: int) -> bool:
+        """Whether the main process is stopped. The first time that is waited for: to stop, it needs the processor."""
+        deadline_s = time.monotonic() + (0.0 if self._counts[name] else _STOP_LIMIT_S)
+        while (state := _state(main)) not in {"T", ""} and time.monotonic() < deadline_s:  # noqa: ASYNC110 - /proc tells nobody
+            await asyncio.sleep(_POLL_S)
+        return state == "T"
+
+    async def turns(self, request: say.Turns) -> int | None:
+        """How often the member's main process was seen stopped, and going on right after; None when it is not slow."""
+        name = request.member
+        self._members.program(name)
+        task = self._tasks.get(("slow", name))
+        return None if task is None or task.done() else self._counts[name]
 
     async def hasten(self, request: say.Hasten) -> None:
         """Let the member run all the time again."""
@@ -151,6 +173,11 @@ class Strains:
         highest = max(known.values(), key=lambda limits: (limits[0] == -1, limits[0]))
         for pid, row in self._members.trees([request.member]).items():
             descriptors.restore(pid, known.get(row.key, highest))
+
+
+def _state(pid: int) -> str:
+    row = processes.row(pid)
+    return row.state if row is not None and row.lives else ""
 
 
 def _tell(pids: tuple[int, ...], number: int) -> None:

@@ -109,6 +109,7 @@ class World:
             say.CrashLoop: strains.crash_loop,
             say.EndCrashLoop: strains.end_crash_loop,
             say.Slow: strains.slow,
+            say.Turns: strains.turns,
             say.Hasten: strains.hasten,
             say.Descriptors: strains.descriptors,
             say.LimitDescriptors: strains.limit_descriptors,

@@ -207,6 +207,11 @@ class OutsidePlatform:
         """Let it run a share of the time."""
         return tuple(self._do("slow", member, share=share))
 
+    def turns(self, member: str) -> int | None:
+        """How often the agent saw its main process stop and go on, in turn; None when it is not slowed."""
+        count = self._look("turns", member)
+        return None if count is None else int(count)
+
     def hasten(self, member: str) -> None:
         """Let it run all the time again."""
         self._look("hasten", member)

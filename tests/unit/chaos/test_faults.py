@@ -319,6 +319,24 @@ class HalfFrozen(FakePlatform):
         return hit
 
 
+class NeverGoesOn(FakePlatform):
+    """Stops a member, and does not let it go on."""
+
+    def slow(self, member: str, share: float) -> tuple[int, ...]:
+        super().slow(member, share)
+        return self.freeze(member)
+
+    def turns(self, member: str) -> int | None:
+        return None if super().turns(member) is None else 0
+
+
+class NotSlow(FakePlatform):
+    """Says whom it would slow, and does nothing."""
+
+    def slow(self, member: str, share: float) -> tuple[int, ...]:  # noqa: ARG002 - nothing is done
+        return tuple(view.pid for view in self.processes(member))
+
+
 class KilledByUs(FakePlatform):
     """Kills the process itself, which the kernel does not count."""
 
@@ -364,6 +382,8 @@ class StillWired(FakePlatform):
     [
         (HalfDead, ProcessKill(member="db-1")),
         (HalfFrozen, ProcessFreeze(member="db-1")),
+        (NeverGoesOn, ProcessSlow(member="db-1")),
+        (NotSlow, ProcessSlow(member="db-1")),
         (KilledByUs, OutOfMemory(member="db-1")),
         (StaysAway, HostReboot(hosts=("db-1",))),
         (OnlyRestarts, HostReboot(hosts=("db-1",))),

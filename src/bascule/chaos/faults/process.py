@@ -190,7 +190,7 @@ class ProcessSlow(Fault, frozen=True, kw_only=True, tag="process-slow"):
 
     NEEDS: ClassVar = frozenset({"process"})
     DOES: ClassVar = "SIGSTOP and SIGCONT in turns, ten times a second, to every process of the member"
-    SEEN_BY: ClassVar = "its main process is seen stopped, and seen running, within a moment"
+    SEEN_BY: ClassVar = "what sends the signals sees the main process stop, and go on, and counts it"
     UNDONE_BY: ClassVar = "ending the turns, and SIGCONT"
 
     member: str
@@ -202,17 +202,17 @@ class ProcessSlow(Fault, frozen=True, kw_only=True, tag="process-slow"):
 
     def ready(self, platform: Platform) -> Witness:
         """The member runs, and nothing stops it."""
-        seen = _pace(platform, self.member)
-        return Witness(seen=seen == {"running"}, evidence=(_paced(self.member, seen),))
+        turns, state = platform.turns(self.member), _main_state(platform, self.member)
+        return Witness(seen=turns is None and state == "running", evidence=_paced(self.member, turns, state))
 
     def inject(self, platform: Platform) -> tuple[int, ...]:
         """Begin the turns."""
         return platform.slow(self.member, self.share)
 
     def witness(self, platform: Platform, hit: tuple[int, ...]) -> Witness:
-        """It stops and goes."""
-        seen = _pace(platform, self.member)
-        return Witness(seen=bool(hit) and seen == {"running", "frozen"}, evidence=(_paced(self.member, seen),))
+        """It stopped, and went on: counted, since between two looks from here any number of turns may pass."""
+        turns, state = platform.turns(self.member), _main_state(platform, self.member)
+        return Witness(seen=bool(hit) and bool(turns), evidence=_paced(self.member, turns, state))
 
     def undo(self, platform: Platform) -> None:
         """Let it run all the time."""
@@ -220,24 +220,14 @@ class ProcessSlow(Fault, frozen=True, kw_only=True, tag="process-slow"):
 
     def undone(self, platform: Platform) -> Witness:
         """Nothing stops it any more; a member that is down has nothing left of it."""
-        seen = _pace(platform, self.member)
-        return Witness(seen="frozen" not in seen, evidence=(_paced(self.member, seen),))
+        turns, state = platform.turns(self.member), _main_state(platform, self.member)
+        return Witness(seen=turns is None and state != "frozen", evidence=_paced(self.member, turns, state))
 
 
-_LOOKS = 60
-"""How often a pace is looked at: over a tenth of a second, since each look reads the whole process table."""
+def _main_state(platform: Platform, member: str) -> str:
+    return next((process.state for process in platform.processes(member)), "down")
 
 
-def _pace(platform: Platform, member: str) -> set[str]:
-    """The states in which the main process was seen, in many looks; empty when it is down."""
-    seen: set[str] = set()
-    for _ in range(_LOOKS):
-        found = platform.processes(member)
-        seen |= {found[0].state} if found else set()
-        if len(seen) > 1:
-            break
-    return seen
-
-
-def _paced(member: str, seen: set[str]) -> str:
-    return f"the main process of {member} was seen {' and '.join(sorted(seen)) or 'nowhere'}"
+def _paced(member: str, turns: int | None, state: str) -> tuple[str, str]:
+    slowed = "nothing slows it" if turns is None else f"it was seen to stop, and to go on, {turns} times"
+    return (slowed, f"the main process of {member} is {state}")

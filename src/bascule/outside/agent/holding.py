@@ -21,6 +21,7 @@ FREEZE_LIMIT_S = 3.0
 PERIOD_S = 0.1
 _LOOK_S = 0.05
 _POLL_S = 0.002
+_STOP_LIMIT_S = 1.0
 _JOIN_S = 14.0
 _INFINITY = -1
 
@@ -37,6 +38,7 @@ class Holding:
         self._note = note
         self._targets = targets
         self._strains: dict[tuple[str, str], _Strain] = {}
+        self._counts: dict[str, int] = {}
         self._kin = {os.getpid(), 1, *above(table(), os.getpid())}
 
     def target(self, name: str) -> Target:
@@ -102,6 +104,7 @@ class Holding:
         """Let it run a share of the time; the processes that it has."""
         self._end("slow", name)
         hit = [one.pid for one in self._mine(name)]
+        self._counts[name] = 0
         self._begin("slow", name, lambda wait: self._turns(name, share, wait))
         return hit
 
@@ -112,10 +115,25 @@ class Holding:
             try:
                 self._stop(name, tree)
                 over = wait(PERIOD_S * (1 - share))
+                stood = any(self._stood(name, one, wait) for one in tree[:1])
             finally:
                 for one in tree:
                     send(one.key, signal.SIGCONT)
+            self._counts[name] += stood and _state(tree[0]) not in {"T", ""}
             over = over or wait(PERIOD_S * share)
+
+    def _stood(self, name: str, main: Row, wait: Callable[[float], bool]) -> bool:
+        """Whether the main process is stopped. The first time that is waited for: to stop, it needs the processor."""
+        deadline_s = time.monotonic() + (0.0 if self._counts[name] else _STOP_LIMIT_S)
+        while (state := _state(main)) not in {"T", ""} and time.monotonic() < deadline_s and not wait(_POLL_S):
+            continue
+        return state == "T"
+
+    def turns(self, name: str) -> int | None:
+        """How often its main process was seen stopped, and going on right after; None when it is not slow."""
+        self.target(name)
+        strain = self._strains.get(("slow", name))
+        return self._counts[name] if strain is not None and strain.is_alive() else None
 
     def hasten(self, name: str) -> None:
         """Let it run all the time again."""
@@ -320,6 +338,11 @@ class _Strain(threading.Thread):
             raise RefusedError("what holds the fault does not end", "it is tried again")
 
 
+def _state(one: Row) -> str:
+    found = row(one.pid)
+    return found.state if found is not None and found.key == one.key and found.lives else ""
+
+
 def _born_with(touched: Touched, had: tuple[int, int]) -> tuple[int, int]:
     """What a process would have had, had its parent's limit not been lowered: the highest that any had."""
     unlimited = any(soft == _INFINITY for soft, _ in touched.limits.values())
@@ -356,6 +379,7 @@ def answer(holding: Holding, order: dict[str, Any]) -> Any:  # noqa: ANN401 - wh
     simple: dict[str, Callable[[str], Any]] = {
         "freeze": holding.freeze,
         "thaw": holding.thaw,
+        "turns": holding.turns,
         "hasten": holding.hasten,
         "start": holding.start,
         "end-crash-loop": holding.end_crash_loop,
