@@ -96,8 +96,7 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return
     if request.param in {"outside", "ssh"}:
         place: Path = tmp_path_factory.mktemp(request.param)
-        argv = (sys.executable, "-c", TREE)
-        with pair((NORTH, SOUTH), argv, place=place, over_ssh=request.param == "ssh") as met:
+        with pair((NORTH, SOUTH), place=place, over_ssh=request.param == "ssh") as met:
             yield met
         return
     if request.param == "namespaces" and (why := world.isolation_available()):
