@@ -62,13 +62,21 @@ def _part(platform: OutsidePlatform, name: str) -> None:
 def _end(argv: tuple[str, ...], started: list[subprocess.Popen[bytes]]) -> None:
     """Nothing of this command line lives on: the agent, which starts such too, has said goodbye."""
     wanted = "\0".join((*argv, "")).encode()
+    while left := _pids(wanted):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    for one in started:
+        one.wait()
+
+
+def _pids(line: bytes) -> list[int]:
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):  # it is gone, or another user's
-                if (entry / "cmdline").read_bytes() == wanted:
-                    os.kill(int(entry.name), signal.SIGKILL)
-    for one in started:
-        one.wait()
+                found += [int(entry.name)] if (entry / "cmdline").read_bytes() == line else []
+    return found
 
 
 def _way(run: str, place: Path, stack: contextlib.ExitStack) -> Callable[[], Link]:

@@ -49,13 +49,14 @@ def demand(wanted: Abilities, kind: str) -> None:
     Raises:
         MachineError: This machine, or this isolation, cannot give it.
     """
-    off_loopback = "" if kind == "loopback" else disk_mount.HINT
+    apart = _would_be(kind) == "namespaces"
+    elsewhere = "" if apart else "it needs the isolation namespaces"
     if wanted.disks and (why := disks_refusal(kind)):
-        raise MachineError(f"disks that can fail cannot be had here: {why}", hint=off_loopback)
+        raise MachineError(f"disks that can fail cannot be had here: {why}", hint=elsewhere or disk_mount.HINT)
     if wanted.clocks and (why := clocks_refusal(kind)):
-        raise MachineError(f"clocks cannot be turned here: {why}", hint=f"{faketime.HINT}; and --isolation namespaces")
+        raise MachineError(f"clocks cannot be turned here: {why}", hint=elsewhere)
     if wanted.names and (why := names_refusal(kind)):
-        raise MachineError(f"hosts cannot have resolvers here: {why}", hint="--isolation namespaces")
+        raise MachineError(f"hosts cannot have resolvers here: {why}", hint=elsewhere)
 
 
 def disks_refusal(kind: str = "auto") -> str:

@@ -71,8 +71,8 @@ class Lab:
             progress: Told, in a few words, what happens.
             until: Return when all members are `whole`, or once all are up and the system is `serving`: a standby may
                 then still have to be made synchronous, which takes Patroni seconds.
-            wanted: What it is given beside its hosts. Where this machine cannot, `world.refusal("disk")` and its like
-                say why, and the lab comes up without; `abilities.demand` refuses instead.
+            wanted: What it is given beside its hosts. Where this machine cannot, the client's `refusal("disk")` and its
+                like say why, and the lab comes up without; `abilities.demand` refuses instead.
 
         Raises:
             MissingProgramError: A program is neither on PATH nor in its wheel.

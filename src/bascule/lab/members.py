@@ -362,7 +362,10 @@ class Members:
         for name in names:
             program = self.program(name)
             if program.is_up:
-                await asyncio.wait_for(program.ended.wait(), KILL_LIMIT_S)
+                try:
+                    await asyncio.wait_for(program.ended.wait(), KILL_LIMIT_S)
+                except TimeoutError as error:
+                    raise LabError(f"the end of {name} was not noted within {KILL_LIMIT_S:.0f} s") from error
 
 
 async def _rounds(

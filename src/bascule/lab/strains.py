@@ -97,22 +97,22 @@ class Strains:
         return hit
 
     async def _turns(self, name: str, share: float) -> None:
+        patient_until_s = time.monotonic() + _STOP_LIMIT_S
         while True:
             main = self._members.program(name).pid
             stopped = tuple(self._members.trees([name]))
             _tell(stopped, signal.SIGSTOP)
             try:
                 await asyncio.sleep(PERIOD_S * (1 - share))
-                stood = await self._stood(name, main)
+                stood = await self._stood(main, patient_until_s)
             finally:
                 _tell(stopped, signal.SIGCONT)
             self._counts[name] += stood and _state(main) not in {"T", ""}
             await asyncio.sleep(PERIOD_S * share)
 
-    async def _stood(self, name: str, main: int) -> bool:
-        """Whether the main process is stopped. The first time that is waited for: to stop, it needs the processor."""
-        deadline_s = time.monotonic() + (0.0 if self._counts[name] else _STOP_LIMIT_S)
-        while (state := _state(main)) not in {"T", ""} and time.monotonic() < deadline_s:  # noqa: ASYNC110 - /proc tells nobody
+    async def _stood(self, main: int, patient_until_s: float) -> bool:
+        """Whether the main process is stopped. At first that is waited for: to stop, it needs the processor."""
+        while (state := _state(main)) not in {"T", ""} and time.monotonic() < patient_until_s:  # noqa: ASYNC110 - /proc tells nobody
             await asyncio.sleep(_POLL_S)
         return state == "T"
 

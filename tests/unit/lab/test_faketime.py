@@ -20,14 +20,18 @@ def work():
 worker = threading.Thread(target=work)
 worker.start()
 begun.wait()
-time.sleep(0)
-before = time.monotonic()
-time.sleep(0)
-print(time.monotonic() - before)
+longest = 0.0
+for _ in range(20):
+    if longest < 0.2:
+        before = time.monotonic()
+        time.sleep(0)
+        longest = max(longest, time.monotonic() - before)
+print(longest)
 over.append(True)
 worker.join()
 """
-"""How long a thread waits for its turn beside one that works and gives it every 0.2 s alone."""
+"""How long a thread waits for its turn beside one that works and gives it every 0.2 s alone. Now and then it is back
+before the other has taken its turn, and waits for nothing; so it tries again."""
 
 
 @pytest.fixture(autouse=True)

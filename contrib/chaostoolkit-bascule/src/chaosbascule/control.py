@@ -64,7 +64,7 @@ def before_experiment_control(
         raise InterruptExecution(f"bascule: {error}") from error
 
 
-def after_experiment_control(context: dict[str, Any]) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
+def after_experiment_control(context: dict[str, Any], **_: object) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
     """Undo everything, and end a lab that was made for the experiment."""
     cleanup_control()
 

@@ -109,25 +109,20 @@ class Holding:
         return hit
 
     def _turns(self, name: str, share: float, wait: Callable[[float], bool]) -> None:
-        over = False
+        over, patient_until_s = False, time.monotonic() + _STOP_LIMIT_S
         while not over:
-            tree = [one for one in self._mine(name) if one.state != "T"]
+            mine = self._mine(name)
+            tree = [one for one in mine if one.state != "T"]
+            main = [one for one in mine[:1] if one in tree]
             try:
                 self._stop(name, tree)
                 over = wait(PERIOD_S * (1 - share))
-                stood = any(self._stood(name, one, wait) for one in tree[:1])
+                stood = any(_stood(one, patient_until_s, wait) for one in main)
             finally:
                 for one in tree:
                     send(one.key, signal.SIGCONT)
-            self._counts[name] += stood and _state(tree[0]) not in {"T", ""}
+            self._counts[name] += stood and _state(main[0]) not in {"T", ""}
             over = over or wait(PERIOD_S * share)
-
-    def _stood(self, name: str, main: Row, wait: Callable[[float], bool]) -> bool:
-        """Whether the main process is stopped. The first time that is waited for: to stop, it needs the processor."""
-        deadline_s = time.monotonic() + (0.0 if self._counts[name] else _STOP_LIMIT_S)
-        while (state := _state(main)) not in {"T", ""} and time.monotonic() < deadline_s and not wait(_POLL_S):
-            continue
-        return state == "T"
 
     def turns(self, name: str) -> int | None:
         """How often its main process was seen stopped, and going on right after; None when it is not slow."""
@@ -336,6 +331,13 @@ class _Strain(threading.Thread):
         self.join(_JOIN_S)
         if self.is_alive():
             raise RefusedError("what holds the fault does not end", "it is tried again")
+
+
+def _stood(main: Row, patient_until_s: float, wait: Callable[[float], bool]) -> bool:
+    """Whether the main process is stopped. At first that is waited for: to stop, it needs the processor."""
+    while (state := _state(main)) not in {"T", ""} and time.monotonic() < patient_until_s and not wait(_POLL_S):
+        continue
+    return state == "T"
 
 
 def _state(one: Row) -> str:
