@@ -43,7 +43,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserManagerRig]:
 def link_into(rig: UserManagerRig, run: str) -> Link:
     inside = rig.program.read_text().split("nsenter -t ")[1].split()[0]
     enter = (need("nsenter", "util-linux"), "-t", inside, "-m", "-p", "-C", "-n")
-    return Link((*enter, "env", "XDG_RUNTIME_DIR=/mnt/run", "HOME=/mnt/home", *link.here(run)), "the namespaces")
+    python, *words = link.here(run)
+    found = os.path.realpath(python)  # a virtual environment below /tmp or /var/tmp is not seen in there
+    return Link((*enter, "env", "XDG_RUNTIME_DIR=/mnt/run", "HOME=/mnt/home", found, *words), "the namespaces")
 
 
 def met(rig: UserManagerRig, name: str, lease_s: float = 20.0) -> OutsidePlatform:
