@@ -13,7 +13,7 @@ from tests.real.cluster.daemons import Daemon, free_port, need
 
 SERVER = """\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {place}/host_key
 PidFile none
 AuthorizedKeysFile {place}/user_key.pub
@@ -26,7 +26,7 @@ LogLevel VERBOSE
 """
 CLIENT = """\
 Host far
-  HostName 127.0.0.1
+  HostName {address}
   Port {port}
   User {user}
   IdentityFile {place}/user_key
@@ -36,23 +36,26 @@ Host far
 """
 
 
+def configure(place: Path, address: str, port: int, user: str, *lines: str) -> tuple[str, ...]:
+    """Write what a server there goes by, and what a client goes by to whom it is `far`; the server's command."""
+    for name in ("host_key", "user_key"):
+        keygen = [need("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)]
+        subprocess.run(keygen, check=True)
+    (place / "known_hosts").write_text(f"[{address}]:{port} {(place / 'host_key.pub').read_text()}")
+    server = SERVER.format(address=address, port=port, place=place)
+    (place / "sshd_config").write_text("\n".join([server, *lines, ""]))
+    (place / "ssh_config").write_text(CLIENT.format(address=address, port=port, place=place, user=user))
+    return (need("sshd", "openssh-server"), "-D", "-e", "-f", str(place / "sshd_config"))
+
+
 class Sshd:
     """A server that knows one key, and a client's configuration that knows the server as `far`."""
 
     def __init__(self, place: Path, *lines: str) -> None:
-        self.port = free_port()
+        argv = configure(place, "127.0.0.1", free_port(), getpass.getuser(), *lines)
         self.config = place / "ssh_config"
-        for name in ("host_key", "user_key"):
-            keygen = [need("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)]
-            subprocess.run(keygen, check=True)
-        public = (place / "host_key.pub").read_text()
         self.known_hosts = place / "known_hosts"
-        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public}")
-        (place / "sshd_config").write_text("\n".join([SERVER.format(port=self.port, place=place), *lines, ""]))
-        self.config.write_text(CLIENT.format(port=self.port, place=place, user=getpass.getuser()))
-        server = need("sshd", "openssh-server")
-        argv = [server, "-D", "-e", "-f", str(place / "sshd_config")]
-        self._daemon = Daemon(argv, place, self._answers)
+        self._daemon = Daemon(list(argv), place, self._answers)
 
     def _answers(self) -> bool:
         argv = ["ssh", "-F", str(self.config), "-o", "BatchMode=yes", "far", "exit 0"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from tests.contract.test_platform_contract import NORTH, SYSTEM
 from tests.real.cluster.daemons import need
 from tests.real.outside.outside_rig import WORKER, allow, eventually
+from tests.real.outside.sshd import configure
 
 from bascule.engines.protocols import Launch
 from bascule.lab import isolation, world
@@ -23,27 +23,6 @@ from bascule.lab.protocol import Completed
 
 pytestmark = pytest.mark.real
 PORT = 2222
-SERVER = """\
-Port {port}
-ListenAddress {address}
-HostKey {place}/host_key
-PidFile none
-AuthorizedKeysFile {place}/user_key.pub
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-"""
-CLIENT = """\
-Host far
-  HostName {address}
-  Port {port}
-  User operator
-  IdentityFile {place}/user_key
-  IdentitiesOnly yes
-  UserKnownHostsFile {place}/known_hosts
-  GlobalKnownHostsFile /dev/null
-"""
 USERS = """\
 operator:x:{user}:{user}::{place}:/bin/sh
 sshd:x:101:65534::/nowhere:/usr/sbin/nologin
@@ -73,18 +52,12 @@ class Far:
         )
 
     def _serve(self) -> None:
-        address, place = self.lab.address_of(NORTH), self.place
-        for name in ("host_key", "user_key"):
-            keygen = (need("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", str(place / name))
-            subprocess.run(keygen, check=True)
+        place = self.place
         (place / "passwd").write_text(USERS.format(user=isolation.inner_id(os.geteuid()), place=place))
         known = self.lab.run(NORTH, (*self._known, "true"))
         if known.exit_code != 0:
             pytest.skip(f"users cannot be made known here: {known.stderr.decode(errors='replace')}")
-        (place / "known_hosts").write_text(f"[{address}]:{PORT} {(place / 'host_key.pub').read_text()}")
-        (place / "sshd_config").write_text(SERVER.format(port=PORT, address=address, place=place))
-        (place / "ssh_config").write_text(CLIENT.format(port=PORT, address=address, place=place))
-        sshd = (need("sshd", "openssh-server"), "-D", "-e", "-f", str(place / "sshd_config"))
+        sshd = configure(place, self.lab.address_of(NORTH), PORT, "operator")
         self._launch("sshd", (*self._known, *sshd))
         ssh = (*self._known, "ssh", "-F", str(place / "ssh_config"), "-o", "BatchMode=yes", "far", "exit 0")
         eventually(lambda: self.lab.run(CLIENT_HOST, ssh).exit_code == 0)
