@@ -113,7 +113,7 @@ class Holding:
         while not over:
             mine = self._mine(name)
             tree = [one for one in mine if one.state != "T"]
-            main = [one for one in mine[:1] if one in tree]
+            main = mine[:1]
             try:
                 self._stop(name, tree)
                 over = wait(PERIOD_S * (1 - share))
