@@ -235,7 +235,8 @@ def test_nothing_is_left_of_connections_however_they_end(rig: Rig, proxied: Prox
             line.close()
     rig.client.set_toxics("echo")
     wait_until(lambda: rig.client.status("echo").connections == 0, "every connection ends")
-    wait_until(lambda: descriptors() == before, "every descriptor is given back")
+    # Not as many: a line of who asked before may have been on its way out when they were counted.
+    wait_until(lambda: descriptors() <= before, f"every descriptor is given back: {before} were there before")
     assert rig.client.status("echo").accepted == 20 * len(endings)
 
 

@@ -8,6 +8,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BUSY = 503
+MOST_BYTES = 4 * 2**20
+"""Of an answer; what a ledger keeps of a whole drill is a fraction of that."""
 
 
 class Page(BaseHTTPRequestHandler):
@@ -58,7 +60,7 @@ def ask(address: str, path: str, *, data: bytes | None = None, timeout_s: float 
     request = urllib.request.Request(f"http://{address}{path}", data=data)
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310 - always http, inside a lab
-            return int(answer.status), bytes(answer.read(65536))
+            return int(answer.status), bytes(answer.read(MOST_BYTES))
     except urllib.error.HTTPError as error:
         return error.code, b""
     except (OSError, ValueError):

@@ -7,11 +7,15 @@ import threading
 import time
 
 from bascule.drill.stories.parts.ledger import Ledger
-from bascule.drill.stories.parts.web import Server
+from bascule.drill.stories.parts.web import BUSY, Server
 
 WORK_S = 0.008
 """What one request costs: 125 in a second are all that it can do."""
+QUEUE = 500
+"""How many wait at most, which is four seconds of work; who comes then is turned away. Without a bound, threads would
+pile up on the machine for as long as the storm lasts, and nobody could be asked afterwards what is kept."""
 _TURN = threading.Lock()
+_WAITING = threading.BoundedSemaphore(QUEUE)
 
 
 class Worker(Ledger):
@@ -19,9 +23,14 @@ class Worker(Ledger):
 
     def post(self, path: str) -> tuple[int, object]:
         """Wait for its turn, work, and keep the number: it cannot know that the client has gone."""
-        with _TURN:
-            time.sleep(WORK_S)
-            return super().post(path)
+        if not _WAITING.acquire(blocking=False):
+            return BUSY, None
+        try:
+            with _TURN:
+                time.sleep(WORK_S)
+                return super().post(path)
+        finally:
+            _WAITING.release()
 
 
 if __name__ == "__main__":
