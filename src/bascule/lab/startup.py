@@ -35,7 +35,7 @@ def startable(
         and all(
             other in started and serving(observations.get(other, ()))
             for other, need in component.needs.items()
-            if need.kind == "hard"
+            if need.kind == "hard" and other in system.components
         )
     )
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from bascule.kernel.quantities import Duration, Rate, Share
+from bascule.system.dependability import Backup, Costs, Outage, Reliability, Service
 from bascule.system.scenario import Scenario, Scope
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,30}$")]
@@ -84,15 +85,19 @@ class Region(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Need(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A dependency on another component.
+    """A dependency on another component, or on a service that others run.
 
     Attributes:
         kind: `hard`: without it this component fails; `soft`: without it this component degrades.
         degrades: What a user notices while a soft need is not met.
+        timeout: How long one call to it may take.
+        retries: How often a call that failed is sent again, each time with the whole timeout.
     """
 
     kind: Literal["hard", "soft"] = "hard"
     degrades: str = ""
+    timeout: Duration | None = None
+    retries: Annotated[int, Meta(ge=0, le=100)] = 0
 
 
 class Component(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,13 +107,17 @@ class Component(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         engine: The real program that it is: `bascule engines` lists them.
         replicas: How many of them each zone has.
         options: The engine's own; the engine checks them.
-        needs: The components without which it fails (`hard`) or degrades (`soft`).
+        needs: The components and services without which it fails (`hard`) or degrades (`soft`).
+        reliability: How often a replica fails, and what happens then; predictions take what is missing from the engine.
+        backup: How its data is kept beside its replicas.
     """
 
     engine: str
     replicas: dict[Name, Annotated[int, Meta(ge=0, le=99)]]
     options: dict[str, object] = field(default_factory=dict)
     needs: dict[Name, Need] = field(default_factory=dict)
+    reliability: Reliability | None = None
+    backup: Backup | None = None
 
 
 class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -227,6 +236,9 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         workload: The load that drills offer.
         links: The lines between its regions; a pair that is not listed has no delay.
         experiments: Experiments of its own, beside those that every system can have.
+        services: What others run and this system needs; labs do without them.
+        outages: How often whole zones and regions are lost; predictions have typical figures where it is not said.
+        costs: What downtime costs, and what it costs to have less of it.
     """
 
     system: Name
@@ -236,6 +248,9 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workload: Workload
     links: tuple[Link, ...] = ()
     experiments: dict[Name, Scenario] = field(default_factory=dict)
+    services: dict[Name, Service] = field(default_factory=dict)
+    outages: dict[Literal["zone", "region"], Outage] = field(default_factory=dict)
+    costs: Costs | None = None
 
     def region_of(self, zone: str) -> str:
         """The region that has this zone.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from bascule.kernel.quantities import Duration
-from bascule.system import rules_entry, rules_workload
+from bascule.system import rules_dependability, rules_entry, rules_workload
 from bascule.system.model import Component, Link, System
 from bascule.system.problems import Finding, did_you_mean, quoted
 
@@ -37,6 +37,7 @@ def check(system: System) -> Iterator[Finding]:
     yield from _links(system)
     yield from rules_workload.check(system)
     yield from rules_entry.check(system)
+    yield from rules_dependability.check(system)
 
 
 def _objectives(system: System) -> Iterator[Finding]:
@@ -92,9 +93,9 @@ def _component(
         at = f"{here}.needs.{other}"
         if other == name:
             yield Finding(at, "a component cannot need itself", "remove it")
-        elif other not in system.components:
-            hint = did_you_mean(other, [one for one in system.components if one != name])
-            yield Finding(at, f"unknown component {other!r}", hint, because=("components",))
+        elif other not in system.components and other not in system.services:
+            hint = did_you_mean(other, [one for one in (*system.components, *system.services) if one != name])
+            yield Finding(at, f"unknown component {other!r}", hint, because=("components", "services"))
         if need.kind == "soft" and not need.degrades.strip():
             hint = '{kind: soft, degrades: "what a user notices"}'
             yield Finding(f"{at}.degrades", "a soft need must say what degrades without it", hint)

@@ -79,7 +79,8 @@ def roles_on_paper(system: System, plan: LabPlan) -> Roles:
 
 def dependencies(system: System) -> tuple[str, ...]:
     """The components that others need only to be whole."""
-    needs = [(other, need) for each in system.components.values() for other, need in each.needs.items()]
+    components = system.components.values()
+    needs = [(other, need) for each in components for other, need in each.needs.items() if other in system.components]
     hard = {other for other, need in needs if need.kind == "hard"}
     return tuple(dict.fromkeys(other for other, need in needs if need.kind == "soft" and other not in hard))
 

@@ -1,0 +1,1 @@
+"""How available can it be, where does it break, what would help most?"""

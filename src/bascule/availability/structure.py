@@ -1,0 +1,92 @@
+"""How a system fails, as a directed acyclic graph of gates over basic events: a fault tree. Pure.
+
+A gate says how many of its children must *fail* for it to fail: that k of n replicas must serve is, seen from failure,
+`at_least(n - k + 1, *replicas)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Basic:
+    """A basic event: something that is down with a probability of its own, independently of all others."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gate:
+    """Fails when at least `least` of its children fail: 1 is OR, all of them is AND.
+
+    Children may be shared between gates; whatever is shared must be the same object, so that it is worked out once.
+    """
+
+    least: int
+    children: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Not:
+    """Fails when its child does not. Only foreign fault trees have it; what Bascule models is coherent."""
+
+    child: Node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fixed:
+    """Has failed, or cannot."""
+
+    failed: bool
+
+
+Node: TypeAlias = Basic | Gate | Not | Fixed
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is known of a basic event.
+
+    Attributes:
+        unavailability: The long-run share of time in which it is down, in [0, 1].
+        mean_down_s: The mean length of its outages in seconds; 0 where only the share is known, as in foreign trees.
+        part: What it belongs to: a component, service, zone or region; for grouping importances.
+        kind: What it is.
+    """
+
+    unavailability: float
+    mean_down_s: float = 0.0
+    part: str = ""
+    kind: str = "replica"
+
+    @property
+    def mean_up_s(self) -> float:
+        """The mean time from an outage's end to the next one's start; infinite where it is never down."""
+        if self.unavailability <= 0:
+            return float("inf")
+        return self.mean_down_s * (1 - self.unavailability) / self.unavailability
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """When the system fails, and how likely each basic event is. Every `Basic` below `top` has its event."""
+
+    top: Node
+    events: dict[str, Event]
+
+
+def any_of(*children: Node) -> Gate:
+    """Fails when one of them fails; never without children."""
+    return Gate(1, children)
+
+
+def all_of(*children: Node) -> Gate:
+    """Fails when all of them fail; without children always."""
+    return Gate(len(children), children)
+
+
+def at_least(least: int, *children: Node) -> Gate:
+    """Fails when this many of them fail: with 0 always, with more than there are never."""
+    return Gate(least, children)
