@@ -90,3 +90,30 @@ def all_of(*children: Node) -> Gate:
 def at_least(least: int, *children: Node) -> Gate:
     """Fails when this many of them fail: with 0 always, with more than there are never."""
     return Gate(least, children)
+
+
+def fails(structure: Structure, down: frozenset[str]) -> bool:
+    """Whether the system fails when exactly these basic events have happened."""
+    known: dict[int, bool] = {}
+    pending: list[Node] = [structure.top]
+    while pending:
+        node = pending.pop()
+        waiting = [child for child in below(node) if id(child) not in known]
+        if waiting:
+            pending += [node, *waiting]
+        elif isinstance(node, Basic):
+            known[id(node)] = node.name in down
+        elif isinstance(node, Fixed):
+            known[id(node)] = node.failed
+        elif isinstance(node, Not):
+            known[id(node)] = not known[id(node.child)]
+        else:
+            known[id(node)] = sum(known[id(child)] for child in node.children) >= node.least
+    return known[id(structure.top)]
+
+
+def below(node: Node) -> tuple[Node, ...]:
+    """The children of a node; none below events and constants."""
+    if isinstance(node, Gate):
+        return node.children
+    return (node.child,) if isinstance(node, Not) else ()

@@ -1,0 +1,95 @@
+"""What is left when a zone or a region is lost, and what may fail then. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
+from typing import Literal
+
+from bascule.availability import solving
+from bascule.availability.prediction import Survival, Uptime
+from bascule.availability.structure import Event, Structure, fails
+from bascule.availability.translation import reached
+from bascule.availability.uptime import uptime
+from bascule.system.model import System
+
+MOST_PAIRS = 60
+PASSING = frozenset({"switching", "uncovered", "common-cause"})
+"""Events that are no loss of a thing: they are not what one asks about after a loss."""
+
+
+def survivals(
+    system: System, structure: Structure, needed: Mapping[str, int], expired: Callable[[], bool]
+) -> tuple[Survival, ...]:
+    """The loss of each zone, of each region, and of two zones at the same time (N-1 and N-2).
+
+    Args:
+        structure: The system's; zones and regions are its events `zone NAME` and `region NAME`.
+        needed: How many replicas carry the whole load, by component.
+        expired: Pairs of zones are left out when it says so, and when there are more than 60.
+    """
+    found = [_after(system, structure, needed, (zone,), "zone", expired) for zone in _used(system)]
+    if len(system.regions) > 1:
+        regions = [name for name, region in system.regions.items() if set(region.zones) & set(_used(system))]
+        found += [_after(system, structure, needed, (region,), "region", expired) for region in regions]
+    pairs = [*combinations(_used(system), 2)]
+    for pair in pairs if len(pairs) <= MOST_PAIRS else ():
+        if expired():
+            break
+        found.append(_after(system, structure, needed, pair, "zone", expired))
+    return tuple(found)
+
+
+def _used(system: System) -> list[str]:
+    """The zones in which something stands that the load needs."""
+    placed = {
+        zone
+        for name in reached(system)
+        if name in system.components
+        for zone, count in system.components[name].replicas.items()
+        if count
+    }
+    return [zone for zone in system.zones if zone in placed]
+
+
+def _after(
+    system: System,
+    structure: Structure,
+    needed: Mapping[str, int],
+    lost: tuple[str, ...],
+    scope: Literal["zone", "region"],
+    expired: Callable[[], bool],
+) -> Survival:
+    down = frozenset(f"{scope} {name}" for name in lost)
+    zones = set(lost) if scope == "zone" else {zone for name in lost for zone in system.regions[name].zones}
+    margins = dict(_margins(system, needed, zones))
+    survives = not fails(structure, down)
+    return Survival(
+        lost=lost,
+        scope=scope,
+        survives=survives,
+        broken=tuple(name for name, (left, least) in margins.items() if left < least),
+        uptime=meanwhile(structure, down, expired) if survives else uptime(1.0),
+        next_points=tuple(_next(structure, down)) if survives else (),
+        margins=margins,
+    )
+
+
+def _margins(system: System, needed: Mapping[str, int], zones: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    for name in reached(system):
+        if name in system.components:
+            placed = system.components[name].replicas
+            yield name, (sum(count for zone, count in placed.items() if zone not in zones), needed[name])
+
+
+def meanwhile(structure: Structure, down: Iterable[str], expired: Callable[[], bool]) -> Uptime:
+    """The availability for as long as these events last."""
+    lost = {name: Event(1.0, 0.0, structure.events[name].part) for name in down if name in structure.events}
+    solved = solving.solve(Structure(structure.top, {**structure.events, **lost}), expired=expired)
+    return uptime(solved.upper, solved.lower)
+
+
+def _next(structure: Structure, down: frozenset[str]) -> Iterator[str]:
+    for name, event in structure.events.items():
+        if event.kind not in PASSING and name not in down and fails(structure, down | {name}):
+            yield name
