@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bascule.audit.place import Place
 from bascule.audit.tree import Node
+from bascule.availability.prediction import Prediction
 from bascule.system.model import System
 from bascule.system.problems import Positions
 
@@ -63,6 +64,7 @@ class Estate:
 
     Attributes:
         system: The system file, when one was given and could be read, and where everything in it stands.
+        prediction: How available that system can be.
     """
 
     files: dict[str, SourceFile] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Estate:
     unreadable: list[Unreadable] = field(default_factory=list)
     system: System | None = None
     positions: Positions | None = None
+    prediction: Prediction | None = None
     _objects: dict[type, list[object]] = field(default_factory=dict)
     _indices: dict[object, object] = field(default_factory=dict)
 

@@ -107,6 +107,7 @@ def assume(system: System, figures: Mapping[str, Figures], measured: Mapping[str
     """The figures of every component, service, zone and region.
 
     Args:
+        system: A checked one.
         figures: The typical figures of each component's engine; what is missing there is assumed.
         measured: What drills measured, by component.
 

@@ -38,7 +38,9 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     @property
     def coverage(self) -> Share:
-        """The share that predictions take: the lower bound, for no failure in a few trials does not prove that all work.
+        """The share that predictions take: the lower bound.
+
+        That nothing failed in a few trials does not prove that all failovers work.
 
         Source: Clopper and Pearson (1934).
         """

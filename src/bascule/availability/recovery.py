@@ -102,6 +102,8 @@ def recoveries(system: System, assumptions: Assumptions, failovers: Parts) -> tu
     """For each scope the loss that takes longest.
 
     Args:
+        system: A checked one.
+        assumptions: The figures of its components and places.
         failovers: The parts of a component's failover where its engine knows them; else it is one part.
     """
     return tuple(_worst(system, assumptions, failovers, scope) for scope in SCOPES)

@@ -24,6 +24,7 @@ def survivals(
     """The loss of each zone, of each region, and of two zones at the same time (N-1 and N-2).
 
     Args:
+        system: A checked one.
         structure: The system's; zones and regions are its events `zone NAME` and `region NAME`.
         needed: How many replicas carry the whole load, by component.
         expired: Pairs of zones are left out when it says so, and when there are more than 60.

@@ -1,4 +1,5 @@
-"""Single changes of a system: one more replica, zone or region, a faster failover, a soft need instead of a hard. Pure."""
+"""Single changes of a system: one more replica, zone or region, a faster failover, a soft need instead of a "
+"hard. Pure."""
 
 from __future__ import annotations
 
