@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
@@ -18,6 +19,16 @@ PASSING = frozenset({"switching", "uncovered", "common-cause"})
 """Events that are no loss of a thing: they are not what one asks about after a loss."""
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Of what losses are asked."""
+
+    system: System
+    structure: Structure
+    needed: Mapping[str, int]
+    expired: Callable[[], bool]
+
+
 def survivals(
     system: System, structure: Structure, needed: Mapping[str, int], expired: Callable[[], bool]
 ) -> tuple[Survival, ...]:
@@ -29,15 +40,16 @@ def survivals(
         needed: How many replicas carry the whole load, by component.
         expired: Pairs of zones are left out when it says so, and when there are more than 60.
     """
-    found = [_after(system, structure, needed, (zone,), "zone", expired) for zone in _used(system)]
+    about = _About(system, structure, needed, expired)
+    found = [_after(about, (zone,), "zone") for zone in _used(system)]
     if len(system.regions) > 1:
         regions = [name for name, region in system.regions.items() if set(region.zones) & set(_used(system))]
-        found += [_after(system, structure, needed, (region,), "region", expired) for region in regions]
+        found += [_after(about, (region,), "region") for region in regions]
     pairs = [*combinations(_used(system), 2)]
     for pair in pairs if len(pairs) <= MOST_PAIRS else ():
         if expired():
             break
-        found.append(_after(system, structure, needed, pair, "zone", expired))
+        found.append(_after(about, pair, "zone"))
     return tuple(found)
 
 
@@ -53,24 +65,18 @@ def _used(system: System) -> list[str]:
     return [zone for zone in system.zones if zone in placed]
 
 
-def _after(
-    system: System,
-    structure: Structure,
-    needed: Mapping[str, int],
-    lost: tuple[str, ...],
-    scope: Literal["zone", "region"],
-    expired: Callable[[], bool],
-) -> Survival:
+def _after(about: _About, lost: tuple[str, ...], scope: Literal["zone", "region"]) -> Survival:
+    system, structure = about.system, about.structure
     down = frozenset(f"{scope} {name}" for name in lost)
     zones = set(lost) if scope == "zone" else {zone for name in lost for zone in system.regions[name].zones}
-    margins = dict(_margins(system, needed, zones))
+    margins = dict(_margins(system, about.needed, zones))
     survives = not fails(structure, down)
     return Survival(
         lost=lost,
         scope=scope,
         survives=survives,
         broken=tuple(name for name, (left, least) in margins.items() if left < least),
-        uptime=meanwhile(structure, down, expired) if survives else uptime(1.0),
+        uptime=meanwhile(structure, down, about.expired) if survives else uptime(1.0),
         next_points=tuple(_next(structure, down)) if survives else (),
         margins=margins,
     )

@@ -1,5 +1,4 @@
-"""Single changes of a system: one more replica, zone or region, a faster failover, a soft need instead of a "
-"hard. Pure."""
+"""Single changes of a system: one more replica, zone or region, a faster failover, a soft need for a hard one. Pure."""
 
 from __future__ import annotations
 

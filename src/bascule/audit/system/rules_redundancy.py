@@ -99,8 +99,7 @@ def zone_loss(estate: Estate) -> Iterator[Found]:
     source="AWS Well-Architected Framework, Reliability pillar, REL10; etcd documentation, FAQ (fault tolerance)",
 )
 def region_loss(estate: Estate) -> Iterator[Found]:
-    """A component that no longer has what it needs when one region is lost, though the loss of a region has a "
-    "promise."""
+    """A component that does not keep what it needs when one region is lost, though that loss has a promise."""
     system = estate.system
     if system is None or "region" not in system.objectives.disruptions:
         return
