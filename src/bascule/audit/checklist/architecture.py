@@ -1,0 +1,67 @@
+"""Points about the architecture, from predictions and rules. Pure."""
+
+from __future__ import annotations
+
+from bascule.audit.checklist.words import Evidence, Says
+
+HOW_PREDICTED = "describe the system in a system file and give it: `bascule audit bascule.yaml`"
+
+
+def single_points(evidence: Evidence) -> Says | None:
+    """Whether some part takes the whole system down alone."""
+    broken = evidence.broken("single-replica")
+    if evidence.prediction is not None and evidence.prediction.single_points:
+        return Says("failed", f"alone take it down: {', '.join(evidence.prediction.single_points)}")
+    if broken:
+        return Says("failed", f"found by {broken}")
+    if evidence.prediction is not None:
+        return Says("proved", "no minimal cut set of the system has one part alone")
+    return None
+
+
+def redundancy(evidence: Evidence) -> Says | None:
+    """Whether each component on the way of a request has a replica to spare."""
+    broken = evidence.broken("single-point-of-failure", "no-spare-capacity", "single-replica", "single-server")
+    if broken:
+        return Says("failed", f"found by {broken}")
+    if evidence.prediction is not None:
+        return Says("proved", "each component that a request needs has more replicas than it needs")
+    return None
+
+
+def zones(evidence: Evidence) -> Says | None:
+    """Whether any one zone may be lost."""
+    return _places(evidence, "zone")
+
+
+def regions(evidence: Evidence) -> Says | None:
+    """Whether any one region may be lost, where that was promised."""
+    system = evidence.system
+    if system is not None and "region" not in system.objectives.disruptions:
+        return Says("not applicable", "nothing is promised for the loss of a region")
+    return _places(evidence, "region")
+
+
+def _places(evidence: Evidence, scope: str) -> Says | None:
+    prediction = evidence.prediction
+    if prediction is None:
+        return None
+    alone = [one for one in prediction.survival if one.scope == scope and len(one.lost) == 1]
+    fatal = [one.lost[0] for one in alone if not one.survives]
+    if fatal or len(alone) < 2:
+        return Says("failed", f"it does not survive the loss of {', '.join(fatal) or f'its only {scope}'}")
+    passed = any(one.outcome == "PASS" for one in evidence.drilled(float("inf"), scope))
+    drilled = ", and a drill has shown it" if passed else "; no drill has shown it yet"
+    return Says("proved", f"any of {len(alone)} {scope}s may be lost, by prediction{drilled}")
+
+
+def balancing(evidence: Evidence) -> Says | None:
+    """Whether whatever spreads requests asks first who can take them."""
+    broken = evidence.broken("server-without-check", "readiness-probe-missing", "connection-is-no-health")
+    if broken:
+        return Says("failed", f"found by {broken}")
+    if {"haproxy", "kubernetes"} & set(evidence.estate.claims.values()):
+        return Says("proved", "every server that was read is checked before it gets requests")
+    if evidence.system is not None and any(one.engine == "haproxy" for one in evidence.system.components.values()):
+        return Says("proved", "HAProxy as Bascule renders it checks every server")
+    return None

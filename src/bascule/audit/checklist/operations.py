@@ -1,0 +1,97 @@
+"""Points about the network, monitoring and operations: mostly what drills have shown. Pure."""
+
+from __future__ import annotations
+
+from bascule.audit.checklist.words import DAY_S, Evidence, Says
+
+HOW_DRILL = "run `bascule drill` and give its report: --report bascule-runs/*/report.json"
+MONTH_S = 31 * DAY_S
+QUARTER_S = 92 * DAY_S
+YEAR_S = 366 * DAY_S
+
+
+def links(evidence: Evidence) -> Says | None:
+    """Whether a drill has cut a link, and clients were served."""
+    cut = [one for one in evidence.drilled(YEAR_S) if "partition" in one.experiment or "link" in one.experiment]
+    if not cut:
+        return None
+    failed = [one.experiment for one in cut if one.outcome == "FAIL"]
+    if failed:
+        return Says("failed", f"a drill failed: {', '.join(failed)}")
+    return Says("proved", f"{len(cut)} drills cut a link, and the promises were kept")
+
+
+def names(evidence: Evidence) -> Says | None:
+    """Whether clients found the other region when one was lost."""
+    if evidence.system is not None and "region" not in evidence.system.objectives.disruptions:
+        return Says("not applicable", "nothing is promised for the loss of a region")
+    return _passed(evidence, YEAR_S, "region", told="clients found the other region")
+
+
+def _passed(evidence: Evidence, most_age_s: float, *scopes: str, told: str) -> Says | None:
+    drilled = evidence.drilled(most_age_s, *scopes)
+    if not drilled:
+        return None
+    failed = [one.experiment for one in drilled if one.outcome == "FAIL"]
+    if failed:
+        return Says("failed", f"a drill failed: {', '.join(dict.fromkeys(failed))}")
+    return Says("proved", f"{told}: {len(drilled)} drills, all passed")
+
+
+def metrics(evidence: Evidence) -> Says | None:
+    """Whether something watches; what it watches is not told from here."""
+    if "prometheus" in evidence.estate.claims.values():
+        broken = evidence.broken("nothing-watches-the-targets")
+        return Says("failed", f"found by {broken}") if broken else Says("proved", "Prometheus rules watch the system")
+    return None
+
+
+def alerting(evidence: Evidence) -> Says | None:
+    """Whether alerts wait, say how bad it is, and would be missed when they stop."""
+    if "prometheus" not in evidence.estate.claims.values():
+        return None
+    broken = evidence.broken("alert-without-for", "alert-without-severity", "no-dead-mans-switch")
+    return Says("failed", f"found by {broken}") if broken else Says("proved", "the rules about alerts found nothing")
+
+
+def objective(evidence: Evidence) -> Says | None:
+    """Whether an objective is defined, and something has measured it."""
+    if evidence.system is None:
+        return None
+    drilled = evidence.drilled(QUARTER_S)
+    if drilled:
+        return Says("proved", f"the system file defines it, and {len(drilled)} trials measured it")
+    return Says("unknown", "the system file defines it, and nothing has measured it")
+
+
+def tracked(evidence: Evidence) -> Says | None:
+    """Whether predictions take measured figures."""
+    if evidence.prediction is not None and any(one.used for one in evidence.prediction.measured):
+        return Says("proved", "predictions take failover times that drills measured")
+    return None
+
+
+def runbooks(evidence: Evidence) -> Says | None:
+    """Whether each alert names its runbook."""
+    if "prometheus" not in evidence.estate.claims.values():
+        return None
+    broken = evidence.broken("alert-without-runbook")
+    return Says("failed", f"found by {broken}") if broken else Says("proved", "each alert names a runbook")
+
+
+def chaos(evidence: Evidence) -> Says | None:
+    """Whether something was broken on purpose within a quarter, whatever came of it."""
+    drilled = evidence.drilled(QUARTER_S)
+    return Says("proved", f"{len(drilled)} trials within the last three months") if drilled else None
+
+
+def monthly(evidence: Evidence) -> Says | None:
+    """Whether a failover was tested within a month."""
+    return _passed(evidence, MONTH_S, told="within the last month")
+
+
+def yearly(evidence: Evidence) -> Says | None:
+    """Whether the loss of a region was rehearsed within a year."""
+    if evidence.system is not None and "region" not in evidence.system.objectives.disruptions:
+        return _passed(evidence, YEAR_S, "zone", told="the largest loss that has a promise, within the last year")
+    return _passed(evidence, YEAR_S, "region", told="the loss of a region, within the last year")
