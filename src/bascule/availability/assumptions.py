@@ -6,25 +6,22 @@ what is assumed of any program.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from bascule.availability import catalogue
-from bascule.availability.figures import Figures
+from bascule.availability.figures import TYPICAL, Figures
 from bascule.availability.groups import Group
 from bascule.availability.measured import Measured
-from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration, Share
 from bascule.system.dependability import Reliability, Service
 from bascule.system.model import System
-from bascule.system.problems import did_you_mean
 
 FILE = "the system file"
-BETA = Share(0.05)
-BETA_SOURCE = "assumption: 5% of failures hit all replicas at once (IEC 61508-6 gives 1% to 10%)"
+SERVICE_MTTR = Duration(3600.0)
+PLACES: tuple[Literal["zone", "region"], ...] = ("zone", "region")
 
 
 class Assumed(Struct, frozen=True, kw_only=True):
@@ -117,17 +114,19 @@ def assume(system: System, figures: Mapping[str, Figures], measured: Mapping[str
     listed: list[Assumption] = []
     warnings: list[str] = []
     components: dict[str, Assumed] = {}
-    for name in system.components:
-        typical = figures.get(name)
-        if typical is None:
-            warnings.append(f"{name}: nothing is known of the engine {system.components[name].engine!r}: assumed")
-        assumed, told = _component(system, name, typical or Figures.of_any_program(), measured.get(name))
-        components[name] = assumed
-        listed += told
-        if assumed.beta == 0 and assumed.replicas > 1:
-            warnings.append(f"{name}: beta is 0: no cause ever hits two replicas at once, which is never so")
+    for name, component in system.components.items():
+        if name not in figures:
+            warnings.append(f"{name}: nothing is known of the engine {component.engine!r}: its figures are assumptions")
+        typical = figures.get(name, TYPICAL)
+        chosen = _Chosen(name, component.reliability or Reliability(), typical, measured.get(name))
+        components[name] = chosen.assumed(sum(component.replicas.values()))
+        listed += chosen.listed
+        if typical.remark:
+            warnings.append(f"{name}: {typical.remark}")
+        if components[name].beta == 0 and components[name].replicas > 1:
+            warnings.append(f"{name}: beta is 0: no cause would ever hit two replicas at once, which is never so")
     services = {name: _service(name, service, listed, warnings) for name, service in system.services.items()}
-    zone, region = (_place(system, scope, listed) for scope in ("zone", "region"))
+    zone, region = (_place(system, scope, listed) for scope in PLACES)
     return Assumptions(
         components=components,
         services=services,
@@ -138,76 +137,76 @@ def assume(system: System, figures: Mapping[str, Figures], measured: Mapping[str
     )
 
 
-def _component(
-    system: System, name: str, typical: Figures, measured: Measured | None
-) -> tuple[Assumed, list[Assumption]]:
-    component = system.components[name]
-    given = component.reliability or Reliability()
-    count = sum(component.replicas.values())
-    told: list[Assumption] = []
+class _Chosen:
+    """The figures of one component, each from whoever counts most, with a note of who that was."""
 
-    def chosen(figure: str, mine: object, drilled: object = None) -> object:
-        value, source = typical.typical(figure)
-        if drilled is not None and measured is not None:
-            value, source = drilled, measured.source
+    def __init__(self, name: str, given: Reliability, typical: Figures, measured: Measured | None) -> None:
+        self.name = name
+        self.given = given
+        self.typical = typical
+        self.measured = measured
+        self.listed: list[Assumption] = []
+
+    def _source(self, figure: str) -> tuple[object, str]:
+        mine = getattr(self.given, figure)
         if mine is not None:
-            value, source = mine, FILE
-        told.append(Assumption(of=name, figure=figure, value=str(value), source=source))
-        return value
+            return mine, FILE
+        drilled = getattr(self.measured, figure, None) if self.measured is not None else None
+        if drilled is not None and self.measured is not None:
+            return drilled, self.measured.source
+        return getattr(self.typical, figure), self.typical.sources[figure]
 
-    def seconds(figure: str, mine: Duration | None, drilled: Duration | None = None) -> float:
-        value = chosen(figure, mine, drilled)
-        assert isinstance(value, Duration), f"{figure} is a time"  # noqa: S101 - a contract with the engines' figures
+    def _note(self, figure: str, value: object, source: str) -> None:
+        self.listed.append(Assumption(of=self.name, figure=figure, value=str(value), source=source))
+
+    def _seconds(self, figure: str) -> float:
+        value, source = self._source(figure)
+        assert isinstance(value, Duration), f"{figure} is a time"  # noqa: S101 - both structs have the same fields
+        self._note(figure, value, source)
         return value.seconds
 
-    needed = given.needed if given.needed is not None else _needed(typical, count)
-    told.append(_needed_told(name, given, typical, needed, count))
-    redundancy = given.redundancy or typical.redundancy
-    coverage = chosen("coverage", given.coverage, measured.coverage if measured else None)
-    assert isinstance(coverage, Share), "a coverage is a share"  # noqa: S101 - a contract with the engines' figures
-    beta = given.beta if given.beta is not None else BETA
-    told.append(Assumption(of=name, figure="beta", value=str(beta), source=FILE if given.beta else BETA_SOURCE))
-    assumed = Assumed(
-        name=name,
-        replicas=count,
-        needed=needed,
-        redundancy=redundancy,
-        mtbf_s=seconds("mtbf", given.mtbf),
-        mttr_s=seconds("mttr", given.mttr),
-        failover_s=seconds("failover", given.failover, measured.failover if measured else None),
-        coverage=coverage.fraction,
-        manual_s=seconds("manual", given.manual),
-        beta=beta.fraction,
-        crews=given.crews,
-        lost_s=typical.lost.seconds if typical.lost is not None else None,
-    )
-    return assumed, told
+    def _fraction(self, figure: str) -> float:
+        value, source = self._source(figure)
+        assert isinstance(value, Share), f"{figure} is a share"  # noqa: S101 - both structs have the same fields
+        self._note(figure, value, source)
+        return value.fraction
 
-
-def _needed(typical: Figures, count: int) -> int:
-    return {"one": 1, "majority": count // 2 + 1, "all": count}[typical.needed]
-
-
-def _needed_told(name: str, given: Reliability, typical: Figures, needed: int, count: int) -> Assumption:
-    source = FILE if given.needed is not None else f"the engine: {typical.needed}"
-    return Assumption(of=name, figure="needed", value=f"{needed} of {count}", source=source)
+    def assumed(self, replicas: int) -> Assumed:
+        """All of them, for so many replicas."""
+        typical = self.typical.needed_of(replicas)
+        needed = typical if self.given.needed is None else self.given.needed
+        source = self.typical.sources["needed"] if self.given.needed is None else FILE
+        self._note("needed", f"{needed} of {replicas}", source)
+        if self.given.redundancy is None:
+            self._note("redundancy", self.typical.redundancy, self.typical.sources["redundancy"])
+        return Assumed(
+            name=self.name,
+            replicas=replicas,
+            needed=needed,
+            redundancy=self.given.redundancy or self.typical.redundancy,
+            mtbf_s=self._seconds("mtbf"),
+            mttr_s=self._seconds("mttr"),
+            failover_s=self._seconds("failover"),
+            coverage=self._fraction("coverage"),
+            manual_s=self._seconds("manual"),
+            beta=self._fraction("beta"),
+            crews=self.given.crews,
+            lost_s=self.typical.lost.seconds if self.typical.lost is not None else None,
+        )
 
 
 def _service(name: str, service: Service, listed: list[Assumption], warnings: list[str]) -> Down:
-    known = catalogue.SERVICES.get(service.like)
-    if service.like and known is None:
-        hint = did_you_mean(service.like, catalogue.SERVICES)
-        raise InputError(f"unknown service {service.like!r}", where=f"services.{name}.like", hint=hint)
-    share, source, basis = service.availability, FILE, service.basis
+    known = catalogue.service(service.like) if service.like else None
+    share, told, basis = service.availability, FILE, service.basis
     if share is None and known is not None:
-        share, source, basis = known.availability, known.source, known.basis
+        share, told, basis = known.predicted, known.label, known.basis
     assert share is not None, "a checked service has one of both"  # noqa: S101 - the rules of system files hold it
-    mttr = service.mttr or (known.mttr if known is not None else catalogue.SERVICE_MTTR)
+    mttr = service.mttr or (known.mttr if known is not None else SERVICE_MTTR)
     if basis == "sla":
-        warnings.append(f"{name}: {share} is a refund threshold of its provider, not a measurement")
-    label = "refund threshold (SLA)" if basis == "sla" else basis
-    listed.append(Assumption(of=name, figure="availability", value=str(share), source=f"{source}; {label}"))
-    listed.append(Assumption(of=name, figure="mttr", value=str(mttr), source=FILE if service.mttr else source))
+        warnings.append(f"{name}: {share} is a refund threshold (SLA) of its provider, not a measurement")
+    listed.append(Assumption(of=name, figure="availability", value=str(share), source=f"{told} ({basis})"))
+    source = FILE if service.mttr is not None else "assumption: an hour" if known is None else known.mttr_source
+    listed.append(Assumption(of=name, figure="mttr", value=str(mttr), source=source))
     down = 1 - share.fraction
     return Down(mtbf_s=mttr.seconds / down if down > 0 else float("inf"), mttr_s=mttr.seconds)
 
@@ -220,13 +219,3 @@ def _place(system: System, scope: Literal["zone", "region"], listed: list[Assump
     listed.append(Assumption(of=scope, figure="mtbf", value=str(mtbf), source=source))
     listed.append(Assumption(of=scope, figure="mttr", value=str(mttr), source=source))
     return Down(mtbf_s=mtbf.seconds, mttr_s=mttr.seconds)
-
-
-def with_component(assumptions: Assumptions, name: str, changed: Assumed) -> Assumptions:
-    """The same, but for one component."""
-    return replace(assumptions, components={**assumptions.components, name: changed})
-
-
-def sources(assumptions: Iterable[Assumption]) -> tuple[str, ...]:
-    """Each source once, in the order in which they are first used."""
-    return tuple(dict.fromkeys(one.source for one in assumptions))

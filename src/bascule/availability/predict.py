@@ -1,0 +1,318 @@
+"""From a system and its figures to everything that can be said of its availability. Pure.
+
+Each question has its own time limit, so that a system which cannot be solved in time has bounds, or fewer answers, and
+every answer that is missing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bascule.availability import importance, solving, survival, translation, whatif
+from bascule.availability.assumptions import Assumptions, assume
+from bascule.availability.cut_sets import CutSetsError, minimal_cut_sets
+from bascule.availability.figures import Figures
+from bascule.availability.measured import Measured
+from bascule.availability.prediction import (
+    YEAR_S,
+    Change,
+    CutSet,
+    CutSets,
+    Measurement,
+    Money,
+    Prediction,
+    RegionUptime,
+    Uptime,
+    Weight,
+)
+from bascule.availability.recovery import Parts, recoveries
+from bascule.availability.simulation import Months, simulate
+from bascule.availability.strategies import Choice, choose
+from bascule.availability.structure import Structure, fails
+from bascule.availability.uptime import uptime
+from bascule.kernel.quantities import Duration
+from bascule.system.model import System
+
+Expired = Callable[[], bool]
+MINUTES_PER_YEAR = 525_960
+MOST_SHOWN = 20
+MEANS_NOTHING = 1e-15
+"""A change that saves a smaller share of time than this is none: it is the noise of the arithmetic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a prediction is asked for.
+
+    Attributes:
+        allow: Gives a time limit in seconds: the answer says whether it is over. Here, because decisions know no clock.
+        limit_s: How long each question may take: solving, changes, simulation.
+        months: How many months are simulated; 0 for none.
+        shown: How many cut sets and changes are listed.
+        engine: Which library solves the structure.
+        on_progress: Told the share of the simulation that is done.
+    """
+
+    allow: Callable[[float], Expired]
+    limit_s: float = 10.0
+    months: int = 0
+    seed: int = 1
+    shown: int = MOST_SHOWN
+    engine: solving.Engine = "own"
+    on_progress: Callable[[float], None] | None = None
+
+
+@dataclass(slots=True)
+class Predicting:
+    """One system being predicted."""
+
+    system: System
+    figures: Mapping[str, Figures]
+    measured: Mapping[str, Measured]
+    asked: Asked
+    assumptions: Assumptions = field(init=False)
+    structure: Structure = field(init=False)
+    solution: solving.Solution = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.assumptions = assume(self.system, self.figures, self.measured)
+        self.structure = translation.total(self.system, self.assumptions)
+        self.solution = self._solve(self.structure)
+
+    def _solve(self, structure: Structure) -> solving.Solution:
+        return solving.solve(structure, expired=self.asked.allow(self.asked.limit_s), engine=self.asked.engine)
+
+    def _uptime(self, structure: Structure) -> Uptime:
+        solved = self._solve(structure)
+        return uptime(solved.upper, solved.lower)
+
+    def whole(self) -> Prediction:
+        """The prediction."""
+        objective = self.system.objectives.availability
+        expected = uptime(self.solution.upper, self.solution.lower)
+        budget = 1 - objective.target.fraction
+        changes, untried = self._changes(expected)
+        months = self._months()
+        budget_s = budget * objective.window.seconds
+        return Prediction(
+            system=self.system.system,
+            uptime=expected,
+            full=self._full(),
+            method=self._method(),
+            target=objective.target.fraction,
+            window_s=objective.window.seconds,
+            budget_s=budget_s,
+            meets=meets(expected, budget),
+            regions=tuple(self._regions()),
+            weights=self._weights(),
+            single_points=self._single_points(),
+            cut_sets=self._cut_sets(),
+            survival=self._survival(),
+            recovery=recoveries(self.system, self.assumptions, self._failovers()),
+            changes=changes,
+            untried=untried,
+            strategies=self._strategies(),
+            assumptions=self.assumptions.listed,
+            warnings=self.assumptions.warnings,
+            not_reached=self._not_reached(),
+            measured=self._measured(),
+            money=self._money(expected),
+            months=months,
+            window_probability=months.probability_within(budget_s) if months is not None else None,
+        )
+
+    def _full(self) -> Uptime | None:
+        """Soft needs count too: what users have when nothing at all is missing."""
+        soft = any(
+            need.kind == "soft"
+            for name in translation.reached(self.system)
+            if name in self.system.components
+            for need in self.system.components[name].needs.values()
+        )
+        return self._uptime(translation.degraded(self.system, self.assumptions)) if soft else None
+
+    def _method(self) -> str:
+        solved = self.solution
+        if solved.method == "bounds":
+            return f"rigorous bounds: the structure could not be solved exactly within {self.asked.limit_s:g} s"
+        return f"exact, by a binary decision diagram ({solved.method}, {solved.nodes} nodes)"
+
+    def _regions(self) -> list[RegionUptime]:
+        entry = self.system.components[self.system.workload.through]
+        serving = dict.fromkeys(self.system.region_of(zone) for zone, count in entry.replicas.items() if count)
+        structures = {name: translation.in_region(self.system, self.assumptions, name) for name in serving}
+        return [RegionUptime(region=name, uptime=self._uptime(one)) for name, one in structures.items()]
+
+    def _weights(self) -> tuple[Weight, ...]:
+        """The importance of each part, the largest share of the unavailability first; none where only bounds are known."""
+        if self.solution.method == "bounds":
+            return ()
+        kinds = {event.part: event.kind for event in reversed(self.structure.events.values())}
+        parts = importance.of_parts(self.structure, self.solution, expired=self.asked.allow(self.asked.limit_s))
+        weights = [
+            Weight(
+                part=name,
+                kind=kinds[name] if kinds[name] in {"zone", "region", "service"} else "component",
+                birnbaum=one.birnbaum,
+                criticality=one.criticality,
+                fussell_vesely=one.fussell_vesely_by_perfection,
+                raw=one.raw,
+                rrw=one.rrw,
+                potential_s=one.potential * YEAR_S,
+            )
+            for name, one in parts.items()
+        ]
+        return tuple(sorted(weights, key=lambda one: (-one.potential_s, one.part)))
+
+    def _single_points(self) -> tuple[str, ...]:
+        """What takes the system down alone; failovers and common causes are no things that could be doubled."""
+        return tuple(
+            name
+            for name, event in self.structure.events.items()
+            if event.kind not in survival.PASSING and fails(self.structure, frozenset({name}))
+        )
+
+    def _cut_sets(self) -> CutSets:
+        try:
+            found = minimal_cut_sets(self.structure, expired=self.asked.allow(self.asked.limit_s))
+        except CutSetsError:
+            return CutSets(count=None, by_order={}, shown=())
+        total = self.solution.upper
+        shown = tuple(
+            CutSet(events=events, probability=chance, share=chance / total if total else 0.0)
+            for events, chance in found.top(self.asked.shown)
+        )
+        return CutSets(count=found.count, by_order=found.by_order, shown=shown)
+
+    def _survival(self) -> tuple[survival.Survival, ...]:
+        needed = {name: one.needed for name, one in self.assumptions.components.items()}
+        return survival.survivals(self.system, self.structure, needed, self.asked.allow(self.asked.limit_s))
+
+    def _failovers(self) -> Parts:
+        return {}
+
+    def _changes(self, expected: Uptime) -> tuple[tuple[Change, ...], int]:
+        """What each single change saves, the best first; and for how many there was no time."""
+        expired = self.asked.allow(self.asked.limit_s)
+        found: list[Change] = []
+        untried = 0
+        per_minute = self._per_minute()
+        for variant in whatif.variants(self.system, self.assumptions):
+            if expired():
+                untried += 1
+                continue
+            changed = assume(variant.system, self.figures, self.measured)
+            after = self._uptime(translation.total(variant.system, changed))
+            saved_s = expected.per_year_s - after.per_year_s
+            gain = None
+            if per_minute is not None and variant.cost_per_year:
+                gain = saved_s / 60 * per_minute / variant.cost_per_year
+            if abs(saved_s) > MEANS_NOTHING * YEAR_S:
+                found.append(
+                    Change(
+                        change=variant.change,
+                        kind=variant.kind,
+                        uptime=after,
+                        saved_s=saved_s,
+                        cost_per_year=variant.cost_per_year,
+                        gain_per_cost=gain,
+                    )
+                )
+        return tuple(sorted(found, key=lambda one: -one.saved_s)), untried
+
+    def _months(self) -> Months | None:
+        if not self.asked.months:
+            return None
+        return simulate(
+            self.structure,
+            months=self.asked.months,
+            month_s=self.system.objectives.availability.window.seconds,
+            seed=self.asked.seed,
+            expired=self.asked.allow(self.asked.limit_s),
+            on_progress=self.asked.on_progress,
+        )
+
+    def _strategies(self) -> tuple[Choice, ...]:
+        """What would meet the RTO and RPO that are promised for the largest loss that has a promise."""
+        promised = self.system.objectives.disruptions
+        scope = next((one for one in ("region", "zone", "host", "process") if one in promised), None)
+        if scope is None:
+            return ()
+        costs = self.system.costs
+        yearly = costs.infrastructure_per_year if costs is not None else None
+        return choose(promised[scope].rto, promised[scope].rpo, yearly)
+
+    def _not_reached(self) -> tuple[str, ...]:
+        reached = set(translation.reached(self.system))
+        return tuple(name for name in self.system.components if name not in reached)
+
+    def _measured(self) -> tuple[Measurement, ...]:
+        """Each measured figure beside what would have been taken without it, and whether it was taken."""
+        without = assume(self.system, self.figures, {})
+        found: list[Measurement] = []
+        for name, one in self.measured.items():
+            before, after = without.components[name], self.assumptions.components[name]
+            if one.failover_s is not None:
+                found.append(
+                    Measurement(
+                        of=name,
+                        figure="failover",
+                        assumed=str(Duration(before.failover_s)),
+                        measured=str(Duration(round(one.failover_s.estimate, 3))),
+                        bounds=f"{one.failover_s.low:.3g} s to {one.failover_s.high:.3g} s",
+                        source=one.source,
+                        used=after.failover_s == one.failover_s.estimate,
+                    )
+                )
+            found.append(
+                Measurement(
+                    of=name,
+                    figure="coverage",
+                    assumed=f"{before.coverage:.4%}",
+                    measured=f"{one.recovered.estimate:.4%}",
+                    bounds=f"{one.recovered.low:.2%} to {one.recovered.high:.2%}; the lower bound is taken",
+                    source=one.source,
+                    used=after.coverage == one.coverage.fraction,
+                )
+            )
+        return tuple(found)
+
+    def _per_minute(self) -> float | None:
+        costs = self.system.costs
+        if costs is None:
+            return None
+        if costs.downtime_per_minute is not None:
+            return costs.downtime_per_minute
+        return costs.revenue_per_year / MINUTES_PER_YEAR * costs.impact if costs.revenue_per_year is not None else None
+
+    def _money(self, expected: Uptime) -> Money | None:
+        per_minute = self._per_minute()
+        if per_minute is None or self.system.costs is None:
+            return None
+        yearly = per_minute * expected.per_year_s / 60
+        return Money(currency=self.system.costs.currency, per_minute=per_minute, per_year=yearly)
+
+
+def meets(expected: Uptime, budget: float) -> bool | None:
+    """Whether the expected availability is at least the target; None when its bounds lie on both sides."""
+    if expected.unavailability <= budget:
+        return True
+    return False if expected.lower > budget else None
+
+
+def predict(
+    system: System, figures: Mapping[str, Figures], measured: Mapping[str, Measured], asked: Asked
+) -> Prediction:
+    """Everything that can be said of a system's availability.
+
+    Args:
+        system: A checked one.
+        figures: The typical figures of its components, from their engines.
+        measured: What drills measured, by component.
+        asked: How long it may take, and what it should contain.
+
+    Raises:
+        InputError: A service is like one that the catalogue does not have, or a figure is out of its range.
+    """
+    return Predicting(system, figures, measured, asked).whole()
