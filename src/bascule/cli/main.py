@@ -30,6 +30,7 @@ COMMANDS = {
     "lab": ("bascule.cli.lab:app", "Run a system on this machine: real programs, as real hosts."),
     "drill": ("bascule.cli.drill:drill", "Run a system, break it on purpose, and judge it."),
     "check": ("bascule.cli.check:check", "Judge a saved history again: lost, doubled, stale, split, out of order."),
+    "nines": ("bascule.cli.nines:nines", "Availability, nines and downtime: series, parallel, k of n, MTBF and MTTR."),
     "report": ("bascule.cli.report:app", "What earlier drills say: compare two; write one as a journal."),
     "agent": ("bascule.cli.agent:app", "Take part in a cluster: hold leases, and have addresses and services follow."),
     "cluster": ("bascule.cli.cluster:app", "Who is in charge: look, hand over, pause, fence."),

@@ -35,7 +35,7 @@ def test_a_processor_pair_with_imperfect_coverage_as_in_the_textbook() -> None:
     nothing else happens, so that each flow into them comes out again: pi(x) = 2 lambda p(x) pi(2) t(x).
     """
     fails, mends, covered, reconfigures, reboots = 1 / 6000, 1 / 4, 0.95, 360.0, 12.0
-    chain = {
+    chain: dict[object, dict[object, float]] = {
         2: {"reconfiguring": 2 * fails * covered, "rebooting": 2 * fails * (1 - covered)},
         "reconfiguring": {1: reconfigures},
         "rebooting": {1: reboots},
