@@ -61,7 +61,7 @@ def simulate(
         InputError: An argument is out of its range; or a basic event is unknown, has an unavailability but no mean
             down time, or fails so often that a month cannot be simulated.
     """
-    _check(months, month_s, seed, shape, confidence)
+    _check(months=months, month_s=month_s, seed=seed, repair=repair, shape=shape, confidence=confidence)
     program = program_of(structure, shape if repair == "lognormal" else None)
     if program.edges_per_s * month_s > _MOST_EDGES_PER_MONTH:
         raise InputError(
@@ -77,14 +77,22 @@ def simulate(
         done, batch = done + size, batch + 1
         if on_progress is not None:
             on_progress(done / months)
-    return months_of(downtimes_s[:done], tally, month_s=month_s, complete=done == months, confidence=confidence)
+    return months_of(
+        downtimes_s[:done],
+        tally,
+        month_s=month_s,
+        complete=done == months,
+        confidence=confidence,
+        is_moving=program.edges_per_s > 0,
+    )
 
 
-def _check(months: int, month_s: float, seed: int, shape: float, confidence: float) -> None:
+def _check(*, months: int, month_s: float, seed: int, repair: str, shape: float, confidence: float) -> None:
     bounds = (
         ("months", months, 1 <= months <= MOST_MONTHS, f"from 1 to {MOST_MONTHS}"),
         ("month_s", month_s, 0 < month_s <= 1000 * YEAR_S, "more than 0, and at most a thousand years"),
         ("seed", seed, seed >= 0, "0 or more"),
+        ("repair", repair, repair in {"exponential", "lognormal"}, "exponential or lognormal"),
         ("shape", shape, 0 < shape <= 5, "more than 0, and at most 5"),
         ("confidence", confidence, 0.5 < confidence < 1, "between 0.5 and 1"),
     )

@@ -78,7 +78,7 @@ class Months:
         histogram: The months by their downtime.
         outages: How often, and for how long.
         rare: Whether fewer than 100 outages were seen, so that neither the tail of the distribution nor the interval of
-            its mean is to be relied on.
+            its mean is to be relied on; never where no basic event changes its state, and nothing is left to luck.
     """
 
     months: int
@@ -140,8 +140,10 @@ class Tally:
         return float(np.int64(middle).view(np.float64))
 
 
-def months_of(downtimes_s: Times, tally: Tally, *, month_s: float, complete: bool, confidence: float) -> Months:
-    """The figures of these months, in their order."""
+def months_of(
+    downtimes_s: Times, tally: Tally, *, month_s: float, complete: bool, confidence: float, is_moving: bool
+) -> Months:
+    """The figures of these months, in their order; `is_moving` where a basic event changes its state at all."""
     months = len(downtimes_s)
     ordered_s = np.sort(downtimes_s[downtimes_s > 0])
     zero = months - len(ordered_s)
@@ -155,7 +157,7 @@ def months_of(downtimes_s: Times, tally: Tally, *, month_s: float, complete: boo
         no_downtime=wilson(zero, months, confidence),
         histogram=_histogram(ordered_s, zero),
         outages=tally.outages(float(downtimes_s.sum()), months * month_s),
-        rare=tally.seen < FEW_OUTAGES,
+        rare=is_moving and tally.seen < FEW_OUTAGES,
         _sorted_s=ordered_s,
     )
 
