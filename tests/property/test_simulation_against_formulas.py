@@ -44,7 +44,7 @@ def unavailability(structure: Structure, **fixed: bool) -> float:
 
 
 def failures_per_year(structure: Structure) -> float:
-    """The exact frequency of failure of a coherent structure: how often an event fails while it is the one that decides."""
+    """The exact frequency of failure of a coherent structure: how often an event fails while it alone decides."""
     return sum(
         (unavailability(structure, **{name: True}) - unavailability(structure, **{name: False}))
         * (YEAR_S * event.unavailability / event.mean_down_s)

@@ -20,7 +20,7 @@ def keys_of(members: frozenset[int]) -> Keys:
 
 
 def is_same(found: Keys, members: frozenset[int] | set[int]) -> bool:
-    return found.tolist() == keys_of(frozenset(members)).tolist()
+    return np.array_equal(found, keys_of(frozenset(members)))
 
 
 @given(st.lists(seconds, max_size=5), st.integers(0, 6))
