@@ -69,7 +69,10 @@ def interval(diagram: Diagram, lower: Sequence[float], upper: Sequence[float]) -
 
 
 def conditioned(
-    diagram: Diagram, odds: Sequence[Odds], known: tuple[list[float], list[float]], changes: Sequence[Mapping[int, Odds]]
+    diagram: Diagram,
+    odds: Sequence[Odds],
+    known: tuple[list[float], list[float]],
+    changes: Sequence[Mapping[int, Odds]],
 ) -> list[Odds]:
     """The odds of the root under each of many changes of the odds of few levels, in one sweep from the root down.
 

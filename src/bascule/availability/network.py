@@ -103,9 +103,7 @@ def _children(node: Node) -> tuple[Node, ...]:
     return (node.child,) if isinstance(node, Not) else ()
 
 
-def _flattened(
-    node: Node, network: Network, structure: Structure, places: dict[str, int], done: dict[int, int]
-) -> int:
+def _flattened(node: Node, network: Network, structure: Structure, places: dict[str, int], done: dict[int, int]) -> int:
     if isinstance(node, Fixed):
         return ALWAYS if node.failed else NEVER
     if isinstance(node, Not):

@@ -109,9 +109,7 @@ class Solved:
         return conditioned(diagram, self.levels(module), self.passes[module], by_level)
 
 
-def passed(
-    network: Network, events: Sequence[Odds], modules: Sequence[Module], diagrams: Sequence[Diagram]
-) -> Solved:
+def passed(network: Network, events: Sequence[Odds], modules: Sequence[Module], diagrams: Sequence[Diagram]) -> Solved:
     """The solution that these diagrams of these modules make."""
     passes: list[tuple[list[float], list[float]]] = []
     for module, diagram in zip(modules, diagrams, strict=True):

@@ -83,6 +83,4 @@ def _median(samples: Sequence[float]) -> Bounds | None:
         return None
     high = quantile_bound(samples, 0.5, CONFIDENCE)
     low = quantile_bound([-value for value in samples], 0.5, CONFIDENCE)
-    return Bounds(
-        estimate=found.median, low=0.0 if low is None else -low, high=math.inf if high is None else high
-    )
+    return Bounds(estimate=found.median, low=0.0 if low is None else -low, high=math.inf if high is None else high)

@@ -38,5 +38,6 @@ def _others_say(system: System) -> Iterator[Finding]:
     """What the engines and the drill find; a timeline is gone through only where all else is well."""
     found = [Finding(path=one.path, what=one.what, hint=one.hint) for one in registry.check_system(system)]
     yield from found
+    yield from structural.check_addresses(system)
     if system.experiments and not found and not any(structural.check(system)):
         yield from rules.check(system, system.experiments)

@@ -103,7 +103,6 @@ def _component(
 
 def _host_names(system: System) -> Iterator[Finding]:
     taken: dict[str, str] = {}
-    in_zone: Counter[str] = Counter()
     for name, component in system.components.items():
         for zone, count in component.replicas.items():
             at = f"components.{name}.replicas.{zone}"
@@ -116,8 +115,16 @@ def _host_names(system: System) -> Iterator[Finding]:
                 yield Finding(at, what, "rename one of the components or zones")
             if count:
                 taken[f"{name}-{zone}"] = name
+
+
+def check_addresses(system: System) -> Iterator[Finding]:
+    """What has no room in a lab: a zone has no more hosts than its network has addresses. Systems may be larger."""
+    in_zone: Counter[str] = Counter()
+    for name, component in system.components.items():
+        for zone, count in component.replicas.items():
             in_zone[zone] += count
             if in_zone[zone] > MAX_HOSTS_PER_ZONE >= in_zone[zone] - count:
+                at = f"components.{name}.replicas.{zone}"
                 yield Finding(at, f"more than {MAX_HOSTS_PER_ZONE} hosts in zone {zone!r}", "use more zones")
 
 

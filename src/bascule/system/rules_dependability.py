@@ -43,12 +43,14 @@ def _component(here: str, component: Component) -> Iterator[Finding]:
 
 
 def _reliability(here: str, component: Component, given: Reliability) -> Iterator[Finding]:
-    for name, hint in (("mtbf", _MTBF_HINT), ("mttr", _MTTR_HINT), ("manual", _MTTR_HINT)):
+    for name, hint in (("mtbf", _MTBF_HINT), ("mttr", _MTTR_HINT)):
         value: Duration | None = getattr(given, name)
         if value is not None:
             yield from _time(f"{here}.{name}", value, hint)
-    if given.failover is not None and given.failover > MOST:
-        yield Finding(f"{here}.failover", f"{given.failover} is too long", "like 30s")
+    for name, hint in (("failover", "like 30s"), ("manual", "like 30m")):
+        value = getattr(given, name)
+        if value is not None and value > MOST:
+            yield Finding(f"{here}.{name}", f"{value} is too long", hint)
     if given.beta is not None and given.beta.fraction >= 1:
         yield Finding(f"{here}.beta", "then every failure hits all replicas", "below 100%, like 5%")
     count = sum(component.replicas.values())

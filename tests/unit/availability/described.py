@@ -15,15 +15,17 @@ regions:
   north: {{zones: [north-a, north-b]}}
   south: {{zones: [south-a]}}
 outages:
-  zone: {{mtbf: {zone}, mttr: 1h}}
-  region: {{mtbf: {region}, mttr: 1h}}
+  zone: {zone}
+  region: {region}
 components:
 {components}
 {rest}
 workload: {{through: web, rate: 1/s, protocol: postgresql}}
 """
-NEVER = "300000d"
-"""So long that a place is as good as never lost."""
+NEVER = "{mtbf: 300000d, mttr: 1s}"
+"""So rare that a place is as good as never lost."""
+AT_TIMES = "{mtbf: 1000h, mttr: 1h}"
+"""One time in a thousand."""
 
 
 def system(

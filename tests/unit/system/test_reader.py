@@ -102,7 +102,11 @@ def test_a_misspelt_key_is_read_on_as_the_one_that_was_meant() -> None:
         ("deadline: 1s ", "deadline: soon ", "'soon' is not a duration (write it like 250ms, 30s"),
         ("deadline: 1s ", "deadline: [1s] ", "a list of 1 where a duration is needed (write it like 250ms)"),
         ("deadline: 1s ", "deadline: ", "nothing where a duration is needed (write it like 250ms)"),
-        ("engine: haproxy", "engine: haproxy\n    colour: red", "unknown key 'colour' (there are backup, engine, needs"),
+        (
+            "engine: haproxy",
+            "engine: haproxy\n    colour: red",
+            "unknown key 'colour' (there are backup, engine, needs",
+        ),
         ("engine: haproxy", "engine: haproxy\n    engine: etcd", "components.proxy.engine: duplicate key (first giv"),
         ("options:\n      ttl: 20s", "options: &o\n      ttl: 20s", "an anchor (&o) is not allowed"),
         ("ttl: 20s", "ttl: *o", "components.database.options.ttl: an alias (*o) is not allowed (write the value out)"),

@@ -6,6 +6,7 @@ import pytest
 
 from bascule.system import SystemFileError, parse
 from bascule.system.problems import Problem
+from bascule.system.rules import check_addresses
 from bascule.system.starter import STARTER
 
 HTTP = (
@@ -171,8 +172,8 @@ def test_a_region_cannot_be_outside() -> None:
 
 
 def test_a_zone_holds_no_more_hosts_than_it_has_addresses() -> None:
-    text = STARTER.replace("paris-a: 1", "paris-a: 99")
-    assert [problem.what for problem in problems(text)] == ["more than 200 hosts in zone 'paris-a'"]
+    crowded = parse(STARTER.replace("paris-a: 1", "paris-a: 99"), "crowded.yaml")
+    assert [one.what for one in check_addresses(crowded)] == ["more than 200 hosts in zone 'paris-a'"]
 
 
 def test_nothing_is_concluded_from_what_could_not_be_read() -> None:
