@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
+from bascule.availability.figures import Figures
 from bascule.system import problems
 from bascule.system.model import Component, System
 
@@ -265,6 +266,19 @@ class Entrance(Protocol):
     @property
     def listens_at_vip(self) -> bool:
         """True."""
+        ...
+
+
+@runtime_checkable
+class Figured(Protocol):
+    """An engine of which it is known how often its members fail, and how soon the others take over."""
+
+    def figures(self, system: System, name: str) -> Figures:
+        """What is typical of the component `name`, as far as its options decide it; each figure has its source. Pure.
+
+        Raises:
+            InputError: Its options cannot be read; `registry.check_system` would have said so.
+        """
         ...
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bascule.availability.figures import Figures
 from bascule.engines import addresses, decoding
-from bascule.engines.etcd import events, observe, render
+from bascule.engines.etcd import events, figures, observe, render
 from bascule.engines.etcd.options import Options
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
 from bascule.system.model import Component, System
@@ -46,6 +47,10 @@ class Etcd:
     def health(self, component: Component, role: str) -> HealthCheck:  # noqa: ARG002 - the protocol's
         """Its own health page."""
         return HealthCheck(port=render.CLIENT_PORT, path="/health")
+
+    def figures(self, system: System, name: str) -> Figures:
+        """How long an election takes, by its options and the links."""
+        return figures.figures(system, name)
 
     def render(self, site: Site) -> Rendering:
         """One member of a static cluster."""

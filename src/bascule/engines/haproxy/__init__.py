@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bascule.availability.figures import Figures
 from bascule.engines import addresses, decoding, registry
-from bascule.engines.haproxy import events, observe, render
+from bascule.engines.haproxy import events, figures, observe, render
 from bascule.engines.haproxy.options import Options
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
 from bascule.system.model import Component, System
@@ -47,6 +48,10 @@ class HAProxy:
     def health(self, component: Component, role: str) -> HealthCheck:  # noqa: ARG002 - the protocol's
         """Its own health page."""
         return HealthCheck(port=decoding.of(component, Options).stats, path="/health")
+
+    def figures(self, system: System, name: str) -> Figures:
+        """How soon clients find another proxy."""
+        return figures.figures(system, name)
 
     def render(self, site: Site) -> Rendering:
         """One proxy."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bascule.availability.figures import Figures
 from bascule.engines import addresses, decoding
-from bascule.engines.postgresql import events, observe, render
+from bascule.engines.postgresql import events, figures, observe, render
 from bascule.engines.postgresql import options as own
 from bascule.engines.postgresql.options import Options
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
@@ -57,6 +58,10 @@ class PostgreSQL:
         """Patroni's own pages: 200 only while the member has the role, by its lease."""
         path = {"primary": "/primary", "replica": "/replica"}.get(role, "/health")
         return HealthCheck(port=render.REST_PORT, path=path)
+
+    def figures(self, system: System, name: str) -> Figures:
+        """How long a failover takes, by Patroni's times and the proxies' checks."""
+        return figures.figures(system, name)
 
     def render(self, site: Site) -> Rendering:
         """Patroni's configuration, secret because it holds passwords."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bascule.availability.figures import Figures
 from bascule.engines import addresses, decoding
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
-from bascule.engines.redis import events, observe, render
+from bascule.engines.redis import events, figures, observe, render
 from bascule.engines.redis.options import Options
 from bascule.system.model import Component, System
 
@@ -46,6 +47,10 @@ class Redis:
     def health(self, component: Component, role: str) -> HealthCheck:  # noqa: ARG002 - the protocol's
         """It accepts connections."""
         return HealthCheck(port=render.PORT)
+
+    def figures(self, system: System, name: str) -> Figures:
+        """Those of servers that know nothing of each other."""
+        return figures.figures(system, name)
 
     def render(self, site: Site) -> Rendering:
         """One server, on its own."""

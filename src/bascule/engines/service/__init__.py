@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bascule.availability.figures import Figures
 from bascule.engines import addresses, decoding, registry
 from bascule.engines.protocols import Dial, EngineEvent, File, Finding, HealthCheck, Observation, Rendering, Site
-from bascule.engines.service import observe, render
+from bascule.engines.service import figures, observe, render
 from bascule.engines.service.options import Options
 from bascule.system.model import Component, System
 
@@ -48,6 +49,10 @@ class Service:
         """Its health page."""
         chosen = decoding.of(component, Options)
         return HealthCheck(port=chosen.port, path=chosen.health)
+
+    def figures(self, system: System, name: str) -> Figures:
+        """How soon the proxies before it lead around a lost replica."""
+        return figures.figures(system, name)
 
     def render(self, site: Site) -> Rendering:
         """Its command, with the credentials of what it refers to."""
