@@ -212,6 +212,6 @@ def test_a_process_is_in_steady_state_from_the_first_moment_on(shape: float | No
 @pytest.mark.parametrize("repair", ["exponential", "lognormal"])
 def test_the_first_month_is_like_any_other(repair: str) -> None:
     structure = Structure(Basic("a"), {"a": Event(0.3, 5 * MONTH_S)})
-    downtimes_s = [run(structure, months=1, seed=seed, repair=repair).downtime_s.value for seed in range(1500)]
+    downtimes_s = [run(structure, months=1, seed=seed, repair=repair).downtime_s.value for seed in range(600)]
     # Nearly all of the month or nothing: the standard deviation is at most that of a coin.
-    assert np.mean(downtimes_s) / MONTH_S == pytest.approx(0.3, abs=4 * math.sqrt(0.3 * 0.7 / 1500))
+    assert np.mean(downtimes_s) / MONTH_S == pytest.approx(0.3, abs=4 * math.sqrt(0.3 * 0.7 / 600))

@@ -52,7 +52,8 @@ class Renewal:
         """When it is down in [0, span)."""
         if not self.is_moving:
             return always(span_s) if self.unavailability >= 1 else NEVER
-        times = np.cumsum(self._first_cycles(span_s, dice))
+        times = self._first_cycles(span_s, dice)
+        np.cumsum(times, out=times)
         while times[-1] < span_s:
             times = np.concatenate((times, times[-1] + np.cumsum(self._cycles(span_s - times[-1], dice))))
         inside = int(np.searchsorted(times, np.int64(end_key(span_s) - 1).view(np.float64)))
