@@ -191,7 +191,7 @@ class _Chosen:
             manual_s=self._seconds("manual"),
             beta=self._fraction("beta"),
             crews=self.given.crews,
-            lost_s=None,
+            lost_s=self.typical.lost.seconds if self.typical.lost is not None else None,
         )
 
 

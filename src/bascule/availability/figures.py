@@ -41,6 +41,7 @@ class Figures(Struct, frozen=True, kw_only=True):
         beta: The share of failures that hit all replicas at once.
         sources: Where each of them comes from.
         remark: What these figures do not show.
+        lost: How much acknowledged work a failover loses, as time before it; None: it is not known.
     """
 
     mtbf: Duration
@@ -53,6 +54,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     beta: Share
     sources: dict[str, Annotated[str, Meta(min_length=1)]]
     remark: str = ""
+    lost: Duration | None = None
 
     def __post_init__(self) -> None:
         missing = [name for name in NAMES if not self.sources.get(name)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bascule.availability import importance, solving, survival, translation, whatif
 from bascule.availability.assumptions import Assumptions, assume
-from bascule.availability.cut_sets import CutSetsError, minimal_cut_sets
+from bascule.availability.cut_sets import of_solved
 from bascule.availability.figures import Figures
 from bascule.availability.measured import Measured
 from bascule.availability.prediction import (
@@ -27,10 +27,12 @@ from bascule.availability.prediction import (
     Weight,
 )
 from bascule.availability.recovery import Parts, recoveries
-from bascule.availability.simulation import Months, simulate
+from bascule.availability.simulation import simulate
+from bascule.availability.simulation_months import Months
 from bascule.availability.strategies import Choice, choose
 from bascule.availability.structure import Structure, fails
 from bascule.availability.uptime import uptime
+from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
 from bascule.system.model import System
 
@@ -145,23 +147,25 @@ class Predicting:
         return [RegionUptime(region=name, uptime=self._uptime(one)) for name, one in structures.items()]
 
     def _weights(self) -> tuple[Weight, ...]:
-        """The importance of each part, the largest share of the unavailability first; none where only bounds are known."""
-        if self.solution.method == "bounds":
+        """The importance of each part, the largest improvement first; none where only bounds are known."""
+        if self.solution.solved is None:
             return ()
-        kinds = {event.part: event.kind for event in reversed(self.structure.events.values())}
-        parts = importance.of_parts(self.structure, self.solution, expired=self.asked.allow(self.asked.limit_s))
+        kinds = {event.part: event.kind for event in self.structure.events.values()}
+        found = importance.of(
+            self.solution.solved, self.structure.events, expired=self.asked.allow(self.asked.limit_s)
+        )
         weights = [
             Weight(
-                part=name,
-                kind=kinds[name] if kinds[name] in {"zone", "region", "service"} else "component",
+                part=one.name,
+                kind=kinds[one.name] if kinds[one.name] in {"zone", "region", "service"} else "component",
                 birnbaum=one.birnbaum,
                 criticality=one.criticality,
-                fussell_vesely=one.fussell_vesely_by_perfection,
-                raw=one.raw,
-                rrw=one.rrw,
-                potential_s=one.potential * YEAR_S,
+                fussell_vesely=one.fussell_vesely,
+                raw=one.risk_achievement,
+                rrw=one.risk_reduction,
+                potential_s=one.improvement * YEAR_S,
             )
-            for name, one in parts.items()
+            for one in found.parts
         ]
         return tuple(sorted(weights, key=lambda one: (-one.potential_s, one.part)))
 
@@ -174,14 +178,17 @@ class Predicting:
         )
 
     def _cut_sets(self) -> CutSets:
-        try:
-            found = minimal_cut_sets(self.structure, expired=self.asked.allow(self.asked.limit_s))
-        except CutSetsError:
+        """The minimal cut sets; none where the structure could not be solved, or they cannot be held."""
+        if self.solution.solved is None:
             return CutSets(count=None, by_order={}, shown=())
-        total = self.solution.upper
+        try:
+            found = of_solved(self.solution.solved, expired=self.asked.allow(self.asked.limit_s))
+        except InputError:
+            return CutSets(count=None, by_order={}, shown=())
+        total = self.solution.unavailability
         shown = tuple(
-            CutSet(events=events, probability=chance, share=chance / total if total else 0.0)
-            for events, chance in found.top(self.asked.shown)
+            CutSet(events=one.events, probability=one.probability, share=one.probability / total if total else 0.0)
+            for one in found.top(self.asked.shown).sets
         )
         return CutSets(count=found.count, by_order=found.by_order, shown=shown)
 

@@ -46,8 +46,9 @@ class Weight(Struct, frozen=True, kw_only=True):
 
     Attributes:
         birnbaum: P(system fails | part failed) - P(system fails | part perfect).
-        criticality: The probability that the part is down and critical, given that the system failed: Birnbaum x q / Q.
-        fussell_vesely: (Q - Q with the part perfect) / Q: the share of the unavailability that the part takes part in.
+        criticality: (Q - Q with the part perfect) / Q: the share of the unavailability that goes without it.
+        fussell_vesely: The probability that all of some minimal cut set with one of its events has failed, over Q; None
+            where the cut sets cannot be had.
         raw: Risk achievement worth: Q with the part failed / Q.
         rrw: Risk reduction worth: Q / Q with the part perfect; infinite where nothing is left.
         potential_s: Improvement potential: downtime per year that a perfect part would save.
@@ -57,7 +58,7 @@ class Weight(Struct, frozen=True, kw_only=True):
     kind: str
     birnbaum: float
     criticality: float
-    fussell_vesely: float
+    fussell_vesely: float | None
     raw: float
     rrw: float
     potential_s: float

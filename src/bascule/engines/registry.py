@@ -8,8 +8,9 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from bascule.availability.figures import Figures
 from bascule.engines import decoding, entry
-from bascule.engines.protocols import Engine, Finding, Member, Site
+from bascule.engines.protocols import Engine, Figured, Finding, Member, Site
 from bascule.kernel.errors import InputError
 from bascule.system.model import Component, System
 
@@ -76,6 +77,17 @@ def rehearsal(system: System, name: str) -> Site:
         secrets={},
         programs={},
     )
+
+
+def figures(system: System) -> dict[str, Figures]:
+    """What is typical of each component whose engine knows it, by component; others are left out."""
+    known = set(names())
+    found: dict[str, Figures] = {}
+    for name, component in system.components.items():
+        theirs = engine(component.engine) if component.engine in known else None
+        if isinstance(theirs, Figured):
+            found[name] = theirs.figures(system, name)
+    return found
 
 
 def check_system(system: System) -> tuple[Finding, ...]:

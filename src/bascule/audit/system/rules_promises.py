@@ -33,8 +33,8 @@ def predicted_availability(estate: Estate) -> Iterator[Found]:
         return
     system, told = both
     best = told.changes[0].change if told.changes and told.changes[0].saved_s > 0 else ""
-    weights = [weight for weight in told.weights if weight.fussell_vesely > 0.05][:3]
-    because = ", ".join(f"{one.part} takes part in {one.fussell_vesely:.0%} of it" for one in weights)
+    weights = [weight for weight in told.weights if weight.criticality > 0.05][:3]
+    because = ", ".join(f"{one.part} takes part in {one.criticality:.0%} of it" for one in weights)
     yield Found(
         place=estate.place("objectives.availability.target"),
         what=f"{_percent(told.uptime.availability)} is expected, {system.objectives.availability.target} is promised"

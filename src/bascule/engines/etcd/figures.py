@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from bascule.availability.figures import TYPICAL, Figures
 from bascule.engines import decoding
 from bascule.engines.etcd.options import Options
@@ -24,4 +26,5 @@ def figures(system: System, name: str) -> Figures:
     trip_ms = round_trip_ms(system, name)
     _, election_ms = timing_ms(decoding.of(system.components[name], Options), trip_ms)
     source = f"1.5 x election timeout of {election_ms}ms + a round trip of {trip_ms}ms for the votes: {_WAIT}"
-    return FIGURES.but("failover", Duration((1.5 * election_ms + trip_ms) / 1000), source)
+    found = FIGURES.but("failover", Duration((1.5 * election_ms + trip_ms) / 1000), source)
+    return structs.replace(found, lost=Duration(0.0))

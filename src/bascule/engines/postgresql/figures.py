@@ -12,6 +12,8 @@ from bascule.kernel.quantities import Duration, Share
 from bascule.system.model import System
 
 PROMOTION_S = 1.0
+ASYNCHRONOUS = Duration(1.0)
+"""An assumption: a standby that streams is a second behind. Under load or over a slow line it is more."""
 _LAG = (
     "an asynchronous standby that is more than {} behind is not promoted, and what it had not yet received is lost:"
     " the figures show neither"
@@ -37,4 +39,6 @@ def figures(system: System, name: str) -> Figures:
         + (f" + {seen_s:g}s until the proxies see the new primary" if seen_s else "")
     )
     found = FIGURES.but("failover", Duration(total_s), source)
-    return found if is_synchronous(system, options) else structs.replace(found, remark=_LAG.format(options.maximum_lag))
+    if is_synchronous(system, options):
+        return structs.replace(found, lost=Duration(0.0))
+    return structs.replace(found, remark=_LAG.format(options.maximum_lag), lost=ASYNCHRONOUS)
