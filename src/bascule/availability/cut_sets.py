@@ -132,9 +132,7 @@ class CutSets:
         sums: list[list[float]] = []
         for module, family in zip(self._solved.modules, self._families, strict=True):
             places = [module.inputs[one] for one in family.order]
-            worth = [
-                events[one][0] if one >= 0 else sums[~one][self._families[~one].root] for one in places
-            ]
+            worth = [events[one][0] if one >= 0 else sums[~one][self._families[~one].root] for one in places]
             total = [0.0, 1.0]
             for node in range(2, len(family.level)):
                 total.append(total[family.low[node]] + worth[family.level[node]] * total[family.high[node]])
@@ -256,7 +254,9 @@ def cut_sets(
         MissingProgramError: The engine is not installed.
     """
     return of_solved(
-        exactly(structure, expired=expired, most_nodes=most_nodes, engine=engine), expired=expired, most_nodes=most_nodes
+        exactly(structure, expired=expired, most_nodes=most_nodes, engine=engine),
+        expired=expired,
+        most_nodes=most_nodes,
     )
 
 

@@ -42,6 +42,7 @@ class Figures(Struct, frozen=True, kw_only=True):
         sources: Where each of them comes from.
         remark: What these figures do not show.
         lost: How much acknowledged work a failover loses, as time before it; None: it is not known.
+        parts: What a failover is made of, in the order in which it passes; empty where it is one thing.
     """
 
     mtbf: Duration
@@ -55,6 +56,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     sources: dict[str, Annotated[str, Meta(min_length=1)]]
     remark: str = ""
     lost: Duration | None = None
+    parts: tuple[tuple[str, Duration], ...] = ()
 
     def __post_init__(self) -> None:
         missing = [name for name in NAMES if not self.sources.get(name)]

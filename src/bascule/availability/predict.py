@@ -6,6 +6,7 @@ every answer that is missing is said.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,12 +22,13 @@ from bascule.availability.prediction import (
     CutSets,
     Measurement,
     Money,
+    Part,
     Prediction,
     RegionUptime,
     Uptime,
     Weight,
 )
-from bascule.availability.recovery import Parts, recoveries
+from bascule.availability.recovery import Parts, length_s, recoveries
 from bascule.availability.simulation import simulate
 from bascule.availability.simulation_months import Months
 from bascule.availability.strategies import Choice, choose
@@ -151,9 +153,7 @@ class Predicting:
         if self.solution.solved is None:
             return ()
         kinds = {event.part: event.kind for event in self.structure.events.values()}
-        found = importance.of(
-            self.solution.solved, self.structure.events, expired=self.asked.allow(self.asked.limit_s)
-        )
+        found = importance.of(self.solution.solved, self.structure.events, expired=self.asked.allow(self.asked.limit_s))
         weights = [
             Weight(
                 part=one.name,
@@ -197,7 +197,13 @@ class Predicting:
         return survival.survivals(self.system, self.structure, needed, self.asked.allow(self.asked.limit_s))
 
     def _failovers(self) -> Parts:
-        return {}
+        """What each failover is made of, where its engine knows and no other figure counts before its own."""
+        found: dict[str, tuple[Part, ...]] = {}
+        for name, one in self.figures.items():
+            parts = tuple(Part(name=f"{name}: {told}", seconds=time.seconds) for told, time in one.parts)
+            if math.isclose(length_s(parts), self.assumptions.components[name].failover_s):
+                found[name] = parts
+        return found
 
     def _changes(self, expected: Uptime) -> tuple[tuple[Change, ...], int]:
         """What each single change saves, the best first; and for how many there was no time."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from bascule.availability.figures import TYPICAL, Figures
 from bascule.engines import decoding
 from bascule.engines.haproxy.options import Options
@@ -13,7 +15,9 @@ from bascule.system.rules_entry import DEFAULT_TTL
 
 _HOST_LOST_S = 0.5
 
-FIGURES = TYPICAL.but("mttr", Duration(600.0), "assumption: ten minutes, for it has no data of its own")
+FIGURES = structs.replace(
+    TYPICAL.but("mttr", Duration(600.0), "assumption: ten minutes, for it has no data of its own"), lost=Duration(0.0)
+)
 """Of proxies that clients know all of."""
 
 

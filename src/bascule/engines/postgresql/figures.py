@@ -38,7 +38,13 @@ def figures(system: System, name: str) -> Figures:
         f"at most ttl {options.ttl} + loop_wait {options.loop_wait} + {PROMOTION_S:g}s for the promotion, an assumption"
         + (f" + {seen_s:g}s until the proxies see the new primary" if seen_s else "")
     )
-    found = FIGURES.but("failover", Duration(total_s), source)
+    parts = (
+        ("the primary's lease runs out", options.ttl),
+        ("a standby looks", options.loop_wait),
+        ("it is promoted", Duration(PROMOTION_S)),
+        *((("the proxies see it", Duration(seen_s)),) if seen_s else ()),
+    )
+    found = structs.replace(FIGURES.but("failover", Duration(total_s), source), parts=parts)
     if is_synchronous(system, options):
         return structs.replace(found, lost=Duration(0.0))
     return structs.replace(found, remark=_LAG.format(options.maximum_lag), lost=ASYNCHRONOUS)

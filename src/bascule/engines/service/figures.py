@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from bascule.availability.figures import TYPICAL, Figures
 from bascule.engines.haproxy.figures import noticed
 from bascule.kernel.quantities import Duration
 from bascule.system.model import System
 
-FIGURES = TYPICAL.but("mttr", Duration(600.0), "assumption: ten minutes, for it has no data of its own")
+FIGURES = structs.replace(
+    TYPICAL.but("mttr", Duration(600.0), "assumption: ten minutes, for it has no data of its own"), lost=Duration(0.0)
+)
 """Of replicas without state, which is what the engine knows of a command."""
 
 
