@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bascule.availability.groups import Group, independence_error, lost, solve, whole_chain
 from bascule.availability.markov import Rates, State, dense, steady_state
@@ -64,7 +65,7 @@ groups = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(groups, st.integers(1, 4))
 def test_the_whole_chain_of_a_group_is_solved_exactly(group: Group, needed: int) -> None:
-    group = Group(**{name: getattr(group, name) for name in group.__slots__} | {"needed": min(needed, group.replicas)})
+    group = replace(group, needed=min(needed, group.replicas))
     truth = sum(Fraction(lost(group, place)) * share for place, share in exact(whole_chain(group)).items())
     assert abs(Fraction(solve(group).total) - truth) <= truth * Fraction(1, 10**12)
 
@@ -72,8 +73,7 @@ def test_the_whole_chain_of_a_group_is_solved_exactly(group: Group, needed: int)
 @settings(max_examples=300, deadline=None)
 @given(groups, st.integers(1, 60), st.floats(0, 1))
 def test_the_parts_add_up_to_the_whole_within_what_independence_costs(group: Group, replicas: int, load: float) -> None:
-    fields = {name: getattr(group, name) for name in group.__slots__}
-    group = Group(**fields | {"replicas": replicas, "needed": max(1, round(load * replicas))})
+    group = replace(group, replicas=replicas, needed=max(1, round(load * replicas)))
     found = solve(group)
     error = independence_error(group)
     if error < 1:

@@ -13,8 +13,9 @@ on Computers 38(6), 1989; common cause by a beta factor: NUREG/CR-4780 (1988) an
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from bascule.availability.markov import steady_state
 from bascule.kernel.errors import InputError
@@ -27,8 +28,7 @@ Place: TypeAlias = tuple[int, Mode]
 """A state of the whole chain: how many replicas are down by their own failures, and what else is the matter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Struct, frozen=True, kw_only=True):
     """Identical replicas and what happens when one fails; all times are means of exponential distributions.
 
     Attributes:
@@ -94,8 +94,7 @@ class Group:
         return (min(down, self.crews) if self.crews else down) / self.mttr_s
 
 
-@dataclass(frozen=True, slots=True)
-class Share3:
+class Share3(Struct, frozen=True):
     """One cause of unavailability.
 
     Attributes:
@@ -110,8 +109,7 @@ class Share3:
     mean_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
+class Behaviour(Struct, frozen=True, kw_only=True):
     """The long run of a group.
 
     Attributes:

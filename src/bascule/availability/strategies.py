@@ -7,8 +7,9 @@ restore, or of the failover, shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from bascule.availability.nines import spoken
 from bascule.kernel.errors import InputError
@@ -17,8 +18,7 @@ from bascule.kernel.quantities import Duration
 QUOTED = "commonly quoted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strategy:
+class Strategy(Struct, frozen=True, kw_only=True):
     """One strategy.
 
     Attributes:
@@ -83,8 +83,7 @@ STRATEGIES = (
 """All of them, the cheapest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """One strategy against two objectives.
 
     Attributes:

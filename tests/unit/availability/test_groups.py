@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from bascule.availability.groups import MOST_REPLICAS, Group, independence_error, solve, whole_chain
+from bascule.availability.markov import steady_state
 from bascule.kernel.errors import InputError
 
 FAILS, MENDS = 1 / (30 * 86400.0), 1 / 3600.0
@@ -139,6 +140,60 @@ def test_only_common_causes() -> None:
     assert found.total == pytest.approx(RHO / (1 + RHO), rel=EXACTLY)
 
 
+def test_a_warm_pair_with_every_cause_is_the_chain_that_one_draws_by_hand() -> None:
+    """Seven states and the common cause: 0, 1 or 2 down, in service, in a failover, or with a person at it."""
+    mtbf_s, mttr_s, failover_s, manual_s, coverage, beta, warm = 4000.0, 50.0, 2.0, 30.0, 0.9, 0.1, 0.4
+    own, shared, mends, ends, told = (1 - beta) / mtbf_s, beta / mtbf_s, 1 / mttr_s, 1 / failover_s, 1 / manual_s
+    chain = {
+        "0": {"1 switching": own * coverage, "1 manual": own * (1 - coverage), "1": own * warm},
+        "1": {"0": mends, "2": own},
+        "2": {"1": mends},
+        "0 switching": {"0": ends, "1 switching": own * (1 + warm)},
+        "1 switching": {"1": ends, "0 switching": mends, "2 switching": own},
+        "2 switching": {"2": ends, "1 switching": mends},
+        "0 manual": {"0": told, "1 manual": own * (1 + warm)},
+        "1 manual": {"1": told, "0 manual": mends, "2 manual": own},
+        "2 manual": {"2": told, "1 manual": mends},
+        "all": {"0": mends},
+    }
+    chain = {name: {**targets, **({"all": shared} if name != "all" else {})} for name, targets in chain.items()}
+    long_run = steady_state(chain)
+    group = Group(
+        replicas=2,
+        needed=1,
+        mtbf_s=mtbf_s,
+        mttr_s=mttr_s,
+        redundancy="standby",
+        failover_s=failover_s,
+        coverage=coverage,
+        manual_s=manual_s,
+        beta=beta,
+        crews=1,
+        dormancy=warm,
+    )
+    assert solve(group).total == pytest.approx(1 - long_run["0"] - long_run["1"], rel=1e-11)
+
+
+def test_three_that_all_serve_lose_a_third_while_they_lead_around_one() -> None:
+    group = Group(replicas=3, needed=2, mtbf_s=1000.0, mttr_s=20.0, failover_s=5.0)
+    fails, mends, ends = 1 / 1000, 1 / 20, 1 / 5
+    chain = {
+        (0, "well"): {(1, "detour"): 3 * fails},
+        (1, "well"): {(0, "well"): mends, (2, "well"): 2 * fails},
+        (2, "well"): {(1, "well"): 2 * mends, (3, "well"): fails},
+        (3, "well"): {(2, "well"): 3 * mends},
+        (0, "detour"): {(0, "well"): ends, (1, "detour"): 3 * fails},
+        (1, "detour"): {(1, "well"): ends, (0, "detour"): mends, (2, "detour"): 2 * fails},
+        (2, "detour"): {(2, "well"): ends, (1, "detour"): 2 * mends, (3, "detour"): fails},
+        (3, "detour"): {(3, "well"): ends, (2, "detour"): 3 * mends},
+    }
+    long_run = steady_state(chain)
+    lost = sum(
+        share * (1 if down > 1 else 1 / 3 if mode == "detour" else 0) for (down, mode), share in long_run.items()
+    )
+    assert solve(group).total == pytest.approx(lost, rel=1e-11)
+
+
 @pytest.mark.parametrize("redundancy", ["standby", "active"])
 @pytest.mark.parametrize(("replicas", "needed"), [(2, 1), (3, 2), (5, 3), (7, 7)])
 def test_the_parts_add_up_to_the_whole_but_for_their_meetings(redundancy: str, replicas: int, needed: int) -> None:
@@ -189,4 +244,4 @@ def test_the_largest_group_can_be_solved_and_a_larger_one_is_refused() -> None:
 )
 def test_numbers_out_of_range_are_refused(wrong: dict[str, float], told: str) -> None:
     with pytest.raises(InputError, match=told):
-        solve(replace(PAIR, **wrong))  # type: ignore[arg-type]  # each name has its own type
+        solve(replace(PAIR, **wrong))
