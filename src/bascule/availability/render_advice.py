@@ -13,7 +13,7 @@ from bascule.availability.render_words import (
     count_text,
     downtime_text,
     duration_text,
-    factor_text,
+    gain_text,
     money_text,
     percent_text,
     share_text,
@@ -43,17 +43,18 @@ def changes_section(prediction: Prediction) -> str:
 
 def _change(prediction: Prediction, one: Change, longest_s: float) -> str:
     worse = one.saved_s < 0
-    said = f"{duration_text(abs(one.saved_s))}{' more downtime' if worse else ''}"
-    then = [f"then {best_text(one.uptime, prediction.target)}"]
+    said = duration_text(one.saved_s).replace("-", "−")
+    then = ["makes it worse"] if worse else []
+    then.append(f"then {best_text(one.uptime, prediction.target)}")
     currency = prediction.money.currency if prediction.money is not None else ""
     if one.cost_per_year is not None:
         then.append(f"costs {money_text(one.cost_per_year, currency).strip()} a year")
-    if one.gain_per_cost is not None:
-        then.append(f"saves {factor_text(one.gain_per_cost)} times its cost")
+    if one.gain_per_cost is not None and not worse:
+        then.append(f"gives back {gain_text(one.gain_per_cost)} its cost")
     kept = result(True, "keeps the promise", "") if is_kept(one.uptime, prediction.target) else ""
     length = abs(one.saved_s) / longest_s if longest_s else 0.0
     return (
-        f'<li><span class=label>{text(one.change)}</span>{bar(length, "worse" if worse else "saved")}'
+        f"<li><span class=label>{text(one.change)}</span>{bar(length, 'worse' if worse else 'saved')}"
         f'<b class=amount>{text(said)}</b><span class="about quiet">{text("; ".join(then))} {kept}</span></li>'
     )
 
@@ -130,5 +131,5 @@ def method_section(prediction: Prediction) -> str:
         said.append(
             f"The shares of all parts add up to {share_text(total)}: a failure that takes several parts counts for each."
         )
-    said.append("Lines between regions are taken to work; load is taken to be no higher than the needed replicas carry.")
+    said.append("Lines between regions are taken to work: how often they break is not known.")
     return section("method", "How it was worked out", items(said))

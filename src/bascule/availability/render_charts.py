@@ -94,9 +94,10 @@ def _months_body(columns: Sequence[Column], none: float, budget_s: float, width:
     body += f'<text class="tick" x="{8 + (_ZERO_W - 8) / 2}" y="{base + 17}" text-anchor="middle">none</text>'
     for one in columns:
         x = axis.x(one.low_s)
-        css = "over" if one.low_s >= budget_s else "under"
         tip = f"{duration_text(one.low_s)} to {duration_text(one.high_s)}: {probability_text(one.share)} of months"
-        body += column(x, max(1.0, axis.x(one.high_s) - x - 1), one.share, css, tip)
+        end, split = axis.x(one.high_s) - 1, axis.x(min(one.high_s, max(one.low_s, budget_s)))
+        body += column(x, min(split, end) - x, one.share, "under", tip) if one.low_s < budget_s else ""
+        body += column(split, end - split, one.share, "over", tip) if budget_s < one.high_s else ""
     body += f'<path class="axis" d="M8,{base} H{_ZERO_W} M{axis.left},{base} H{axis.right}"/>'
     return body + _ticks(axis, base) + _budget(axis, budget_s, base)
 
@@ -141,16 +142,17 @@ def months_words(prediction: Prediction, months: Months) -> str:
         for one in months.quantiles
         if one.probability >= 0.5
     )
-    said.append(f"Of months, {tails}." if tails else "")
+    said.append(f"Of all months {tails}." if tails else "")
     return " ".join(filter(None, said))
 
 
 def recovery_chart(recovery: Recovery) -> str:
     """One scope's recovery as a bar of its named parts, with the promise as a line, and what is lost."""
     met, kept = recovery.meets_rto, recovery.meets_rpo
+    served = "Not served for" if recovery.rto_s > 0 else "Time without service:"
     head = (
         f"<h3>Loss of one {text(recovery.scope)} {result(met, 'in time', 'too late', '')}</h3>"
-        f'<p>Not served for <b>{text(rto_text(recovery))}</b> <span class=quiet>(worst: {text(recovery.worst)})</span>'
+        f"<p>{served} <b>{text(rto_text(recovery))}</b> <span class=quiet>(worst: {text(recovery.worst)})</span>"
     )
     head += f"<br>Work lost: <b>{text(rpo_text(recovery))}</b> {result(kept, 'kept', 'not kept', '')}"
     head += f" <span class=quiet>{text(recovery.lost_because)}</span></p>" if recovery.lost_because else "</p>"

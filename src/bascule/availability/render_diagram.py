@@ -7,8 +7,9 @@ each part takes part in. Only the rows that matter most are drawn where there ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bascule.availability.prediction import Prediction
 from bascule.availability.render_markup import STEP_WORDS, quiet, text, tone
@@ -16,11 +17,14 @@ from bascule.availability.render_words import clean, count_text, share_text, sho
 from bascule.system.model import System
 
 MOST_ROWS, MOST_ZONES = 40, 24
-BOX_W, BOX_H, ROW_H = 214, 42, 54
-ZONE_W, GAP = 118, 8
+BOX_W, BOX_H, ROW_H = 236, 42, 54
+LEAST_ZONE_W, MOST_ZONE_W, GAP = 118, 190, 8
+PAGE_W = 1060
 LANE_W, LANES_LEFT = 11, 16
-REGION_HEAD, ZONE_HEAD, ABOVE = 24, 36, 34
+PLACE_H = 37
+REGION_HEAD, ZONE_HEAD, ABOVE = 46, 50, 0
 _CHIP, _MOST_CHIPS = 15, 5
+_LETTER_PX = 7.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class Need:
     lane: int
 
 
+class Columns(NamedTuple):
+    """The zones that are drawn, and how wide each is in px."""
+
+    zones: Sequence[str]
+    width: int
+
+
 def diagram(prediction: Prediction, system: System) -> str:
     """The diagram with its legend; what is not drawn is said below it."""
     shown = _shown(prediction)
@@ -57,15 +68,17 @@ def diagram(prediction: Prediction, system: System) -> str:
     arrows = lanes(system, drawn)
     left = LANES_LEFT + LANE_W * (1 + max((arrow.lane for arrow in arrows), default=0))
     regions = sum(any(zone in zones for zone in region.zones) for region in system.regions.values())
-    width = left + BOX_W + GAP * (2 + regions) + len(zones) * (ZONE_W + GAP)
+    fixed = left + BOX_W + GAP * (2 + regions)
+    zone_w = min(MOST_ZONE_W, max(LEAST_ZONE_W, (PAGE_W - fixed) // max(1, len(zones)) - GAP))
+    width = fixed + len(zones) * (zone_w + GAP)
     inside = sum(name in system.components for name in drawn)
     top = ABOVE + REGION_HEAD + ZONE_HEAD
     outside = len(drawn) - inside
     height = top + len(drawn) * ROW_H + (ROW_H // 2 if outside else 0) + GAP
-    body = _clients(left) + _places(system, shown, zones, left, inside)
+    body = _clients(left) + _places(system, shown, Columns(zones, zone_w), left, inside)
     body += "".join(_arrow(arrow, left, inside) for arrow in arrows)
     for index, name in enumerate(drawn):
-        body += _row(system, shown, name, (left, row_y(index, inside)), zones)
+        body += _row(system, shown, name, (left, row_y(index, inside)), Columns(zones, zone_w))
     return (
         f'<div class=scroll><svg class="diagram" role="img" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" aria-label="{text(in_words(prediction, system))}">{_ARROWHEADS}{body}</svg></div>'
@@ -139,44 +152,42 @@ def _shown(prediction: Prediction) -> Shown:
     )
 
 
-def _places(system: System, shown: Shown, zones: list[str], left: int, inside: int) -> str:
+def _places(system: System, shown: Shown, columns: Columns, left: int, inside: int) -> str:
     x, body = left + BOX_W + GAP * 2, ""
     height = REGION_HEAD + ZONE_HEAD + inside * ROW_H + GAP // 2
     for region, place in system.regions.items():
-        here = [zone for zone in place.zones if zone in zones]
+        here = [zone for zone in place.zones if zone in columns.zones]
         if not here:
             continue
-        width = len(here) * (ZONE_W + GAP) + GAP
+        width = len(here) * (columns.width + GAP) + GAP
         body += f'<g transform="translate({x - GAP},{ABOVE})">'
-        body += f'<rect class="region" width="{width - 3}" height="{height}" rx="10"/>'
-        body += _place_name(shown, "region", region, (4, 4, width - 11, REGION_HEAD - 4))
+        body += f'<rect class="region" x="0.5" y="0.5" width="{width - 3}" height="{height}" rx="10"/>'
+        body += _place(shown, "region", region, (GAP - 2, GAP - 2, width - GAP * 2 + 1))
         for index, zone in enumerate(here):
-            at = GAP - 2 + index * (ZONE_W + GAP)
-            body += f'<rect class="zone" x="{at}" y="{REGION_HEAD + 3}" width="{ZONE_W}" '
-            body += f'height="{height - REGION_HEAD - 7}" rx="7"/>'
-            body += _place_name(shown, "zone", zone, (at, REGION_HEAD + 3, ZONE_W, ZONE_HEAD - 7))
+            at = GAP - 2 + index * (columns.width + GAP)
+            body += f'<rect class="zone" x="{at}" y="{REGION_HEAD + 3}" width="{columns.width}" '
+            body += f'height="{height - REGION_HEAD - 9}" rx="7"/>'
+            body += _place(shown, "zone", zone, (at, REGION_HEAD + 3, columns.width))
         body += "</g>"
         x += width
     return body
 
 
-def _place_name(shown: Shown, kind: str, name: str, box: tuple[int, int, int, int]) -> str:
-    share = shown.share(f"{kind} {clean(name)}", clean(name))
-    x, y, width, height = box
-    said = share_text(share)
-    single = {f"{kind} {clean(name)}", clean(name)} & shown.single
-    body = f'<g class="{tone(share)}"><title>{text(_tip(f"{kind} {name}", share, bool(single)))}</title>'
-    body += f'<rect class="tone" x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>'
-    middle = y + height // 2 + 4
-    room = width - 16 - len(said) * 7 - (16 if single else 0)
-    body += f'<text class="place" x="{x + 8}" y="{middle}">{text(short(f"{kind} {name}", max(4, int(room / 6.6))))}'
-    body += f'</text><text class="share" x="{x + width - 8}" y="{middle}" text-anchor="end">{text(said)}</text>'
-    if single:
-        body += _point(x + width - 18 - len(said) * 7, y + height // 2)
-    return body + "</g>"
+def _place(shown: Shown, kind: str, name: str, at: tuple[int, int, int]) -> str:
+    """The head of a region or a zone: its name, and below it its share."""
+    x, y, width = at
+    names = (f"{kind} {clean(name)}", clean(name))
+    share = shown.share(*names)
+    single = not shown.single.isdisjoint(names)
+    body = f'<g class="{tone(share)}"><title>{text(_tip(f"{kind} {name}", share, single))}</title>'
+    body += f'<rect class="tone" x="{x}" y="{y}" width="{width}" height="{PLACE_H}" rx="6"/>'
+    room = int((width - 14) / _LETTER_PX)
+    body += f'<text class="place" x="{x + 8}" y="{y + 16}">{text(short(f"{kind} {name}", room))}</text>'
+    body += f'<text class="share" x="{x + 8}" y="{y + 31}">{text(share_text(share))}</text>'
+    return body + (_point(x + width - 15, y + 26) if single else "") + "</g>"
 
 
-def _row(system: System, shown: Shown, name: str, at: tuple[int, int], zones: list[str]) -> str:
+def _row(system: System, shown: Shown, name: str, at: tuple[int, int], columns: Columns) -> str:
     x, y = at
     component = system.components.get(name)
     share = shown.share(clean(name), f"service {clean(name)}")
@@ -186,17 +197,17 @@ def _row(system: System, shown: Shown, name: str, at: tuple[int, int], zones: li
     body += f'<rect class="{kinds}" width="{BOX_W}" height="{BOX_H}" rx="8"/>'
     body += f'<text class="name" x="11" y="18">{text(short(name, 18))}</text>'
     body += f'<text class="share" x="{BOX_W - 11}" y="18" text-anchor="end">{text(share_text(share))}</text>'
-    body += f'<text class="about" x="11" y="34">{text(short(_about(system, shown, name), 30))}</text>'
+    body += f'<text class="about" x="11" y="34">{text(short(_about(system, shown, name), 27 if single else 32))}</text>'
     body += _point(BOX_W - 16, 30) if single else ""
     body += "</g>"
     if component is None:
         return body
     column = x + BOX_W + GAP * 2 - 2
     for region in system.regions.values():
-        here = [zone for zone in region.zones if zone in zones]
+        here = [zone for zone in region.zones if zone in columns.zones]
         for zone in here:
-            body += _chips(component.replicas.get(zone, 0), tone(share), (column, y), name, zone)
-            column += ZONE_W + GAP
+            body += _chips(component.replicas.get(zone, 0), tone(share), (column, y), f"{name} in {zone}")
+            column += columns.width + GAP
         column += GAP if here else 0
     return body
 
@@ -205,19 +216,20 @@ def _about(system: System, shown: Shown, name: str) -> str:
     component = system.components.get(name)
     if component is None:
         like = system.services[name].like
-        return f"service{f', {like}' if like else ''}, run by others"
+        return f"{like or 'service'}, run by others"
     if name in shown.idle:
-        return f"{component.engine}, not needed"
+        softly = any(name in one.needs for one in system.components.values())
+        return f"{component.engine}, {'soft needs only' if softly else 'not needed'}"
     total = sum(component.replicas.values())
     return f"{component.engine}, needs {shown.needed.get(name) or f'some of {total}'}"
 
 
-def _chips(count: int, css: str, at: tuple[int, int], name: str, zone: str) -> str:
+def _chips(count: int, css: str, at: tuple[int, int], where: str) -> str:
     """One square for each replica, or one and their number where there are many."""
     if not count:
         return ""
     x, y = at[0] + 10, at[1] + (BOX_H - _CHIP) // 2
-    tip = f"{count_text(count, 'replica')} of {clean(name)} in {clean(zone)}"
+    tip = f"{count_text(count, 'replica')} of {clean(where)}"
     body = f'<g class="{css}"><title>{text(tip)}</title>'
     for index in range(count if count <= _MOST_CHIPS else 1):
         body += f'<rect class="tone" x="{x + index * (_CHIP + 5)}" y="{y}" width="{_CHIP}" height="{_CHIP}" rx="4"/>'
@@ -232,16 +244,18 @@ def _arrow(need: Need, left: int, inside: int) -> str:
     start = row_y(need.source, inside) + BOX_H - 12
     end = row_y(need.target, inside) + (14 if down else BOX_H - 4)
     bend = 6 if down else -6
-    path = f"M{left},{start} H{x + 6} Q{x},{start} {x},{start + bend} V{end - bend} Q{x},{end} {x + 6},{end} H{left - 6}"
+    path = (
+        f"M{left},{start} H{x + 6} Q{x},{start} {x},{start + bend} V{end - bend} Q{x},{end} {x + 6},{end} H{left - 6}"
+    )
     return f'<path class="need {need.kind}" d="{path}" marker-end="url(#to)"/>'
 
 
 def _clients(left: int) -> str:
     middle = left + BOX_W // 2
-    end = ABOVE + REGION_HEAD + ZONE_HEAD - 7
+    end = ABOVE + REGION_HEAD + ZONE_HEAD
     return (
-        f'<text class="place" x="{middle}" y="{ABOVE + 8}" text-anchor="middle">clients</text>'
-        f'<path class="need hard" d="M{middle},{ABOVE + 16} V{end}" marker-end="url(#to)"/>'
+        f'<text class="place" x="{middle}" y="{end - 42}" text-anchor="middle">clients</text>'
+        f'<path class="need hard" d="M{middle},{end - 35} V{end - 7}" marker-end="url(#to)"/>'
     )
 
 

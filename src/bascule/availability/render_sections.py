@@ -52,7 +52,7 @@ def head(prediction: Prediction) -> str:
     return (
         f'<header class="{verdict}"><div class=top><span class="badge {verdict}">{_SIGNS[verdict]} {verdict}</span>'
         f"<h1>{text(prediction.system)}</h1></div><p class=headline>{text(verdict_text(prediction))}</p>"
-        f"<div class=tiles>{''.join(tiles)}</div>{_more(prediction)}</header>"
+        f'<div class="tiles{" few" if len(tiles) < 6 else ""}">{"".join(tiles)}</div>{_more(prediction)}</header>'
     )
 
 
@@ -126,7 +126,7 @@ def diagram_section(prediction: Prediction, system: System) -> str:
     )
     idle = ""
     if prediction.not_reached:
-        idle = quiet(f"The load does not need: {', '.join(prediction.not_reached[:40])}.")
+        idle = quiet(f"The load is served without: {', '.join(prediction.not_reached[:40])}.")
     return section("diagram", "Where it breaks", told, diagram(prediction, system), idle)
 
 
@@ -200,7 +200,9 @@ def survival_section(prediction: Prediction) -> str:
         bad = sum(not each.survives for each in two)
         told = f"Two at the same time: {bad:,} of {len(two):,} are not survived"
         blocks += f"<details><summary>{text(told)}</summary>{draw(two)}</details>"
-    told = quiet("Meanwhile: the availability for as long as the place stays lost. Replicas left / needed to carry all.")
+    told = quiet(
+        "Meanwhile: the availability for as long as the place stays lost. Replicas left / needed to carry all."
+    )
     return section("survival", "When a zone or a region is lost", told, blocks)
 
 
@@ -256,7 +258,7 @@ def cut_sets_section(prediction: Prediction) -> str:
 
 
 def _cut_set(one: CutSet) -> str:
-    events = ' <span class=quiet>and</span> '.join(f"<code>{text(event)}</code>" for event in one.events[:12])
+    events = " <span class=quiet>and</span> ".join(f"<code>{text(event)}</code>" for event in one.events[:12])
     more = f" <span class=quiet>and {len(one.events) - 12:,} more</span>" if len(one.events) > 12 else ""
     return (
         f"<tr><td>{events}{more}</td><td class=number>{len(one.events):,}</td>"

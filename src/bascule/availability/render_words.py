@@ -122,9 +122,15 @@ def factor_text(factor: float) -> str:
     return f"{factor:,.0f}" if abs(factor) >= 100 else f"{factor:.2f}" if abs(factor) < 10 else f"{factor:.1f}"
 
 
+def gain_text(factor: float) -> str:
+    """How many times its cost a change gives back: `1.35 times`, `less than 0.01 times`."""
+    return "less than 0.01 times" if 0 < factor < 0.005 else f"{factor_text(factor)} times"
+
+
 def money_text(amount: float, currency: str) -> str:
     """An amount: `EUR 12,300`."""
-    return f"{clean(currency)} {amount:,.0f}" if abs(amount) >= 10 else f"{clean(currency)} {amount:,.2f}"
+    number = f"{amount:,.0f}" if abs(amount) >= 10 or amount == 0 else f"{amount:,.2f}"
+    return f"{clean(currency)} {number}".strip()
 
 
 def nines_text(uptime: Uptime) -> str:
@@ -181,8 +187,8 @@ def lost_text(survival: Survival) -> str:
 
 
 def rto_text(recovery: Recovery) -> str:
-    """How long, against what was promised: `42 s of 30 s promised`; `not noticed` for 0."""
-    length = duration_text(recovery.rto_s) if recovery.rto_s > 0 else "nobody notices"
+    """How long, against what was promised: `42 s of 30 s promised`; `none` for 0."""
+    length = duration_text(recovery.rto_s) if recovery.rto_s > 0 else "none"
     if recovery.promised_rto_s is None:
         return f"{length}, nothing promised"
     if recovery.meets_rto is False and length == duration_text(recovery.promised_rto_s):

@@ -26,12 +26,12 @@ from bascule.availability.prediction import (
 from bascule.availability.simulation import simulate
 from bascule.availability.simulation_months import Months
 from bascule.availability.structure import Basic, Event, Structure, any_of
+from bascule.availability.strategies import choose
 from bascule.availability.uptime import uptime
-from bascule.kernel.quantities import Share
+from bascule.kernel.quantities import Duration, Rate, Share
 from bascule.system import load
 from bascule.system.dependability import Service
 from bascule.system.model import Availability, Component, Need, Objectives, Region, System, Workload
-from bascule.kernel.quantities import Rate
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "taskmanagerpro" / "bascule.yaml"
 TARGET = 0.9995
@@ -241,7 +241,7 @@ def prediction() -> Prediction:
         recovery=_recovery(),
         changes=_changes(),
         untried=3,
-        strategies=(),
+        strategies=choose(Duration(40.0), Duration(0.0), 60_000.0),
         assumptions=_assumptions(),
         warnings=(
             "dns: 99.99% is a refund threshold of its provider, not a measurement",
