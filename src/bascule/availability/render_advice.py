@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from bascule.availability.assumptions import Assumption
-from bascule.availability.prediction import Change, Measurement, Prediction
+from bascule.availability.prediction import YEAR_S, Change, Measurement, Prediction
 from bascule.availability.render_markup import bar, folded, items, quiet, result, section, table, text
-from bascule.availability.render_sections import YEAR_S, best_text, is_kept
 from bascule.availability.render_words import (
     count_text,
     downtime_text,
     duration_text,
     gain_text,
+    is_kept,
     money_text,
     percent_text,
-    share_text,
 )
 
 MOST_CHANGES = 12
@@ -43,15 +42,15 @@ def changes_section(prediction: Prediction) -> str:
 
 def _change(prediction: Prediction, one: Change, longest_s: float) -> str:
     worse = one.saved_s < 0
-    said = duration_text(one.saved_s).replace("-", "−")
+    said = duration_text(one.saved_s)
     then = ["makes it worse"] if worse else []
-    then.append(f"then {best_text(one.uptime, prediction.target)}")
+    then.append(f"then {percent_text(one.uptime.unavailability, prediction.target)}")
     currency = prediction.money.currency if prediction.money is not None else ""
     if one.cost_per_year is not None:
         then.append(f"costs {money_text(one.cost_per_year, currency).strip()} a year")
     if one.gain_per_cost is not None and not worse:
         then.append(f"gives back {gain_text(one.gain_per_cost)} its cost")
-    kept = result(True, "keeps the promise", "") if is_kept(one.uptime, prediction.target) else ""
+    kept = result("keeps the promise", met=True) if is_kept(one.uptime, prediction.target) else ""
     length = abs(one.saved_s) / longest_s if longest_s else 0.0
     return (
         f"<li><span class=label>{text(one.change)}</span>{bar(length, 'worse' if worse else 'saved')}"
@@ -126,10 +125,10 @@ def method_section(prediction: Prediction) -> str:
             f"{percent_text(uptime.lower)} available, {downtime_text(uptime, YEAR_S)} down a year."
         )
     said = [prediction.method, bounds, f"Time is counted in {prediction.year}."]
-    if prediction.weights:
-        total = sum(one.fussell_vesely for one in prediction.weights)
-        said.append(
-            f"The shares of all parts add up to {share_text(total)}: a failure that takes several parts counts for each."
-        )
-    said.append("Lines between regions are taken to work: how often they break is not known.")
+    total = sum(one.fussell_vesely for one in prediction.weights)
+    if total > 1.005:
+        added = f"{total * 100:.0f} %"
+        said.append(f"The shares of all parts add up to {added}: a failure that takes several parts counts for each.")
+    if len(prediction.regions) > 1:
+        said.append("Lines between regions are taken to work: how often they break is not known.")
     return section("method", "How it was worked out", items(said))

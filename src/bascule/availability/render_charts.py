@@ -12,12 +12,14 @@ from typing import NamedTuple
 from bascule.availability.prediction import Prediction, Recovery
 from bascule.availability.render_markup import piece, quiet, result, stack, text
 from bascule.availability.render_words import count_text, duration_text, probability_text, rpo_text, rto_text, short
-from bascule.availability.simulation import Months
+from bascule.availability.simulation_months import Months
 
 TICKS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
 _WIDE, _NARROW = 1060, 340
 _HEIGHT, _ABOVE, _BELOW, _ZERO_W = 260, 34, 44, 64
 _MOST_PARTS = 12
+_TIMELY = {True: "in time", False: "too late", None: ""}
+_KEPT = {True: "kept", False: "not kept", None: ""}
 
 
 class Column(NamedTuple):
@@ -151,10 +153,10 @@ def recovery_chart(recovery: Recovery) -> str:
     met, kept = recovery.meets_rto, recovery.meets_rpo
     served = "Not served for" if recovery.rto_s > 0 else "Time without service:"
     head = (
-        f"<h3>Loss of one {text(recovery.scope)} {result(met, 'in time', 'too late', '')}</h3>"
+        f"<h3>Loss of one {text(recovery.scope)} {result(_TIMELY[met], met=met)}</h3>"
         f"<p>{served} <b>{text(rto_text(recovery))}</b> <span class=quiet>(worst: {text(recovery.worst)})</span>"
     )
-    head += f"<br>Work lost: <b>{text(rpo_text(recovery))}</b> {result(kept, 'kept', 'not kept', '')}"
+    head += f"<br>Work lost: <b>{text(rpo_text(recovery))}</b> {result(_KEPT[kept], met=kept)}"
     head += f" <span class=quiet>{text(recovery.lost_because)}</span></p>" if recovery.lost_because else "</p>"
     return f"<div class=recovery>{head}{_parts(recovery)}</div>"
 

@@ -18,7 +18,7 @@ from bascule.system.model import System
 
 MOST_ROWS, MOST_ZONES = 40, 24
 BOX_W, BOX_H, ROW_H = 236, 42, 54
-LEAST_ZONE_W, MOST_ZONE_W, GAP = 118, 190, 8
+LEAST_ZONE_W, MOST_ZONE_W, GAP = 108, 190, 8
 PAGE_W = 1060
 LANE_W, LANES_LEFT = 11, 16
 PLACE_H = 37
@@ -36,9 +36,9 @@ class Shown:
     needed: Mapping[str, str]
     idle: frozenset[str]
 
-    def share(self, *names: str) -> float:
-        """The share of the unavailability that the part of one of these names takes part in; 0 when it has none."""
-        return next((self.shares[name] for name in names if name in self.shares), 0.0)
+    def share(self, *names: str) -> float | None:
+        """The share of the unavailability that the part of one of these names takes part in; None where not known."""
+        return next((self.shares[name] for name in names if name in self.shares), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,9 @@ def rows(system: System, shown: Shown) -> list[str]:
     every += [name for name in system.services if name in found]
     if len(every) <= MOST_ROWS:
         return every
-    rank = sorted(every, key=lambda name: (name != system.workload.through, -shown.share(name, f"service {name}")))
+    rank = sorted(
+        every, key=lambda name: (name != system.workload.through, -(shown.share(name, f"service {name}") or 0.0))
+    )
     most = set(rank[:MOST_ROWS])
     return [name for name in every if name in most] + rank[MOST_ROWS:]
 
@@ -183,7 +185,7 @@ def _place(shown: Shown, kind: str, name: str, at: tuple[int, int, int]) -> str:
     body += f'<rect class="tone" x="{x}" y="{y}" width="{width}" height="{PLACE_H}" rx="6"/>'
     room = int((width - 14) / _LETTER_PX)
     body += f'<text class="place" x="{x + 8}" y="{y + 16}">{text(short(f"{kind} {name}", room))}</text>'
-    body += f'<text class="share" x="{x + 8}" y="{y + 31}">{text(share_text(share))}</text>'
+    body += f'<text class="share" x="{x + 8}" y="{y + 31}">{text(_said(share))}</text>'
     return body + (_point(x + width - 15, y + 26) if single else "") + "</g>"
 
 
@@ -196,7 +198,7 @@ def _row(system: System, shown: Shown, name: str, at: tuple[int, int], columns: 
     body = f'<g class="{tone(share)}" transform="translate({x},{y})"><title>{text(_tip(name, share, single))}</title>'
     body += f'<rect class="{kinds}" width="{BOX_W}" height="{BOX_H}" rx="8"/>'
     body += f'<text class="name" x="11" y="18">{text(short(name, 18))}</text>'
-    body += f'<text class="share" x="{BOX_W - 11}" y="18" text-anchor="end">{text(share_text(share))}</text>'
+    body += f'<text class="share" x="{BOX_W - 11}" y="18" text-anchor="end">{text(_said(share))}</text>'
     body += f'<text class="about" x="11" y="34">{text(short(_about(system, shown, name), 27 if single else 32))}</text>'
     body += _point(BOX_W - 16, 30) if single else ""
     body += "</g>"
@@ -221,7 +223,8 @@ def _about(system: System, shown: Shown, name: str) -> str:
         softly = any(name in one.needs for one in system.components.values())
         return f"{component.engine}, {'soft needs only' if softly else 'not needed'}"
     total = sum(component.replicas.values())
-    return f"{component.engine}, needs {shown.needed.get(name) or f'some of {total}'}"
+    needed = shown.needed.get(name)
+    return f"{component.engine}, " + (f"needs {needed}" if needed else count_text(total, "replica"))
 
 
 def _chips(count: int, css: str, at: tuple[int, int], where: str) -> str:
@@ -234,7 +237,7 @@ def _chips(count: int, css: str, at: tuple[int, int], where: str) -> str:
     for index in range(count if count <= _MOST_CHIPS else 1):
         body += f'<rect class="tone" x="{x + index * (_CHIP + 5)}" y="{y}" width="{_CHIP}" height="{_CHIP}" rx="4"/>'
     if count > _MOST_CHIPS:
-        body += f'<text class="about" x="{x + _CHIP + 7}" y="{y + 12}">× {count:,}</text>'
+        body += f'<text class="about" x="{x + _CHIP + 7}" y="{y + 12}">&times; {count:,}</text>'
     return body + "</g>"
 
 
@@ -263,8 +266,12 @@ def _point(x: int, y: int) -> str:
     return f'<path class="point" d="M{x},{y - 7} L{x + 7},{y} L{x},{y + 7} L{x - 7},{y} Z"/>'
 
 
-def _tip(name: str, share: float, single: bool) -> str:
-    told = f"{name}: takes part in {share_text(share)} of the downtime"
+def _said(share: float | None) -> str:
+    return "" if share is None else share_text(share)
+
+
+def _tip(name: str, share: float | None, single: bool) -> str:
+    told = f"{name}: takes part in {share_text(share)} of the downtime" if share is not None else name
     return f"{told}; takes the system down alone" if single else told
 
 

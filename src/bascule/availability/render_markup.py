@@ -20,9 +20,9 @@ def text(value: str) -> str:
     return escape(clean(value), quote=True)
 
 
-def tone(share: float) -> str:
-    """The class that colours a part by its share of the unavailability: `w0`, hardly any, to `w4`."""
-    return f"w{sum(share >= step for step in STEPS)}"
+def tone(share: float | None) -> str:
+    """The class that colours a part by its share of the unavailability: `w0`, hardly any or not known, to `w4`."""
+    return f"w{sum((share or 0.0) >= step for step in STEPS)}"
 
 
 def table(caption: str, columns: Iterable[str], rows: Iterable[str], *, css: str = "") -> str:
@@ -30,7 +30,9 @@ def table(caption: str, columns: Iterable[str], rows: Iterable[str], *, css: str
 
     Args:
         caption: Read aloud, not shown: the heading before the table says it to those who see.
+        columns: Their names.
         rows: Markup: each begins with `<tr`.
+        css: The table's class.
     """
     cells = "".join(
         f"<th scope=col{' class=number' if name.startswith('#') else ''}>{text(name.removeprefix('#'))}</th>"
@@ -94,7 +96,7 @@ def piece(index: int) -> str:
     return f"p{index % 6 + 1}"
 
 
-def result(met: bool | None, yes: str, no: str, unknown: str = "open") -> str:
-    """A word with a sign, coloured: what was found of a promise; empty words are left out."""
-    sign, css, said = {True: ("✔", "KEPT", yes), False: ("✘", "MISSED", no), None: ("?", "OPEN", unknown)}[met]
+def result(said: str, *, met: bool | None) -> str:
+    """A word with a sign, coloured: what was found of a promise; empty without a word."""
+    sign, css = {True: ("✔", "KEPT"), False: ("✘", "MISSED"), None: ("?", "OPEN")}[met]
     return f'<span class="result {css}">{sign} {text(said)}</span>' if said else ""

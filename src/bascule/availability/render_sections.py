@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from bascule.availability.prediction import CutSet, Prediction, Survival, Uptime, Weight
+from bascule.availability.prediction import YEAR_S, CutSet, Prediction, Survival, Uptime, Weight
 from bascule.availability.render_charts import months_chart, months_words, recovery_chart, scale_words
 from bascule.availability.render_diagram import diagram
 from bascule.availability.render_markup import bar, folded, items, quiet, result, section, table, text, tone
@@ -15,11 +14,11 @@ from bascule.availability.render_words import (
     duration_text,
     expected_text,
     factor_text,
+    listed,
     lost_text,
     money_text,
     nines_text,
     part_name,
-    percent_text,
     probability_text,
     share_text,
     target_text,
@@ -30,7 +29,6 @@ from bascule.system.model import System
 
 MOST_ROWS = 12
 MOST_MARGINS = 8
-YEAR_S = 365.25 * 86400.0
 _SIGNS = {"KEPT": "✔", "MISSED": "✘", "OPEN": "?"}
 _PERIODS = (("a year", YEAR_S), ("a month", YEAR_S / 12), ("a week", 7 * 86400.0))
 
@@ -90,9 +88,7 @@ def _more(prediction: Prediction) -> str:
     if prediction.single_points:
         count = count_text(len(prediction.single_points), "part")
         verb = "takes" if len(prediction.single_points) == 1 else "take"
-        said.append(f"{count} {verb} the system down alone: {', '.join(prediction.single_points[:12])}.")
-    if len(prediction.single_points) > 12:
-        said.append(f"And {len(prediction.single_points) - 12:,} more.")
+        said.append(f"{count} {verb} the system down alone: {listed(prediction.single_points, 12)}.")
     if prediction.warnings:
         said.append(f"{count_text(len(prediction.warnings), 'warning')}: see below.")
     return items(said) if said else ""
@@ -126,7 +122,7 @@ def diagram_section(prediction: Prediction, system: System) -> str:
     )
     idle = ""
     if prediction.not_reached:
-        idle = quiet(f"The load is served without: {', '.join(prediction.not_reached[:40])}.")
+        idle = quiet(f"The load is served without: {listed(prediction.not_reached, 40)}.")
     return section("diagram", "Where it breaks", told, diagram(prediction, system), idle)
 
 
@@ -212,9 +208,9 @@ def _survival(one: Survival) -> str:
     chips = "".join(_margin(name, *margin) for name, margin in margins[:MOST_MARGINS])
     if len(margins) > MOST_MARGINS:
         chips += f"<span class=quiet>and {len(margins) - MOST_MARGINS:,} more</span>"
-    then = _shortened(one.next_points, 6) if one.survives else "down already"
+    then = (listed(one.next_points, 6) or "nothing alone") if one.survives else "down already"
     return (
-        f"<tr><th scope=row>{text(lost_text(one))}</th><td>{result(one.survives, 'yes', 'no')}</td>"
+        f"<tr><th scope=row>{text(lost_text(one))}</th><td>{result('yes' if one.survives else 'no', met=one.survives)}</td>"
         f"<td class=number>{text(meanwhile)}</td><td class=chips>{chips}</td><td>{text(then)}</td></tr>"
     )
 
@@ -223,11 +219,6 @@ def _margin(name: str, left: int, needed: int) -> str:
     css = "short" if left < needed else "tight" if left == needed else "spare"
     sign = "✘ " if left < needed else ""
     return f'<span class="chip {css}">{sign}{text(name)} {left} / {needed}</span> '
-
-
-def _shortened(names: Sequence[str], most: int) -> str:
-    rest = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest if names else "nothing alone"
 
 
 def recovery_section(prediction: Prediction) -> str:
@@ -265,13 +256,3 @@ def _cut_set(one: CutSet) -> str:
         f"<td class=number>{text(probability_text(one.probability))}</td>"
         f"<td class=number>{text(share_text(one.share))}</td></tr>"
     )
-
-
-def is_kept(uptime: Uptime, target: float) -> bool:
-    """Whether a system of this availability surely keeps the promise; an availability that lost digits is not asked."""
-    return uptime.unavailability <= 1 - target or math.isclose(uptime.unavailability, 1 - target, rel_tol=1e-9)
-
-
-def best_text(uptime: Uptime, target: float) -> str:
-    """The availability with a change, with digits enough to tell it from the promise."""
-    return percent_text(uptime.unavailability, target)

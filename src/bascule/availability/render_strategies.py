@@ -39,11 +39,12 @@ def _strategy(one: Choice, currency: str, *, priced: bool) -> str:
         amounts = (one.cost_per_year, one.extra_per_year)
         costs = "".join(f"<td class=number>{'' if a is None else text(money_text(a, currency))}</td>" for a in amounts)
     why = "; ".join(one.misses)
+    kept = result("kept" if one.meets else "missed", met=one.meets)
     return (
         f'<tr class="{"KEPT" if one.meets else ""}"><th scope=row>{text(strategy.name)}'
-        f'<br><span class="quiet small">{text(strategy.what)}</span></th><td>{result(one.meets, "kept", "missed")}</td>'
+        f'<br><span class="quiet small">{text(strategy.what)}</span></th><td>{kept}</td>'
         f"<td class=number>{text(duration_text(strategy.rto.seconds))}</td>"
         f"<td class=number>{text(duration_text(strategy.rpo.seconds))}</td>"
-        f"<td class=number>× {strategy.multiple:g}</td>{costs}"
+        f"<td class=number>&times; {strategy.multiple:g}</td>{costs}"
         f"<td>{text(why)}{'<br>' if why else ''}<span class=quiet>{text(strategy.source)}</span></td></tr>"
     )

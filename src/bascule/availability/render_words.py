@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
 
 from bascule.availability.prediction import Prediction, Recovery, Survival, Uptime, Weight
@@ -40,7 +41,7 @@ def duration_text(seconds: float) -> str:
     if math.isinf(seconds):
         return NEVER
     if seconds < 0:
-        return f"-{duration_text(-seconds)}"
+        return f"\N{MINUS SIGN}{duration_text(-seconds)}"
     for unit_s, name, part_s, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         whole, rest = divmod(round(seconds / part_s), unit_s // part_s)
         if whole:
@@ -108,11 +109,11 @@ def share_text(share: float) -> str:
 
 
 def probability_text(probability: float) -> str:
-    """A probability: `12.3 %`, or `3.1 × 10⁻⁷` when it is small; 0 only when it is."""
+    """A probability: `12.3 %`, or `3.1 x 10⁻⁷` when it is small; 0 only when it is."""
     if probability == 0 or probability >= 0.001:
         return f"{probability * 100:.3g} %" if probability < 0.9995 or probability == 1 else "> 99.9 %"
     mantissa, _, exponent = f"{probability:.1e}".partition("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+    return f"{mantissa} \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
 def factor_text(factor: float) -> str:
@@ -203,6 +204,17 @@ def rpo_text(recovery: Recovery) -> str:
     if recovery.promised_rpo_s is None:
         return f"{lost}, nothing promised"
     return f"{lost}, {duration_text(recovery.promised_rpo_s)} promised"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are: `a, b and 3 more`; empty without any."""
+    rest = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return clean(", ".join(names[:most])) + rest
+
+
+def is_kept(uptime: Uptime, target: float) -> bool:
+    """Whether a system of this availability surely keeps the promise, of whose digits the last are not asked."""
+    return uptime.unavailability <= 1 - target or math.isclose(uptime.unavailability, 1 - target, rel_tol=1e-9)
 
 
 def count_text(count: int, one: str, many: str = "") -> str:

@@ -20,13 +20,12 @@ from bascule.availability.prediction import (
     Recovery,
     RegionUptime,
     Survival,
-    Uptime,
     Weight,
 )
 from bascule.availability.simulation import simulate
 from bascule.availability.simulation_months import Months
-from bascule.availability.structure import Basic, Event, Structure, any_of
 from bascule.availability.strategies import choose
+from bascule.availability.structure import Basic, Event, Structure, any_of
 from bascule.availability.uptime import uptime
 from bascule.kernel.quantities import Duration, Rate, Share
 from bascule.system import load
@@ -305,7 +304,7 @@ def large_system(components: int = 200) -> System:
     made = {
         name: Component(
             engine="service",
-            replicas={zone: number % 8 + 1 for zone in zones[: number % 6 + 1]},
+            replicas=dict.fromkeys(zones[: number % 6 + 1], number % 8 + 1),
             needs={other: Need(kind="soft" if number % 3 == 0 else "hard") for other in names[number + 1 : number + 4]},
         )
         for number, name in enumerate(names)
@@ -334,7 +333,7 @@ def large(components: int = 200) -> Prediction:
         single_points=tuple(names[:40]),
         cut_sets=CutSets(count=None, by_order={}, shown=base.cut_sets.shown * 10),
         survival=tuple(
-            replace(base.survival[0], lost=(f"zone-{number}",), margins={name: (3, 2) for name in names})
+            replace(base.survival[0], lost=(f"zone-{number}",), margins=dict.fromkeys(names, (3, 2)))
             for number in range(60)
         ),
         changes=changes,
