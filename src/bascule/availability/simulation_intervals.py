@@ -77,7 +77,7 @@ def _reached(merged: Keys, least: int, most: int) -> Keys:
     # The count reaches `least` with a start after which it is `least`, and falls short with an end after which it is
     # one less: both are where the count, plus one at an end, is `least`.
     is_end = merged.astype(np.int8 if most <= _MOST_IN_INT8 else np.int32)  # which keeps the lowest bits
-    is_end &= 1
+    np.bitwise_and(is_end, 1, out=is_end)
     count = np.cumsum(1 - 2 * is_end, dtype=is_end.dtype)
     edges: Keys = merged[count + is_end == least]
     # Where one set ends as another starts the count is reached for no time at all.

@@ -8,7 +8,7 @@ import numpy as np
 
 from bascule.availability.simulation_intervals import NEVER, Keys, always, at_least, complement
 from bascule.availability.simulation_renewal import Renewal
-from bascule.availability.structure import Basic, Fixed, Gate, Node, Not, Structure
+from bascule.availability.structure import Basic, Fixed, Gate, Node, Not, Structure, below
 from bascule.kernel.errors import InputError
 
 MOST_NODES = 100_000
@@ -80,7 +80,7 @@ def program_of(structure: Structure, shape: float | None) -> Program:
     numbers: dict[object, int] = {}
     nodes: list[tuple[Gate | Not | Fixed | Renewal, tuple[int, ...]]] = []
     for node in _in_order(structure.top):
-        inputs = tuple(numbers[_identity(child)] for child in _children(node))
+        inputs = tuple(numbers[_identity(child)] for child in below(node))
         numbers[_identity(node)] = len(nodes)
         nodes.append((_renewal(structure, node.name, shape) if isinstance(node, Basic) else node, inputs))
     last_use = {number: user for user, (_, inputs) in enumerate(nodes) for number in inputs}
@@ -108,23 +108,13 @@ def _in_order(top: Node) -> list[Node]:
                     f"the structure has more than {MOST_NODES} gates and events", hint="work it out exactly instead"
                 )
             waiting.append((node, True))
-            waiting.extend((child, False) for child in reversed(_children(node)))
+            waiting.extend((child, False) for child in reversed(below(node)))
     return order
 
 
 def _identity(node: Node) -> object:
     # A name is one event, however many objects bear it.
     return node.name if isinstance(node, Basic) else id(node)
-
-
-def _children(node: Node) -> tuple[Node, ...]:
-    match node:
-        case Gate():
-            return node.children
-        case Not():
-            return (node.child,)
-        case _:
-            return ()
 
 
 def _renewal(structure: Structure, name: str, shape: float | None) -> Renewal:
