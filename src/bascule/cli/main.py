@@ -27,6 +27,7 @@ COMMANDS = {
     "init": ("bascule.cli.system:init", "Write a commented system file to start from."),
     "system": ("bascule.cli.system:app", "Check and show a system file."),
     "engines": ("bascule.cli.engines:engines", "List the real programs: found or not, version, and where from."),
+    "predict": ("bascule.cli.predict:predict", "How available a system can be, what breaks it, what would help most."),
     "lab": ("bascule.cli.lab:app", "Run a system on this machine: real programs, as real hosts."),
     "drill": ("bascule.cli.drill:drill", "Run a system, break it on purpose, and judge it."),
     "check": ("bascule.cli.check:check", "Judge a saved history again: lost, doubled, stale, split, out of order."),

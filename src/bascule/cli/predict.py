@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from bascule.cli.output import emit, print_json, terminal
+from bascule.cli.output import terminal
 from bascule.kernel.errors import InputError, MachineError
 from bascule.kernel.quantities import Duration
 
 MONTHS = 100_000
 MOST_MONTHS = 10_000_000
+MOST_LISTED = 10_000
+MOST_LIMIT_S = 3600.0
 FIRST_SEED = 1
+EXIT_CODES = {True: 0, False: 1, None: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How a prediction is to be made: checked, and not yet with a clock."""
+
+    limit_s: float
+    months: int
+    seed: int
+    top: int
+    engine: Literal["own", "oxidd"]
 
 
 def predict(
@@ -27,7 +42,7 @@ def predict(
     seed: int = FIRST_SEED,
     limit: str = "10s",
     top: int = 10,
-    engine: str = "own",
+    engine: Literal["own", "oxidd"] = "own",
     openpsa: Path | None = None,
     gate: str = "",
     services: bool = False,
@@ -63,21 +78,48 @@ def predict(
     """
     from bascule.cli import predicting  # noqa: PLC0415 - numpy and the charts are loaded by this command alone
 
-    asked = predicting.asked(_limit(limit), _months(months), seed, top, engine)
+    question = Question(limit_s=_limit(limit), months=_months(months), seed=seed, top=_top(top), engine=engine)
     if services:
         return predicting.show_services(as_json=as_json)
     if openpsa is not None:
-        return predicting.show_fault_tree(openpsa, gate, asked, as_json=as_json)
+        return predicting.show_fault_tree(openpsa, gate, question, as_json=as_json)
     if file is None:
         raise InputError("no system file was given", where="bascule predict", hint="bascule predict bascule.yaml")
-    with predicting.progress(asked) as watched:
-        told = predicting.of_system(file, report, watched)
+    system, told = predicting.of_system(file, report, question, quiet=as_json)
     if html is not None:
-        _write(html, predicting.html(told))
+        _write(html, predicting.page(told, system))
     if as_json:
-        sys.stdout.write(predicting.json(told).decode() + "\n")
+        sys.stdout.write(predicting.document(told).decode())
     else:
         terminal(out=True).print(predicting.text(told))
-    if html is not None and not as_json:
-        terminal().print(f"{html} is written")
-    return {True: 0, False: 1, None: 2}[told.meets]
+    if html is not None:
+        terminal().print(f"{html} is written", style="dim")
+    return EXIT_CODES[told.meets]
+
+
+def _limit(text: str) -> float:
+    limit = Duration.parse(text)
+    if not 0 < limit.seconds <= MOST_LIMIT_S:
+        raise InputError(f"{limit} is no time limit", where="--limit", hint="up to 1h, like 10s")
+    return limit.seconds
+
+
+def _months(months: int) -> int:
+    if not 0 <= months <= MOST_MONTHS:
+        raise InputError(f"{months} months cannot be simulated", where="--months", hint=f"0 to {MOST_MONTHS}")
+    return months
+
+
+def _top(top: int) -> int:
+    if not 0 <= top <= MOST_LISTED:
+        raise InputError(f"{top} cannot be listed", where="--top", hint=f"0 to {MOST_LISTED}")
+    return top
+
+
+def _write(path: Path, text: str) -> None:
+    from bascule.lab.files import write_atomically  # noqa: PLC0415 - only where a page is asked for
+
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise MachineError(f"it cannot be written: {error.strerror}", where=str(path)) from error
