@@ -35,10 +35,15 @@ class YamlDocument:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file, or a part of it, that could not be parsed: this is a finding, not a crash."""
+    """A file, or a part of it, that could not be parsed: this is a finding, not a crash.
+
+    Attributes:
+        template: It is a template that was not rendered, and no mistake.
+    """
 
     place: Place
     what: str
+    template: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class Estate:
     Attributes:
         system: The system file, when one was given and could be read, and where everything in it stands.
         prediction: How available that system can be.
+        claims: Which technology a document is of, by file and number; number 0 is a file that is no YAML.
     """
 
     files: dict[str, SourceFile] = field(default_factory=dict)
@@ -73,6 +79,7 @@ class Estate:
     system: System | None = None
     positions: Positions | None = None
     prediction: Prediction | None = None
+    claims: dict[tuple[str, int], str] = field(default_factory=dict)
     _objects: dict[type, list[object]] = field(default_factory=dict)
     _indices: dict[object, object] = field(default_factory=dict)
 

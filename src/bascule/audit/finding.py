@@ -35,6 +35,7 @@ class Found(Struct, frozen=True, kw_only=True):
         fix: What to write instead, where the rule knows better than its general advice; else empty.
         related: Other places that it was concluded from, each with a word about it.
         edits: What mends it, where that is safe: it changes nothing that works. All of them together, or none.
+        severity: How bad it is here, where that is not as the rule says; else None.
     """
 
     place: Place
@@ -43,3 +44,4 @@ class Found(Struct, frozen=True, kw_only=True):
     fix: str = ""
     related: tuple[tuple[Place, str], ...] = ()
     edits: tuple[Edit, ...] = ()
+    severity: Severity | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Place(Struct, frozen=True, order=True):
+class Place(Struct, frozen=True, order=True, gc=False):
     """A stretch of a file, for people and editors: lines and columns count from 1, and columns count characters.
 
     Attributes:

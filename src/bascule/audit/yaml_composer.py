@@ -1,0 +1,263 @@
+"""A parser's events into nodes: iterative, bounded, and with aliases shared instead of copied. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from bascule.audit.place import Place
+from bascule.audit.tree import Mapping, Node, Scalar, Sequence
+from bascule.audit.yaml_values import plain_value, tagged_value
+
+MAX_DEPTH = 100
+MAX_VALUES = 200_000
+COMPLEX_KEY = "?"
+_MERGE = "<<"
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Broken(Exception):  # noqa: N818 - it is turned into a finding where it is caught
+    """The text cannot be read from here on.
+
+    Args:
+        final: What follows is not to be read either: a bound was broken.
+    """
+
+    def __init__(self, line: int, column: int, what: str, *, final: bool = False) -> None:
+        self.line = line
+        self.column = column
+        self.what = what
+        self.final = final
+        super().__init__(what)
+
+
+class _Open:
+    """A collection that has begun."""
+
+    __slots__ = ("anchor", "below", "column", "duplicates", "entries", "flow", "items", "key", "keys", "line", "merged")
+
+    def __init__(self, event: Any, line: int) -> None:
+        self.line = line
+        self.column = event.start_mark.column + 1
+        self.flow: bool = event.flow_style
+        self.anchor: _Anchor | None = None
+        self.below = 0
+        self.items: list[Node] | None = [] if type(event) is yaml.SequenceStartEvent else None
+        self.entries: dict[str, Node] = {}
+        self.keys: dict[str, Place] = {}
+        self.duplicates: list[tuple[str, Place]] = []
+        self.merged: list[tuple[Node, Place]] = []
+        self.key: tuple[str, Place, bool] | None = None
+
+
+class _Anchor:
+    """What an alias stands for: the node once it is whole, how many values it has, and how deep it is."""
+
+    __slots__ = ("before", "depth", "node", "values")
+
+    def __init__(self, before: int) -> None:
+        self.before = before
+        self.node: Node | None = None
+        self.values = 0
+        self.depth = 0
+
+
+class Composer:
+    """Makes the trees of one text, document by document.
+
+    Args:
+        name: The file's, for places.
+        first_line: Which line of the file the text begins with.
+    """
+
+    def __init__(self, name: str, *, first_line: int = 1) -> None:
+        self._name = name
+        self._line = first_line
+        self._values = 0
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, _Anchor] = {}
+        self._root: Node | None = None
+        self._end = (first_line, 1)
+        self._words: dict[str, str] = {}
+
+    def documents(self, text: str) -> Iterator[Node]:
+        """The root of each document, an empty one as null.
+
+        Raises:
+            Broken: It is no YAML, or a bound was broken; what came before it was yielded.
+        """
+        mark = None
+        try:
+            loader = _LOADER(text)
+            while True:
+                event = loader.get_event()
+                mark = event.start_mark
+                if self._take(event):
+                    yield self._whole()
+                elif type(event) is yaml.StreamEndEvent:
+                    return
+        except yaml.YAMLError as error:
+            raise self._broken(error, mark) from None
+        except (ValueError, OverflowError) as error:
+            raise self._stop(mark, f"this is not YAML: {error}") from None
+
+    def _take(self, event: Any) -> bool:
+        """Take in one event: true when a document is whole."""
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            self._scalar(event)
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            self._begin(event)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            self._finish(event)
+        elif kind is yaml.AliasEvent:
+            self._alias(event)
+        return kind is yaml.DocumentEndEvent and self._root is not None
+
+    def _whole(self) -> Node:
+        root, self._root = self._root, None
+        self._anchors.clear()
+        assert root is not None, "a document ended that has a root"  # noqa: S101 - told by _take
+        return root
+
+    def _broken(self, error: yaml.YAMLError, mark: Any) -> Broken:
+        context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+        where = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None) or mark
+        told = " ".join(str(part) for part in (context, problem) if part) or "a character that no text file has"
+        return self._stop(where, f"this is not YAML: {told}{_advice(str(problem))}")
+
+    def _stop(self, mark: Any, what: str, *, final: bool = False) -> Broken:
+        line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+        return Broken(self._line + line, column + 1, what, final=final)
+
+    def _count(self, values: int, mark: Any) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            what = f"more than {MAX_VALUES:,} values, aliases written out: split the file"
+            raise self._stop(mark, what, final=True)
+
+    def _place(self, event: Any) -> Place:
+        start, end = event.start_mark, event.end_mark
+        line = self._line + start.line
+        self._end = (line if end.line == start.line else self._line + end.line, end.column + 1)
+        return Place(self._name, line, start.column + 1, *self._end)
+
+    def _scalar(self, event: Any) -> None:
+        place = self._place(event)
+        text: str = self._words.setdefault(event.value, event.value)
+        stack = self._stack
+        if stack and stack[-1].items is None and stack[-1].key is None:
+            stack[-1].key = (text, place, text == _MERGE and not event.style)
+            if event.anchor is not None:
+                self._keep(event.anchor, Scalar(place, text, text))
+            return
+        if event.tag is not None:
+            value = tagged_value(text, event.tag, plain=not event.style)
+        else:
+            value = text if event.style else plain_value(text)
+        node = Scalar(place, text, value)
+        if event.anchor is not None:
+            self._keep(event.anchor, node)
+        self._count(1, event.start_mark)
+        self._attach(node)
+
+    def _keep(self, name: str, node: Scalar) -> None:
+        anchor = self._anchors[name] = _Anchor(0)
+        anchor.node, anchor.values = node, 1
+
+    def _begin(self, event: Any) -> None:
+        self._count(1, event.start_mark)
+        stack = self._stack
+        if len(stack) >= MAX_DEPTH:
+            raise self._stop(event.start_mark, f"nested deeper than {MAX_DEPTH} levels", final=True)
+        one = _Open(event, self._line + event.start_mark.line)
+        if event.anchor is not None:
+            one.anchor = self._anchors[event.anchor] = _Anchor(self._values - 1)
+        stack.append(one)
+
+    def _finish(self, event: Any) -> None:
+        one = self._stack.pop()
+        if one.flow:
+            end = event.end_mark
+            self._end = (self._line + end.line, end.column + 1)
+        place = Place(self._name, one.line, one.column, *max(self._end, (one.line, one.column)))
+        node: Node
+        if one.items is not None:
+            node = Sequence(place, tuple(one.items), one.flow)
+        else:
+            for merged, where in one.merged:
+                self._merge(one, merged, where)
+            node = Mapping(place, one.entries, one.keys, tuple(one.duplicates), one.flow)
+        if one.anchor is not None:
+            one.anchor.node = node
+            one.anchor.values = self._values - one.anchor.before
+            one.anchor.depth = one.below + 1
+        if self._stack:
+            self._stack[-1].below = max(self._stack[-1].below, one.below + 1)
+        self._attach(node)
+
+    def _alias(self, event: Any) -> None:
+        self._place(event)
+        anchor = self._anchors.get(event.anchor)
+        if anchor is None or anchor.node is None:
+            what = "has no anchor before it" if anchor is None else "stands inside of what it stands for"
+            raise self._stop(event.start_mark, f"the alias *{event.anchor} {what}")
+        self._count(anchor.values, event.start_mark)
+        if len(self._stack) + anchor.depth > MAX_DEPTH:
+            raise self._stop(event.start_mark, f"nested deeper than {MAX_DEPTH} levels", final=True)
+        if self._stack:
+            self._stack[-1].below = max(self._stack[-1].below, anchor.depth)
+        self._attach(anchor.node)
+
+    def _attach(self, node: Node) -> None:
+        """Put a whole node where it belongs."""
+        if not self._stack:
+            self._root = node
+            return
+        top = self._stack[-1]
+        if top.items is not None:
+            top.items.append(node)
+        elif top.key is None:
+            top.key = self._key(top, node)
+        else:
+            key, place, merges = top.key
+            top.key = None
+            if merges:
+                top.merged.append((node, place))
+                return
+            if key in top.entries:
+                top.duplicates.append((key, place))
+            top.entries[key] = node
+            top.keys[key] = place
+
+    def _key(self, top: _Open, node: Node) -> tuple[str, Place, bool]:
+        """A key that is an alias, or a collection: `{{ name }}` parses as one, but is a template."""
+        if isinstance(node, Scalar):
+            return node.text, node.place, False
+        if top.flow and node.flow and (node.place.line, node.place.column) == (top.line, top.column + 1):
+            raise Broken(node.place.line, node.place.column, "a key must be a single word")
+        return COMPLEX_KEY, node.place, False
+
+    def _merge(self, into: _Open, node: Node, where: Place) -> None:
+        """What `<<` brings in: keys that are there already win, and of several mappings the first.
+
+        Source: the merge key language-independent type for YAML 1.1, yaml.org/type/merge.html.
+        """
+        for one in node.items if isinstance(node, Sequence) else (node,):
+            if not isinstance(one, Mapping):
+                raise Broken(where.line, where.column, "<< merges mappings, and this is none")
+            for key, value in one.entries.items():
+                if key not in into.entries:
+                    into.entries[key] = value
+                    into.keys[key] = one.keys[key]
+
+
+def _advice(problem: str) -> str:
+    """What to do about the commonest mistakes."""
+    if "cannot start any token" in problem or "\\t" in problem:
+        return " (indent with spaces, never with tabs; put text that begins with @ or ` in quotes)"
+    if "mapping values are not allowed" in problem:
+        return ' (put text that has ": " in it in quotes, and check the indentation)'
+    return ""
