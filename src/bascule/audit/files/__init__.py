@@ -1,0 +1,8 @@
+"""What is wrong with the files themselves, of whatever technology they are? Rules about what could not be read. Pure."""
+
+from bascule.audit.estate import Reader
+from bascule.audit.files import rules
+from bascule.audit.rule import Rule
+
+READER = Reader(technology="files")
+RULES: tuple[Rule, ...] = rules.RULES
