@@ -12,7 +12,8 @@ from bascule.audit.estate import SourceFile
 from bascule.audit.finding import Edit
 from bascule.audit.result import Finding
 
-_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
 class Mended(Struct, frozen=True, kw_only=True):
@@ -40,14 +41,14 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def plan(
-    findings: Sequence[Finding], files: dict[str, SourceFile], parses: Callable[[SourceFile], bool]
+    findings: Sequence[Finding], files: dict[str, SourceFile], problems: Callable[[SourceFile], int]
 ) -> Plan:
     """What the texts become.
 
     Args:
         findings: In the order in which they are mended: of two whose edits overlap, the first wins.
         files: What was read; a finding whose edits lie in other files is refused.
-        parses: Whether a text can be read. Where it cannot after the edits, but could before, nothing is changed.
+        problems: How much of a text cannot be read. Where it is more after the edits, nothing is changed.
     """
     chosen: dict[str, list[tuple[int, int, str]]] = {}
     taken: list[Finding] = []
@@ -65,7 +66,7 @@ def plan(
         for (name, start, end), edit in spans.items():
             if (start, end, edit.text) not in chosen.setdefault(name, []):
                 chosen[name].append((start, end, edit.text))
-    return _checked(chosen, taken, files, refused, parses)
+    return _checked(chosen, taken, files, refused, problems)
 
 
 def _checked(
@@ -73,11 +74,11 @@ def _checked(
     taken: list[Finding],
     files: dict[str, SourceFile],
     refused: list[tuple[Finding, str]],
-    parses: Callable[[SourceFile], bool],
+    problems: Callable[[SourceFile], int],
 ) -> Plan:
     """The plan; findings whose files could not be read afterwards are refused, with everything else in these files."""
     after = {name: _applied(files[name].text, edits) for name, edits in chosen.items()}
-    broken = {name for name, text in after.items() if not parses(_file(name, text))}
+    broken = {name for name, text in after.items() if problems(_file(name, text)) > problems(files[name])}
     while True:
         spoiled = [one for one in taken if not broken.isdisjoint(_touched([one]))]
         if not spoiled:
@@ -95,13 +96,13 @@ def _checked(
 
 def diff(mended: Mended) -> str:
     """A unified diff of one file, as `patch` takes it."""
-    before, after = (_LINES.findall(text)[:-1] for text in (mended.before, mended.after))
+    before, after = (_LINE.findall(text) for text in (mended.before, mended.after))
     lines = difflib.unified_diff(before, after, f"a/{mended.name}", f"b/{mended.name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 def _file(name: str, text: str) -> SourceFile:
-    return SourceFile(name, text, tuple(re.split(r"\r\n|\n|\r", text)))
+    return SourceFile(name, text, tuple(_LINE_END.split(text)))
 
 
 def _touched(findings: Iterable[Finding]) -> set[str]:
@@ -113,7 +114,7 @@ def _of_file(findings: Iterable[Finding], name: str) -> list[Finding]:
 
 
 def _line_offsets(text: str) -> list[int]:
-    return [found.start() for found in _LINES.finditer(text)]
+    return [0, *(end.end() for end in _LINE_END.finditer(text))]
 
 
 def _span(edit: Edit, offsets: dict[str, list[int]], files: dict[str, SourceFile]) -> tuple[int, int] | None:
@@ -143,7 +144,7 @@ def _refusal(
         others = [(a, b, c) for other, a, b, c in own[:index] if other == name]
         for a, b, c in (*chosen.get(name, ()), *others):
             same = (a, b, c) == (start, end, text)
-            if not same and (start < b and a < end or start == a or (start == end and a < start < b)):
+            if not same and ((start < b and a < end) or start == a):
                 return "its edits overlap with those of another finding"
     return ""
 

@@ -56,6 +56,15 @@ def system_document(estate: Estate, name: str) -> YamlDocument | None:
     return None
 
 
+def problems(file: SourceFile, readers: Sequence[Reader]) -> int:
+    """How much of a text cannot be read: of text that a technology recognises, what that cannot; else as YAML."""
+    if Path(file.name).suffix.lower() not in YAML | JSON:
+        for reader in readers:
+            if reader.recognises is not None and reader.read is not None and reader.recognises(file):
+                return len(reader.read(file)[1])
+    return len(yaml_reader.read(file)[1])
+
+
 @dataclass(slots=True)
 class _Reader:
     readers: Sequence[Reader]

@@ -26,6 +26,7 @@ HELP = frozenset({"--help", "-h"})
 COMMANDS = {
     "init": ("bascule.cli.system:init", "Write a commented system file to start from."),
     "system": ("bascule.cli.system:app", "Check and show a system file."),
+    "audit": ("bascule.cli.audit:audit", "Say what in configuration files contradicts high availability."),
     "engines": ("bascule.cli.engines:engines", "List the real programs: found or not, version, and where from."),
     "predict": ("bascule.cli.predict:predict", "How available a system can be, what breaks it, what would help most."),
     "lab": ("bascule.cli.lab:app", "Run a system on this machine: real programs, as real hosts."),

@@ -1,0 +1,160 @@
+"""`bascule audit`: what in configuration files contradicts high availability, and the promises of a system file."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from msgspec import Struct
+
+from bascule import __version__
+from bascule.audit import baseline as baselines
+from bascule.audit import reading, technologies
+from bascule.audit.auditing import audit as ask
+from bascule.audit.estate import Estate
+from bascule.audit.result import Audit
+from bascule.audit.rule import Rule
+from bascule.cli import audit_fix
+from bascule.cli.audit_output import Format, emit_rules, explain_rule, rendered, show, write
+from bascule.kernel.errors import InputError
+from bascule.system import parse_located
+
+Gate = Literal["critical", "high", "medium", "low", "never"]
+
+
+class _Question(Struct, frozen=True, kw_only=True):
+    """What is to be audited, and by which rules."""
+
+    paths: tuple[str, ...]
+    system: str
+    rules: tuple[Rule, ...]
+    baseline: Path | None
+
+
+def audit(
+    *paths: str,
+    system: Path | None = None,
+    format_: Annotated[Format, Parameter(name="--format")] = "text",
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    output: Path | None = None,
+    fail_on: Gate = "high",
+    rule: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
+    list_: Annotated[bool, Parameter(name="--list")] = False,
+    explain: str = "",
+    fix: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    baseline: Path | None = None,
+    write_baseline: Path | None = None,
+) -> int:
+    """Say what in configuration files contradicts high availability: where, why, and what to write instead.
+
+    Directories are searched, `-` is standard input. With a system file, first or by --system, findings are held to
+    what it promises.
+
+    Exit codes: 0 no finding at the gate or above; 1 there is one; 2 the input cannot be used.
+
+    Examples:
+        bascule audit deploy/
+        bascule audit bascule.yaml deploy/ haproxy.cfg
+        helm template . | bascule audit -
+        bascule audit deploy/ --format sarif --output audit.sarif
+        bascule audit deploy/ --fix --dry-run
+        bascule audit deploy/ --write-baseline audit-baseline.json
+        bascule audit --explain BSC-FILE-002
+
+    Args:
+        paths: Files, directories, or `-`; the current directory when there is none.
+        system: The system file.
+        format_: How findings are told.
+        as_json: The same as --format json.
+        output: Write the findings there instead of on standard output.
+        fail_on: The least severity that makes the exit code 1.
+        rule: Ask only this rule; may be given several times.
+        skip: Do not ask this rule; may be given several times.
+        list_: List the rules, and audit nothing.
+        explain: Explain one rule, and audit nothing.
+        fix: Mend what can be mended safely; shows the change and asks first.
+        dry_run: With --fix: show the change, write nothing.
+        yes: With --fix: do not ask.
+        baseline: Findings that this file has are counted, and not told.
+        write_baseline: Write what is found to this file; such a run has exit code 0.
+    """
+    form: Format = "json" if as_json else format_
+    if list_:
+        return emit_rules(technologies.chosen(rule, skip), as_json=form == "json")
+    if explain:
+        return explain_rule(technologies.rule_of(explain), as_json=form == "json")
+    if (dry_run or yes) and not fix:
+        raise InputError("--dry-run and --yes belong to --fix", hint="bascule audit ... --fix --dry-run")
+    question = _Question(
+        paths=paths or (".",),
+        system=str(system or ""),
+        rules=technologies.chosen(rule, skip),
+        baseline=baseline,
+    )
+    estate, found = _answer(question)
+    if write_baseline is not None:
+        write(write_baseline, baselines.encode(found))
+        sys.stderr.write(f"{write_baseline}: {len(found.findings) + len(found.known)} findings are its entries\n")
+        return 0
+    if fix and audit_fix.mend(found, estate, dry_run=dry_run, yes=yes):
+        estate, found = _answer(question)
+    gate = None if fail_on == "never" else fail_on
+    show(rendered(found, question.rules, form, gate), output=output, audit=found)
+    return 1 if gate is not None and found.reaches(gate) else 0
+
+
+def _answer(question: _Question) -> tuple[Estate, Audit]:
+    """Read everything, and ask the rules."""
+    with _without_collector():
+        paths = (*((question.system,) if question.system else ()), *question.paths)
+        read = reading.read(paths, technologies.readers())
+        if not read.estate.files and not read.estate.unreadable:
+            raise InputError("there is nothing to audit", where=" ".join(paths), hint="name files, or `-` for a pipe")
+        _with_system(read, question.system or question.paths[0], required=bool(question.system))
+        found = ask(read.estate, question.rules, unknown=read.unknown, notes=read.notes)
+    if question.baseline is not None:
+        found = baselines.apply(found, _baseline(question.baseline))
+    return read.estate, found
+
+
+def _with_system(read: reading.Reading, name: str, *, required: bool) -> None:
+    """Take the system from the file of this name, when it is one."""
+    estate = read.estate
+    document = reading.system_document(estate, name)
+    if document is None and not required:
+        return
+    if name not in estate.files:
+        raise InputError("this system file cannot be read", where=name)
+    estate.system, estate.positions = parse_located(estate.files[name].text, name)
+    estate.claims[name, document.number if document is not None else 1] = "system"
+    read.unknown = [one for one in read.unknown if one != name]
+
+
+def _baseline(path: Path) -> baselines.Baseline:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(baselines.MAX_BYTES)
+    except OSError as error:
+        hint = f"bascule audit ... --write-baseline {path}"
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from None
+    return baselines.decode(content, str(path))
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Without the search for cycles: trees have none, and it takes a quarter of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
