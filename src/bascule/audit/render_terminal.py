@@ -31,7 +31,7 @@ def report(audit: Audit) -> RenderableType:
     for file, findings in groupby(shown, key=lambda one: one.place.file):
         blocks.append(Text("standard input" if file == "-" else visible(file), style="bold underline"))
         for one in findings:
-            blocks += [_head(one), *_excerpt(one), Padding(_facts(one, full=one.rule not in explained), _INDENT), Text()]
+            blocks += [_head(one), *_excerpt(one), Padding(_facts(one, full=one.rule not in explained), _INDENT, expand=False), Text()]
             explained.add(one.rule)
     if len(audit.findings) > len(shown):
         more = counted(len(audit.findings) - len(shown), "more finding")
@@ -131,4 +131,4 @@ def explanation(rule: Rule) -> RenderableType:
     for name, value in told.items():
         if value:
             table.add_row(name, Text(value))
-    return Group(head, Padding(table, (0, 0, 0, 2)))
+    return Group(head, Padding(table, (0, 0, 0, 2), expand=False))

@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from msgspec import Struct
 
-from bascule import __version__
 from bascule.audit import baseline as baselines
 from bascule.audit import reading, technologies
 from bascule.audit.auditing import audit as ask
 from bascule.audit.estate import Estate
+from bascule.audit.finding_files import STANDARD_INPUT
 from bascule.audit.result import Audit
 from bascule.audit.rule import Rule
 from bascule.cli import audit_fix
@@ -37,7 +37,7 @@ class _Question(Struct, frozen=True, kw_only=True):
 
 
 def audit(
-    *paths: str,
+    *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
     system: Path | None = None,
     format_: Annotated[Format, Parameter(name="--format")] = "text",
     as_json: Annotated[bool, Parameter(name="--json")] = False,
@@ -87,6 +87,9 @@ def audit(
         write_baseline: Write what is found to this file; such a run has exit code 0.
     """
     form: Format = "json" if as_json else format_
+    unknown = [one for one in paths if one.startswith("-") and one != STANDARD_INPUT]
+    if unknown:
+        raise InputError(f"unknown option: {unknown[0]}", where="audit", hint="see bascule audit --help")
     if list_:
         return emit_rules(technologies.chosen(rule, skip), as_json=form == "json")
     if explain:
