@@ -48,7 +48,7 @@ def _lines(rules: tuple[Rule, ...]) -> Iterator[str]:
         yield "| Rule | Severity | What | Breaks |"
         yield "|---|---|---|---|"
         for one in members:
-            breaks = ", ".join(one.objectives) or "–"
+            breaks = ", ".join(one.objectives) or "-"
             yield f"| [{one.id}](#{one.id.lower()}) | {one.severity} | {one.name.replace('-', ' ')} | {breaks} |"
         for one in members:
             yield from _rule(one)

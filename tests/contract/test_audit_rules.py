@@ -1,8 +1,8 @@
 """Every audit rule finds what its failing example shows, nothing in its passing one, and what one small change breaks.
 
 An example is a folder `tests/golden/audit/<ID>/`: `failing.*` and `passing.*` are files, or directories where several
-files are needed; `system.yaml`, where there is one, is the system; `mutation.txt` has three lines: the name of a file of
-the passing example, `- ` and a text in it, `+ ` and what stands there instead so that the rule finds something.
+files are needed; `system.yaml`, where there is one, is the system; `mutation.txt` has three lines: the name of a file
+of the passing example, `- ` and a text in it, `+ ` and what stands there instead so that the rule finds something.
 """
 
 from __future__ import annotations

@@ -40,9 +40,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     refused: tuple[tuple[Finding, str], ...]
 
 
-def plan(
-    findings: Sequence[Finding], files: dict[str, SourceFile], problems: Callable[[SourceFile], int]
-) -> Plan:
+def plan(findings: Sequence[Finding], files: dict[str, SourceFile], problems: Callable[[SourceFile], int]) -> Plan:
     """What the texts become.
 
     Args:

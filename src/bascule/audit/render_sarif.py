@@ -120,7 +120,9 @@ def _fix(finding: Finding) -> dict[str, Any]:
     by_file: dict[str, list[Edit]] = {}
     for edit in finding.edits:
         by_file.setdefault(edit.place.file, []).append(edit)
-    changes = [{"artifactLocation": {"uri": _uri(file)}, "replacements": _replacements(by_file[file])} for file in by_file]
+    changes = [
+        {"artifactLocation": {"uri": _uri(file)}, "replacements": _replacements(by_file[file])} for file in by_file
+    ]
     return {"description": {"text": _message(finding.fix)}, "artifactChanges": changes}
 
 

@@ -31,7 +31,12 @@ def report(audit: Audit) -> RenderableType:
     for file, findings in groupby(shown, key=lambda one: one.place.file):
         blocks.append(Text("standard input" if file == "-" else visible(file), style="bold underline"))
         for one in findings:
-            blocks += [_head(one), *_excerpt(one), Padding(_facts(one, full=one.rule not in explained), _INDENT, expand=False), Text()]
+            blocks += [
+                _head(one),
+                *_excerpt(one),
+                Padding(_facts(one, full=one.rule not in explained), _INDENT, expand=False),
+                Text(),
+            ]
             explained.add(one.rule)
     if len(audit.findings) > len(shown):
         more = counted(len(audit.findings) - len(shown), "more finding")
@@ -117,7 +122,9 @@ def rules_table(rules: tuple[Rule, ...]) -> Table:
 
 def explanation(rule: Rule) -> RenderableType:
     """Everything that is known about one rule."""
-    head = Text(rule.id, style="bold").append(f" {rule.name} ").append(f" {rule.severity} ", style=STYLES[rule.severity])
+    head = (
+        Text(rule.id, style="bold").append(f" {rule.name} ").append(f" {rule.severity} ", style=STYLES[rule.severity])
+    )
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,8 +1,8 @@
 """Comments and annotations by which people say that a finding is meant to be, and why. Pure.
 
 `# bascule: ignore BSC-K8S-007 - reason` holds for its own line, or for the next one when it stands alone;
-`# bascule: ignore-file BSC-K8S-007 - reason` for the file; the annotation `bascule.io/ignore: "BSC-K8S-007: reason"` for
-the whole Kubernetes object. One without a reason holds for nothing.
+`# bascule: ignore-file BSC-K8S-007 - reason` for the file; the annotation `bascule.io/ignore: "BSC-K8S-007: reason"`
+for the whole Kubernetes object. One without a reason holds for nothing.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Protocol
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from bascule.audit.place import Place
 from bascule.audit.tree import Mapping, Node, Scalar, Sequence
@@ -15,7 +15,24 @@ MAX_DEPTH = 100
 MAX_VALUES = 200_000
 COMPLEX_KEY = "?"
 _MERGE = "<<"
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+class _Event(Protocol):
+    """What the parser's events have, each kind some of it."""
+
+    start_mark: _Mark
+    end_mark: _Mark
+    value: str
+    style: str | None
+    tag: str | None
+    anchor: str | None
+    flow_style: bool
 
 
 class Broken(Exception):  # noqa: N818 - it is turned into a finding where it is caught
@@ -38,7 +55,7 @@ class _Open:
 
     __slots__ = ("anchor", "below", "column", "duplicates", "entries", "flow", "items", "key", "keys", "line", "merged")
 
-    def __init__(self, event: Any, line: int) -> None:
+    def __init__(self, event: _Event, line: int) -> None:
         self.line = line
         self.column = event.start_mark.column + 1
         self.flow: bool = event.flow_style
@@ -88,11 +105,11 @@ class Composer:
         Raises:
             Broken: It is no YAML, or a bound was broken; what came before it was yielded.
         """
-        mark = None
+        mark: _Mark | None = None
         try:
             loader = _LOADER(text)
             while True:
-                event = loader.get_event()
+                event: _Event = loader.get_event()
                 mark = event.start_mark
                 if self._take(event):
                     yield self._whole()
@@ -103,7 +120,7 @@ class Composer:
         except (ValueError, OverflowError) as error:
             raise self._stop(mark, f"this is not YAML: {error}") from None
 
-    def _take(self, event: Any) -> bool:
+    def _take(self, event: _Event) -> bool:
         """Take in one event: true when a document is whole."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
@@ -122,29 +139,29 @@ class Composer:
         assert root is not None, "a document ended that has a root"  # noqa: S101 - told by _take
         return root
 
-    def _broken(self, error: yaml.YAMLError, mark: Any) -> Broken:
+    def _broken(self, error: yaml.YAMLError, mark: _Mark | None) -> Broken:
         context, problem = getattr(error, "context", None), getattr(error, "problem", None)
         where = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None) or mark
         told = " ".join(str(part) for part in (context, problem) if part) or "a character that no text file has"
         return self._stop(where, f"this is not YAML: {told}{_advice(str(problem))}")
 
-    def _stop(self, mark: Any, what: str, *, final: bool = False) -> Broken:
+    def _stop(self, mark: _Mark | None, what: str, *, final: bool = False) -> Broken:
         line, column = (mark.line, mark.column) if mark is not None else (0, 0)
         return Broken(self._line + line, column + 1, what, final=final)
 
-    def _count(self, values: int, mark: Any) -> None:
+    def _count(self, values: int, mark: _Mark | None) -> None:
         self._values += values
         if self._values > MAX_VALUES:
             what = f"more than {MAX_VALUES:,} values, aliases written out: split the file"
             raise self._stop(mark, what, final=True)
 
-    def _place(self, event: Any) -> Place:
+    def _place(self, event: _Event) -> Place:
         start, end = event.start_mark, event.end_mark
         line = self._line + start.line
         self._end = (line if end.line == start.line else self._line + end.line, end.column + 1)
         return Place(self._name, line, start.column + 1, *self._end)
 
-    def _scalar(self, event: Any) -> None:
+    def _scalar(self, event: _Event) -> None:
         place = self._place(event)
         text: str = self._words.setdefault(event.value, event.value)
         stack = self._stack
@@ -167,7 +184,7 @@ class Composer:
         anchor = self._anchors[name] = _Anchor(0)
         anchor.node, anchor.values = node, 1
 
-    def _begin(self, event: Any) -> None:
+    def _begin(self, event: _Event) -> None:
         self._count(1, event.start_mark)
         stack = self._stack
         if len(stack) >= MAX_DEPTH:
@@ -177,7 +194,7 @@ class Composer:
             one.anchor = self._anchors[event.anchor] = _Anchor(self._values - 1)
         stack.append(one)
 
-    def _finish(self, event: Any) -> None:
+    def _finish(self, event: _Event) -> None:
         one = self._stack.pop()
         if one.flow:
             end = event.end_mark
@@ -198,9 +215,9 @@ class Composer:
             self._stack[-1].below = max(self._stack[-1].below, one.below + 1)
         self._attach(node)
 
-    def _alias(self, event: Any) -> None:
+    def _alias(self, event: _Event) -> None:
         self._place(event)
-        anchor = self._anchors.get(event.anchor)
+        anchor = self._anchors.get(event.anchor or "")
         if anchor is None or anchor.node is None:
             what = "has no anchor before it" if anchor is None else "stands inside of what it stands for"
             raise self._stop(event.start_mark, f"the alias *{event.anchor} {what}")

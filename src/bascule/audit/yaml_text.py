@@ -31,7 +31,7 @@ def unparsable_character(file: SourceFile) -> Unreadable | None:
 
 
 def without_odd_line_ends(text: str) -> str:
-    """The text, of the same length, in which only the line ends of YAML 1.2 end a line: the parser knows those of 1.1."""
+    """The text, as long as before, in which only line ends of YAML 1.2 end a line: the parser knows those of 1.1."""
     text = text.replace("\ufeff", " ") if "\ufeff" in text else text
     odd = any(chr(letter) in text for letter in _LINE_ENDS_OF_1_1)
     return text.translate(_LINE_ENDS_OF_1_1) if odd else text

@@ -1,4 +1,4 @@
-"""What is wrong with the files themselves, of whatever technology they are? Rules about what could not be read. Pure."""
+"""What is wrong with the files themselves, whatever they are of? Rules about what could not be read. Pure."""
 
 from bascule.audit.estate import Reader
 from bascule.audit.files import rules

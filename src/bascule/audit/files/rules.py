@@ -38,8 +38,8 @@ def unreadable(estate: Estate) -> Iterator[Found]:
     severity="medium",
     technology="files",
     breaks=("availability",),
-    why="Of a key that is there twice most parsers take the last one without a word, so that a setting that people read "
-    "in the file is not the one that runs.",
+    why="Of a key that is there twice most parsers take the last one without a word, so that a setting that people "
+    "read in the file is not the one that runs.",
     fix="Keep the one that is meant, and remove the others.",
     source="YAML 1.2.2, section 3.2.1.3: the keys of a mapping are unique",
 )
