@@ -36,6 +36,8 @@ BUILT_IN = frozenset(
         "coordination.k8s.io",
     }
 )
+OF_OTHERS = frozenset({"PrometheusRule.monitoring.coreos.com", "AlertmanagerConfig.monitoring.coreos.com"})
+"""Objects that other technologies read."""
 DEFAULT_NAMESPACE = "default"
 
 
@@ -121,7 +123,7 @@ def read_yaml(document: YamlDocument) -> Manifests | None:
         listed = [_manifest(one, document) for one in items(root, "items") if isinstance(one, Mapping)]
         return Manifests(objects=tuple(one for one in listed if one is not None))
     made = _manifest(root, document)
-    return Manifests(objects=(made,)) if made is not None else None
+    return Manifests(objects=(made,)) if made is not None and made.kind not in OF_OTHERS else None
 
 
 def _manifest(root: Mapping, document: YamlDocument) -> Manifest | None:

@@ -1,4 +1,7 @@
-"""Rules about manifests as such: what is written twice, and selectors that miss their own pods. Pure."""
+"""Rules about manifests as such: what is written twice, and selectors that miss their own pods. Pure.
+
+Keys that are written twice are found in every YAML file, by the rules about files.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,46 @@ from collections.abc import Iterator
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import cluster
-from bascule.audit.kubernetes.manifest import manifests
+from bascule.audit.kubernetes.manifest import manifests, nearest
 from bascule.audit.place import Place
 from bascule.audit.rule import rule
-from bascule.audit.tree import Mapping, walk
+from bascule.audit.tree import items, text
 
 DOCS = "https://kubernetes.io/docs"
+IN_CONTAINERS = (("env", "name"), ("ports", "name"), ("volumeMounts", "mountPath"))
 
 
 @rule(
     "BSC-K8S-001",
-    "duplicate-key",
+    "list-entry-written-twice",
     severity="high",
     technology="kubernetes",
     breaks=("availability",),
-    why="Of a key that is written twice only the last one counts, or the object is refused: a setting that reviewers"
-    " read in the file is not in force.",
-    fix="Write each key once, and keep the value that is meant.",
-    source=f"{DOCS}/reference/using-api/api-concepts/#field-validation",
+    why="Entries of this list are told apart by their names: of two with the same name one is lost or the object is"
+    " refused, so that a setting which reviewers read is not in force.",
+    fix="Keep the entry that is meant, or give the other a name of its own.",
+    source=f"{DOCS}/tasks/manage-kubernetes-objects/declarative-config/#how-different-types-of-fields-are-merged",
 )
-def duplicate_key(estate: Estate) -> Iterator[Found]:
-    """Finds keys that stand twice in one mapping of a manifest."""
-    for manifest in manifests(estate):
-        for node in walk(manifest.root):
-            if not isinstance(node, Mapping):
-                continue
-            for key, place in node.duplicates:
-                first = node.keys.get(key)
-                yield Found(
-                    place=place,
-                    subject=manifest.subject,
-                    what=f"the key `{key}` is written again in the same mapping",
-                    related=((first, f"the same key `{key}`"),) if first is not None and first != place else (),
-                )
+def list_entry_written_twice(estate: Estate) -> Iterator[Found]:
+    """Finds containers, volumes, variables, ports by name and mounts by path that stand twice in one list."""
+    for one in estate.index(cluster).workloads:
+        pod = [("containers", "name"), ("volumes", "name")]
+        lists = [(key, name, items(one.pod, key)) for key, name in pod]
+        for container in one.every_container:
+            lists += [(key, name, items(container.node, key)) for key, name in IN_CONTAINERS]
+        for key, name, entries in lists:
+            seen: dict[str, Place] = {}
+            for entry in entries:
+                value, place = text(entry, name), nearest(entry, name)
+                if value is not None and value in seen:
+                    yield Found(
+                        place=place,
+                        subject=one.subject,
+                        what=f"`{key}` has a second entry with {name} {value}",
+                        related=((seen[value], "the first one"),),
+                    )
+                elif value is not None:
+                    seen[value] = place
 
 
 @rule(
@@ -96,4 +106,4 @@ def selector_misses_own_pods(estate: Estate) -> Iterator[Found]:
             )
 
 
-RULES = (duplicate_key, object_written_twice, selector_misses_own_pods)
+RULES = (list_entry_written_twice, object_written_twice, selector_misses_own_pods)
