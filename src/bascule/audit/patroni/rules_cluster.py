@@ -21,7 +21,7 @@ _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
     severity="high",
     technology="patroni",
     breaks=("availability", "rto"),
-    why="With one or two members the store stops when one is lost, or Patroni cannot start without the one that it knows.",
+    why="A store of one or two stops when one is lost; or Patroni cannot start while the few that it knows are away.",
     fix="Run three members of the store in three places, and list all of them.",
     source="etcd documentation, FAQ, What is failure tolerance?; Patroni documentation, YAML Configuration, etcd",
 )
@@ -40,7 +40,7 @@ def store_survives_no_loss(estate: Estate) -> Iterator[Found]:
     severity="low",
     technology="patroni",
     breaks=("availability",),
-    why="A majority of four is three: a store of four members survives the loss of one, as three do, and fails more often.",
+    why="A majority of four is three: a store of four survives the loss of one, as three do, and fails more often.",
     fix="Run three or five members.",
     source="etcd documentation, FAQ, Why an odd number of cluster members?",
 )
@@ -93,7 +93,7 @@ def _bare(host: str) -> str:
     severity="medium",
     technology="patroni",
     breaks=("availability",),
-    why="While the store is away, Patroni demotes the primary, and all writes stop, although every database server works.",
+    why="While the store is away, Patroni demotes the primary: writes stop, although every database server works.",
     fix="Set `failsafe_mode: true`: the primary goes on as long as it reaches all members.",
     source="Patroni documentation, DCS Failsafe Mode (default: off)",
 )
@@ -124,7 +124,7 @@ def _added(dynamic: Mapping, given: Node | None) -> tuple[Edit, ...]:
     severity="medium",
     technology="patroni",
     breaks=("rpo", "availability"),
-    why="When Patroni hangs, nothing stops its primary while another is elected: two of them take writes, and one side's is lost.",
+    why="When Patroni hangs, nothing stops its primary while another is elected: both take writes, and some are lost.",
     fix="Set `watchdog.mode: automatic`, or `required` where losing nothing was promised.",
     source="Patroni documentation, Watchdog support",
 )
@@ -143,7 +143,7 @@ def watchdog_off(estate: Estate) -> Iterator[Found]:
     severity="high",
     technology="patroni",
     breaks=("availability",),
-    why="In strict mode all writes wait while fewer standbys are left than synchronous_node_count: losing one stops them.",
+    why="In strict mode writes wait while fewer standbys are left than synchronous_node_count: losing one stops them.",
     fix="Add a standby, lower `synchronous_node_count`, or leave `synchronous_mode_strict` off.",
     source="Patroni documentation, Replication modes, Synchronous mode: synchronous_mode_strict",
 )

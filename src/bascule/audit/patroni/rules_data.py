@@ -20,7 +20,7 @@ _NOT_WAITING = frozenset({"off", "local", "false", "no", "0"})
     severity="critical",
     technology="patroni",
     breaks=("rpo",),
-    why="An acknowledged commit may be on the primary alone; a failover then loses it, up to maximum_lag_on_failover bytes.",
+    why="An acknowledged commit may be on the primary alone: a failover loses up to maximum_lag_on_failover bytes.",
     fix="Set `synchronous_mode: true` (or `quorum`), with two standbys, or promise an RPO above 0.",
     source="Patroni documentation, Replication modes; Dynamic Configuration Settings, synchronous_mode",
 )
@@ -61,7 +61,7 @@ def commits_do_not_wait(estate: Estate) -> Iterator[Found]:
     severity="critical",
     technology="patroni",
     breaks=("rpo", "availability"),
-    why="When the host loses power or crashes, the data directory may be damaged beyond repair, on several hosts at once.",
+    why="When the host loses power or crashes, the data may be damaged beyond repair, on several hosts at once.",
     fix="Leave `fsync` and `full_page_writes` on.",
     source="PostgreSQL manual, 19.5.1, fsync and full_page_writes",
 )

@@ -39,7 +39,7 @@ _MOST_UNKNOWN = 50
     severity="high",
     technology="patroni",
     breaks=("availability", "rto"),
-    why="A healthy primary can lose its lease while it still retries; newer versions lower the other times by themselves.",
+    why="A healthy primary can lose its lease while it still retries; newer versions lower the other times unasked.",
     fix="Keep loop_wait + 2 x retry_timeout <= ttl: raise ttl, or lower the others.",
     source="Patroni documentation, Dynamic Configuration Settings, ttl",
 )
@@ -112,7 +112,7 @@ def start_timeout_too_long(estate: Estate) -> Iterator[Found]:
     severity="high",
     technology="patroni",
     breaks=("rto", "availability"),
-    why="Nobody may become primary before the lease of the dead one has run out: the promised time is over before that.",
+    why="Nobody may become primary before the lease of the dead one has run out, which takes longer than promised.",
     fix="Lower `ttl` (at least 20), and loop_wait and retry_timeout with it, or promise a longer RTO.",
     source="Patroni documentation, Dynamic Configuration Settings, ttl",
 )
