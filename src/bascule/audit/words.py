@@ -10,6 +10,8 @@ from bascule.audit.place import Place
 
 MOST_CHARACTERS = 65_536
 """Of one line; no such configuration that people wrote has a longer one."""
+MOST_UNREADABLE = 20
+"""Lines of one file that cannot be read; after so many it is given up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bascule.audit.estate import SourceFile, Unreadable
 from bascule.audit.haproxy.options import Options, parsed
 from bascule.audit.place import Place
-from bascule.audit.words import Word, span, unusable
+from bascule.audit.words import MOST_UNREADABLE, Word, span, unusable
 
 SECTIONS = frozenset(
     {
@@ -173,6 +173,8 @@ def read(file: SourceFile) -> tuple[list[object], list[Unreadable]]:
         words = _words(file, number, text)
         if isinstance(words, Unreadable):
             wrong.append(words)
+            if len(wrong) == MOST_UNREADABLE:
+                break
         elif words and not words[0].text.startswith("."):
             builder.take(words)
     return [Configuration(file, tuple(builder.sections))], wrong

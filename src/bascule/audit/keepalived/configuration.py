@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bascule.audit.estate import SourceFile, Unreadable
 from bascule.audit.place import Place
-from bascule.audit.words import Word, span, unusable
+from bascule.audit.words import MOST_UNREADABLE, Word, span, unusable
 
 MOST_DEPTH = 16
 _PIECE = re.compile(r"""(?P<space>\s+)|(?P<end>[#!])|"(?P<quoted>[^"]*)"|(?P<plain>[^\s"#!]+)""")
@@ -95,6 +95,8 @@ def read(file: SourceFile) -> tuple[list[object], list[Unreadable]]:
     wrong: list[Unreadable] = []
     stack, pending = [root], list[Word]()
     for number, text in enumerate(file.lines, 1):
+        if len(wrong) >= MOST_UNREADABLE:
+            break
         words = _words(file, number, text)
         if isinstance(words, Unreadable):
             wrong.append(words)
