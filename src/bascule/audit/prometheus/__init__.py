@@ -1,4 +1,4 @@
-"""What in Prometheus's files hides an outage? A reader of its rules and its configuration, and rules about them. Pure."""
+"""What in Prometheus's files hides an outage? A reader of its rules and configuration, and rules about them. Pure."""
 
 from bascule.audit.estate import Reader
 from bascule.audit.prometheus import rules

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
@@ -88,7 +88,7 @@ def gone_targets_are_silent(estate: Estate) -> Iterator[Found]:
     breaks=("availability",),
     why="A rate needs two samples in its window: one missed scrape leaves it empty, and an alert on it silent.",
     fix="Make the window four scrape intervals or longer.",
-    source="Prometheus documentation, Querying, Functions, rate; Robust Perception, What range should I use with rate()?",
+    source="Prometheus documentation, Querying, Functions, rate: it needs two samples",
 )
 def rate_over_too_few(estate: Estate) -> Iterator[Found]:
     """Alerts on rates whose window is too short for the scrape interval; without it, for any usual one."""
@@ -149,7 +149,7 @@ def alert_without_words(estate: Estate) -> Iterator[Found]:
         yield Found(place=one.at("annotations"), what=f"{one.name} has no {missing}", subject=one.subject)
 
 
-def _has_runbook(told: dict[str, object]) -> bool:
+def _has_runbook(told: Iterable[str]) -> bool:
     return any("runbook" in key or "playbook" in key for key in told)
 
 
