@@ -19,7 +19,7 @@ from bascule.audit.estate import Estate
 from bascule.audit.finding import SEVERITIES
 from bascule.audit.result import Audit
 from bascule.audit.rule import Rule
-from bascule.system import parse_located
+from bascule.cli.audit_system import take_system
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "golden" / "audit"
 RULES = technologies.rules()
@@ -30,9 +30,7 @@ SHOWN = [pytest.param(rule, id=rule.id) for rule in RULES if rule.id not in WITH
 def audited(example: Path, system: Path) -> tuple[Estate, Audit]:
     paths = [str(system)] if system.exists() else []
     read = reading.read([*paths, str(example)], technologies.readers())
-    if paths:
-        read.estate.system, read.estate.positions = parse_located(system.read_text(encoding="utf-8"), str(system))
-        read.estate.claims[str(system), 1] = "system"
+    take_system(read.estate, paths[0] if paths else str(example), required=bool(paths))
     found = audit(read.estate, RULES)
     broken = [one.what for one in found.findings if one.rule == "BSC-AUDIT-001"]
     assert not broken, broken

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bascule.availability.cut_sets import cut_sets, path_sets
+from bascule.availability.importance import Importance, importances
 from bascule.availability.solving import solve
 from bascule.availability.structure import Basic, Event, Fixed, Gate, Node, Not, Structure
 
@@ -87,3 +89,119 @@ def test_bounds_contain_the_truth_however_tight_the_limits(structure: Structure,
     truth = states(structure, {})
     assert solution.lower * (1 - 1e-13) <= truth <= solution.upper * (1 + 1e-13)
     assert 0 <= solution.lower <= solution.unavailability <= solution.upper <= 1
+
+
+def sets_that_bring_it_down(structure: Structure) -> set[frozenset[str]]:
+    """The minimal ones, by trying all sets, smaller ones first."""
+    names = sorted(structure.events)
+    found: set[frozenset[str]] = set()
+    for size in range(len(names) + 1):
+        for chosen in map(frozenset, itertools.combinations(names, size)):
+            if not any(one <= chosen for one in found) and fails(
+                structure.top, {name: name in chosen for name in names}
+            ):
+                found.add(chosen)
+    return found
+
+
+def sets_that_keep_it_up(structure: Structure) -> set[frozenset[str]]:
+    names = sorted(structure.events)
+    found: set[frozenset[str]] = set()
+    for size in range(len(names) + 1):
+        for chosen in map(frozenset, itertools.combinations(names, size)):
+            up = not fails(structure.top, {name: name not in chosen for name in names})
+            if up and not any(one <= chosen for one in found):
+                found.add(chosen)
+    return found
+
+
+@given(structure=structures(most=12))
+@settings(max_examples=150, deadline=None)
+def test_the_minimal_cut_and_path_sets_are_those_found_by_trying_all(structure: Structure) -> None:
+    for expected, found in (
+        (sets_that_bring_it_down(structure), cut_sets(structure, expired=never)),
+        (sets_that_keep_it_up(structure), path_sets(structure, expired=never)),
+    ):
+        listing = found.top(10_000)
+        assert {frozenset(one.events) for one in listing.sets} == expected
+        assert len(listing.sets) == found.count == len(expected)
+        assert listing.complete
+        assert found.by_order == {
+            order: sum(len(one) == order for one in expected) for order in {len(one) for one in expected}
+        }
+        chances = [one.probability for one in listing.sets]
+        assert chances == sorted(chances, reverse=True)
+        assert {(name,) for name in found.single_points} == {tuple(one) for one in expected if len(one) == 1}
+
+
+@given(structure=structures(most=12), number=st.integers(0, 6))
+@settings(max_examples=100, deadline=None)
+def test_the_likeliest_cut_sets_are_the_first_of_all_of_them(structure: Structure, number: int) -> None:
+    found = cut_sets(structure, expired=never)
+    every, some = found.top(10_000), found.top(number)
+    assert [one.probability for one in some.sets] == pytest.approx(
+        [one.probability for one in every.sets[:number]], rel=1e-9, abs=0
+    )
+    assert some.complete == (found.count <= number)
+
+
+def ratio(above: float, below: float, of_nothing: float) -> float:
+    return above / below if below else float("inf") if above > 0 else of_nothing
+
+
+def check(one: Importance, structure: Structure, group: set[str], total: float) -> None:
+    failed, perfect = (states(structure, dict.fromkeys(group, value)) for value in (True, False))
+    near = {"rel": 1e-9, "abs": 1e-14}
+    assert one.failed == pytest.approx(failed, rel=1e-9, abs=0)
+    assert one.perfect == pytest.approx(perfect, rel=1e-9, abs=0)
+    assert one.birnbaum == pytest.approx(failed - perfect, **near)
+    assert one.improvement == pytest.approx(total - perfect, **near)
+    assert one.risk_achievement == pytest.approx(ratio(failed, total, 1.0), rel=1e-9)
+    assert one.risk_reduction == pytest.approx(ratio(total, perfect, 1.0), rel=1e-9)
+    if total > 1e-4:
+        assert one.criticality == pytest.approx((total - perfect) / total, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["own", "oxidd"])
+@given(structure=structures(coherent=False, most=7))
+@settings(max_examples=100, deadline=None)
+def test_every_importance_of_events_and_parts_is_that_of_all_states_counted(engine: Any, structure: Structure) -> None:
+    found = importances(structure, expired=never, engine=engine)
+    total = states(structure, {})
+    for one in found.events:
+        check(one, structure, {one.name}, total)
+    known = {one.name for one in found.events}
+    parts = {event.part for name, event in structure.events.items() if name in known} - {""}
+    assert {one.name for one in found.parts} == parts
+    for one in found.parts:
+        check(one, structure, {name for name in known if structure.events[name].part == one.name}, total)
+
+
+@given(structure=structures(most=8))
+@settings(max_examples=100, deadline=None)
+def test_fussell_vesely_is_the_union_of_the_cut_sets_with_the_event_over_all(structure: Structure) -> None:
+    found = importances(structure, expired=never)
+    assert found.fussell_vesely == "exact"
+    total = states(structure, {})
+    cuts = sets_that_bring_it_down(structure)
+    known = {one.name for one in found.events}
+    groups = {one.name: {one.name} for one in found.events} | {
+        one.name: {name for name in known if structure.events[name].part == one.name} for one in found.parts
+    }
+    for one in (*found.events, *found.parts):
+        hit = [cut for cut in cuts if cut & groups[one.name]]
+        union = Gate(1, tuple(Gate(len(cut), tuple(Basic(name) for name in cut)) for cut in hit))
+        expected = states(Structure(union, structure.events), {})
+        assert one.fussell_vesely == pytest.approx(ratio(expected, total, 0.0), rel=1e-9, abs=0)
+
+
+@given(structure=structures(most=8))
+@settings(max_examples=100, deadline=None)
+def test_sums_over_cut_sets_are_those_over_the_list_of_them(structure: Structure) -> None:
+    found = cut_sets(structure, expired=never)
+    every = found.top(10_000).sets
+    for name, total in found.containing().items():
+        assert total == pytest.approx(sum(one.probability for one in every if name in one.events), rel=1e-9, abs=0)
+    part = {name for name, event in structure.events.items() if event.part == "a"}
+    (total,) = found.hitting([part])
+    assert total == pytest.approx(sum(one.probability for one in every if part & set(one.events)), rel=1e-9, abs=0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bascule.availability.diagram import BudgetSpentError
@@ -124,20 +124,11 @@ class CutSets:
         elif self.count:
             yield CutSet((), 1.0)
 
-    def within(self) -> dict[str, float]:
+    def containing(self) -> dict[str, float]:
         """For each basic event the sum of the probabilities of the cut sets that contain it: the rare-event approximation."""
-        names, events = self._solved.network.events, self._solved.events
+        names, modules = self._solved.network.events, self._solved.modules
         found = dict.fromkeys(names, 0.0)
-        worths: list[list[float]] = []
-        sums: list[list[float]] = []
-        for module, family in zip(self._solved.modules, self._families, strict=True):
-            places = [module.inputs[one] for one in family.order]
-            worth = [events[one][0] if one >= 0 else sums[~one][self._families[~one].root] for one in places]
-            total = [0.0, 1.0]
-            for node in range(2, len(family.level)):
-                total.append(total[family.low[node]] + worth[family.level[node]] * total[family.high[node]])
-            worths.append(worth)
-            sums.append(total)
+        sums, worths = self._likely()
         weight = [0.0] * len(sums)
         weight[-1:] = [1.0] * len(weight[-1:])
         for number in range(len(sums) - 1, -1, -1):
@@ -151,12 +142,58 @@ class CutSets:
                 reach[family.low[node]] += mass
                 reach[family.high[node]] += mass * worths[number][at]
             for at, one in enumerate(family.order):
-                place = self._solved.modules[number].inputs[one]
+                place = modules[number].inputs[one]
                 if place >= 0:
                     found[names[place]] = share[at] * worths[number][at]
                 else:
                     weight[~place] = share[at]
         return found
+
+    def _likely(self) -> tuple[list[list[float]], list[list[float]]]:
+        """For each module, for each node the sum of its sets' probabilities, and for each level what its input is worth."""
+        sums: list[list[float]] = []
+        worths: list[list[float]] = []
+        for module, family in zip(self._solved.modules, self._families, strict=True):
+            places = [module.inputs[one] for one in family.order]
+            worth = [
+                self._solved.events[one][0] if one >= 0 else sums[~one][self._families[~one].root] for one in places
+            ]
+            total = [0.0, 1.0]
+            for node in range(2, len(family.level)):
+                total.append(total[family.low[node]] + worth[family.level[node]] * total[family.high[node]])
+            worths.append(worth)
+            sums.append(total)
+        return sums, worths
+
+    def hitting(self, groups: Sequence[Iterable[str]]) -> list[float]:
+        """For each group of basic events the sum of the probabilities of the cut sets that contain any of them."""
+        number = {name: place for place, name in enumerate(self._solved.network.events)}
+        sums, worths = self._likely()
+        found: list[float] = []
+        for group in groups:
+            hit = {number[name] for name in group if name in number}
+            found.append(self._hit(hit, sums, worths))
+        return found
+
+    def _hit(self, events: set[int], sums: list[list[float]], worths: list[list[float]]) -> float:
+        hit_modules: dict[int, tuple[float, float]] = {}
+        for number, (module, family) in enumerate(zip(self._solved.modules, self._families, strict=True)):
+            places = [module.inputs[one] for one in family.order]
+            if not any(one in events or ~one in hit_modules for one in places):
+                continue
+            # For each input how much of what it is worth is hit, and how much is not.
+            parts = [
+                hit_modules[~one] if ~one in hit_modules else (worth, 0.0) if one in events else (0.0, worth)
+                for one, worth in zip(places, worths[number], strict=True)
+            ]
+            hits, misses = [0.0, 0.0], [0.0, 1.0]
+            for node in range(2, len(family.level)):
+                hit, miss = parts[family.level[node]]
+                low, high = family.low[node], family.high[node]
+                hits.append(hits[low] + hit * sums[number][high] + miss * hits[high])
+                misses.append(misses[low] + miss * misses[high])
+            hit_modules[number] = hits[family.root], misses[family.root]
+        return hit_modules.get(len(self._families) - 1, (0.0, 0.0))[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +291,7 @@ def cut_sets(
         MissingProgramError: The engine is not installed.
     """
     return of_solved(
-        exactly(structure, expired=expired, most_nodes=most_nodes, engine=engine),
-        expired=expired,
-        most_nodes=most_nodes,
+        exactly(structure, expired=expired, most_nodes=most_nodes, engine=engine), expired=expired, most_nodes=most_nodes
     )
 
 

@@ -30,14 +30,28 @@ def modules(network: Network) -> list[Module]:
     return _Division(network).modules()
 
 
+def whole(network: Network) -> Module:
+    """A network whose top is not constant as one module, which is not divided: its inputs are basic events."""
+    division = _Division(network)
+    division.join()
+    return division.modules()[0]
+
+
 class _Division:
     def __init__(self, network: Network) -> None:
         self._least = list(network.least)
         self._children = list(network.children)
         self._top = network.top
         self._roots = _independent(network)
+        self._is_divided = True
+
+    def join(self) -> None:
+        """Take everything for one module."""
+        self._roots = {self._top}
+        self._is_divided = False
 
     def modules(self) -> list[Module]:
+        """The modules, those that others are made of first."""
         found = [self._top]
         for root in found:  # it grows as modules are found within modules
             self._regroup(root)
@@ -72,7 +86,7 @@ class _Division:
     def _regroup(self, root: int) -> None:
         """Where an AND or OR has children that share nothing with the others, make each group of them a module."""
         least, children = self._least[root], self._children[root]
-        if least not in (1, len(children)) or len(children) < 3:
+        if not self._is_divided or least not in (1, len(children)) or len(children) < 3:
             return
         groups = self._groups(children)
         if len(groups) in (1, len(children)):

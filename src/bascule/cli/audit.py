@@ -21,8 +21,8 @@ from bascule.audit.result import Audit
 from bascule.audit.rule import Rule
 from bascule.cli import audit_fix
 from bascule.cli.audit_output import Format, emit_rules, explain_rule, rendered, show, write
+from bascule.cli.audit_system import take_system
 from bascule.kernel.errors import InputError
-from bascule.system import parse_located
 
 Gate = Literal["critical", "high", "medium", "low", "never"]
 
@@ -121,24 +121,13 @@ def _answer(question: _Question) -> tuple[Estate, Audit]:
         read = reading.read(paths, technologies.readers())
         if not read.estate.files and not read.estate.unreadable:
             raise InputError("there is nothing to audit", where=" ".join(paths), hint="name files, or `-` for a pipe")
-        _with_system(read, question.system or question.paths[0], required=bool(question.system))
+        named = question.system or question.paths[0]
+        if take_system(read.estate, named, required=bool(question.system)):
+            read.unknown = [one for one in read.unknown if one != named]
         found = ask(read.estate, question.rules, unknown=read.unknown, notes=read.notes)
     if question.baseline is not None:
         found = baselines.apply(found, _baseline(question.baseline))
     return read.estate, found
-
-
-def _with_system(read: reading.Reading, name: str, *, required: bool) -> None:
-    """Take the system from the file of this name, when it is one."""
-    estate = read.estate
-    document = reading.system_document(estate, name)
-    if document is None and not required:
-        return
-    if name not in estate.files:
-        raise InputError("this system file cannot be read", where=name)
-    estate.system, estate.positions = parse_located(estate.files[name].text, name)
-    estate.claims[name, document.number if document is not None else 1] = "system"
-    read.unknown = [one for one in read.unknown if one != name]
 
 
 def _baseline(path: Path) -> baselines.Baseline:
