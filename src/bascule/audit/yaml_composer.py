@@ -143,6 +143,8 @@ class Composer:
         context, problem = getattr(error, "context", None), getattr(error, "problem", None)
         where = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None) or mark
         told = " ".join(str(part) for part in (context, problem) if part) or "a character that no text file has"
+        if "nesting depth" in told:
+            return self._stop(where, f"nested deeper than {MAX_DEPTH} levels", final=True)
         return self._stop(where, f"this is not YAML: {told}{_advice(str(problem))}")
 
     def _stop(self, mark: _Mark | None, what: str, *, final: bool = False) -> Broken:
