@@ -82,7 +82,9 @@ def predict(
     if services:
         return predicting.show_services(as_json=as_json)
     if openpsa is not None:
-        return predicting.show_fault_tree(openpsa, gate, question, as_json=as_json)
+        from bascule.cli import predict_tree  # noqa: PLC0415 - only for foreign trees
+
+        return predict_tree.show(openpsa, gate, question, as_json=as_json)
     if file is None:
         raise InputError("no system file was given", where="bascule predict", hint="bascule predict bascule.yaml")
     system, told = predicting.of_system(file, report, question, quiet=as_json)
