@@ -1,0 +1,82 @@
+"""What drills measured becomes a failover time and a coverage with their bounds, of the components that were hit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bascule.cli.predict_measured import measured
+from bascule.kernel.errors import InputError
+from bascule.measure.calibration import Calibrated, Calibration, encode, times
+from bascule.measure.statistics import clopper_pearson
+from bascule.system import parse
+from bascule.system.starter import STARTER
+
+SYSTEM = parse(STARTER, "starter.yaml")
+
+
+def calibrated(path: Path, *rtos: float, engine: str = "postgresql", system: str = SYSTEM.system) -> Path:
+    entry = Calibrated(
+        system=system,
+        engine=engine,
+        experiment="primary-kill",
+        judged=len(rtos),
+        undetermined=0,
+        times={"rto": times(list(rtos))},
+    )
+    path.write_bytes(encode(Calibration(measured=(entry,))))
+    return path
+
+
+def test_the_median_of_the_outages_is_taken_with_what_bounds_it(tmp_path: Path) -> None:
+    found = measured(SYSTEM, [calibrated(tmp_path / "a.json", *(float(number) for number in range(1, 22)))])
+    one = found["database"]
+    assert one.failover_s is not None
+    assert one.failover_s.estimate == 11.0
+    assert one.failover_s.low < 11.0 < one.failover_s.high
+    assert one.trials == 21
+
+
+def test_a_loss_that_nobody_noticed_is_no_failover_time(tmp_path: Path) -> None:
+    one = measured(SYSTEM, [calibrated(tmp_path / "a.json", 0.0, 0.0, 20.0)])["database"]
+    assert one.failover_s is not None
+    assert one.failover_s.estimate == 20.0
+
+
+def test_too_few_trials_bound_nothing(tmp_path: Path) -> None:
+    one = measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0)])["database"]
+    assert one.failover_s is not None
+    assert (one.failover_s.low, one.failover_s.high) == (0.0, float("inf"))
+
+
+def test_coverage_is_what_recovered_at_its_lower_bound(tmp_path: Path) -> None:
+    one = measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0, 21.0, float("inf"))])["database"]
+    interval = clopper_pearson(2, 3)
+    assert one.recovered.estimate == pytest.approx(2 / 3)
+    assert (one.recovered.low, one.recovered.high) == (interval.low, interval.high)
+    assert one.coverage.fraction == pytest.approx(interval.low)
+
+
+def test_several_files_are_taken_together(tmp_path: Path) -> None:
+    files = [calibrated(tmp_path / "a.json", 20.0), calibrated(tmp_path / "b.json", 22.0)]
+    assert measured(SYSTEM, files)["database"].trials == 2
+
+
+def test_drills_of_another_system_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="other-one"):
+        measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0, system="other-one")])
+
+
+def test_drills_of_no_engine_of_this_system_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing in these drills"):
+        measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0, engine="redis+etcd")])
+
+
+def test_a_file_that_is_neither_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("[]")
+    with pytest.raises(InputError, match="not a report"):
+        measured(SYSTEM, [path])
+    with pytest.raises(InputError, match="cannot be read"):
+        measured(SYSTEM, [tmp_path / "none.json"])
