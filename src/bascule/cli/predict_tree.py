@@ -51,7 +51,7 @@ def show(file: Path, gate: str, question: Question, *, as_json: bool) -> int:
     model = openpsa.read(_content(file), str(file))
     top = gate or _only(model)
     told = _solved(str(file), top, openpsa.structure(model, top), question)
-    emit(told, as_json=as_json, text=_text(told, question.top))
+    emit(msgspec.to_builtins(told, str_keys=True), as_json=as_json, text=_text(told, question.top))
     return 0
 
 
