@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bascule.availability.prediction import Prediction
 from bascule.availability.render_markup import STEP_WORDS, quiet, text, tone
-from bascule.availability.render_words import clean, count_text, share_text, short
+from bascule.availability.render_words import bare_name, clean, count_text, share_text, short
 from bascule.system.model import System
 
 MOST_ROWS, MOST_ZONES = 40, 24
@@ -29,16 +29,28 @@ _LETTER_PX = 7.6
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What of a prediction the diagram shows of each part, by its name: its share, and whether it is a single point."""
+    """What of a prediction the diagram shows of each part.
 
-    shares: Mapping[str, float]
+    Attributes:
+        shares: How much of the unavailability it takes part in, by its kind and name.
+        single: What takes the system down alone.
+        needed: How many replicas carry the load, in words, by component.
+        idle: What the load does not need.
+    """
+
+    shares: Mapping[tuple[str, str], float]
     single: frozenset[str]
     needed: Mapping[str, str]
     idle: frozenset[str]
 
-    def share(self, *names: str) -> float | None:
-        """The share of the unavailability that the part of one of these names takes part in; None where not known."""
-        return next((self.shares[name] for name in names if name in self.shares), None)
+    def share(self, kind: str, name: str) -> float | None:
+        """The share of the unavailability that this part takes part in; None where it is not known."""
+        return self.shares.get((kind, clean(name)))
+
+    def is_single(self, kind: str, name: str) -> bool:
+        """Whether this part takes the system down alone."""
+        told = f"{kind} {clean(name)}"
+        return told in self.single or (kind in {"component", "service"} and clean(name) in self.single)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +112,25 @@ def in_words(prediction: Prediction, system: System) -> str:
 
 def rows(system: System, shown: Shown) -> list[str]:
     """Components from the entry down to what is needed last, then services: those alone that matter most, if many."""
-    found = [system.workload.through]
-    for name in found:
+    found = {system.workload.through: None}
+    pending = [system.workload.through]
+    for name in pending:
         needs = system.components[name].needs if name in system.components else {}
-        found += [other for other in needs if other not in found]
-    every = [name for name in found if name in system.components]
-    every += [name for name in system.components if name not in every]
-    every += [name for name in system.services if name in found]
+        fresh = [other for other in needs if other not in found]
+        found.update(dict.fromkeys(fresh))
+        pending += fresh
+    components = dict.fromkeys([*(name for name in found if name in system.components), *system.components])
+    every = [*components, *(name for name in system.services if name in found)]
     if len(every) <= MOST_ROWS:
         return every
-    rank = sorted(
-        every, key=lambda name: (name != system.workload.through, -(shown.share(name, f"service {name}") or 0.0))
-    )
-    most = set(rank[:MOST_ROWS])
-    return [name for name in every if name in most] + rank[MOST_ROWS:]
+
+    def rank(name: str) -> tuple[bool, float]:
+        kind = "component" if name in components else "service"
+        return name != system.workload.through, -(shown.share(kind, name) or 0.0)
+
+    ranked = sorted(every, key=rank)
+    most = set(ranked[:MOST_ROWS])
+    return [*(name for name in every if name in most), *ranked[MOST_ROWS:]]
 
 
 def lanes(system: System, drawn: list[str]) -> list[Need]:
@@ -147,7 +164,7 @@ def row_y(index: int, inside: int) -> int:
 
 def _shown(prediction: Prediction) -> Shown:
     return Shown(
-        shares={clean(weight.part): weight.fussell_vesely for weight in prediction.weights},
+        shares={(weight.kind, bare_name(weight)): weight.fussell_vesely for weight in prediction.weights},
         single=frozenset(map(clean, prediction.single_points)),
         needed={one.of: one.value for one in prediction.assumptions if one.figure == "needed"},
         idle=frozenset(prediction.not_reached),
@@ -178,9 +195,7 @@ def _places(system: System, shown: Shown, columns: Columns, left: int, inside: i
 def _place(shown: Shown, kind: str, name: str, at: tuple[int, int, int]) -> str:
     """The head of a region or a zone: its name, and below it its share."""
     x, y, width = at
-    names = (f"{kind} {clean(name)}", clean(name))
-    share = shown.share(*names)
-    single = not shown.single.isdisjoint(names)
+    share, single = shown.share(kind, name), shown.is_single(kind, name)
     body = f'<g class="{tone(share)}"><title>{text(_tip(f"{kind} {name}", share, single))}</title>'
     body += f'<rect class="tone" x="{x}" y="{y}" width="{width}" height="{PLACE_H}" rx="6"/>'
     room = int((width - 14) / _LETTER_PX)
@@ -192,8 +207,8 @@ def _place(shown: Shown, kind: str, name: str, at: tuple[int, int, int]) -> str:
 def _row(system: System, shown: Shown, name: str, at: tuple[int, int], columns: Columns) -> str:
     x, y = at
     component = system.components.get(name)
-    share = shown.share(clean(name), f"service {clean(name)}")
-    single = bool({clean(name), f"service {clean(name)}"} & shown.single)
+    kind = "service" if component is None else "component"
+    share, single = shown.share(kind, name), shown.is_single(kind, name)
     kinds = f"tone{' outside' if component is None else ''}{' idle' if name in shown.idle else ''}"
     body = f'<g class="{tone(share)}" transform="translate({x},{y})"><title>{text(_tip(name, share, single))}</title>'
     body += f'<rect class="{kinds}" width="{BOX_W}" height="{BOX_H}" rx="8"/>'

@@ -209,8 +209,9 @@ def _survival(one: Survival) -> str:
     if len(margins) > MOST_MARGINS:
         chips += f"<span class=quiet>and {len(margins) - MOST_MARGINS:,} more</span>"
     then = (listed(one.next_points, 6) or "nothing alone") if one.survives else "down already"
+    survives = result("yes" if one.survives else "no", met=one.survives)
     return (
-        f"<tr><th scope=row>{text(lost_text(one))}</th><td>{result('yes' if one.survives else 'no', met=one.survives)}</td>"
+        f"<tr><th scope=row>{text(lost_text(one))}</th><td>{survives}</td>"
         f"<td class=number>{text(meanwhile)}</td><td class=chips>{chips}</td><td>{text(then)}</td></tr>"
     )
 

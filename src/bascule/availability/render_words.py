@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 
-from bascule.availability.prediction import Prediction, Recovery, Survival, Uptime, Weight
+from bascule.availability.prediction import YEAR_S, Prediction, Recovery, Survival, Uptime, Weight
 
 NEVER = "never"
 INFINITE = "infinite"
@@ -162,8 +162,7 @@ def verdict_text(prediction: Prediction) -> str:
         False: "the promise would be missed",
         None: "the bounds leave open whether the promise would be kept",
     }[prediction.meets]
-    year_s = uptime.per_year_s / uptime.unavailability if uptime.unavailability > 0 else 0.0
-    down = f"about {downtime_text(uptime, year_s)} down a year" if uptime.unavailability > 0 else "never down"
+    down = f"about {downtime_text(uptime, YEAR_S)} down a year" if uptime.unavailability > 0 else "never down"
     return (
         f"{expected_text(uptime, prediction.target)} expected, {target_text(prediction.target)} promised: "
         f"{down}; {ending}."
@@ -175,10 +174,15 @@ def word(meets: bool | None) -> str:
     return {True: "KEPT", False: "MISSED", None: "OPEN"}[meets]
 
 
+def bare_name(weight: Weight) -> str:
+    """A part's name without the kind before it: `paris-a` for `zone paris-a`."""
+    return clean(weight.part).removeprefix(f"{weight.kind} ")
+
+
 def part_name(weight: Weight) -> str:
-    """A part's name with its kind before it where the kind is a place or a service: `zone paris-a`."""
-    named = clean(weight.part)
-    return named if weight.kind == "component" or named.startswith(f"{weight.kind} ") else f"{weight.kind} {named}"
+    """A part's name, with its kind before it where that is a place or a service: `zone paris-a`."""
+    name = bare_name(weight)
+    return f"{weight.kind} {name}" if weight.kind in {"zone", "region", "service"} else name
 
 
 def lost_text(survival: Survival) -> str:
@@ -188,22 +192,26 @@ def lost_text(survival: Survival) -> str:
 
 
 def rto_text(recovery: Recovery) -> str:
-    """How long, against what was promised: `42 s of 30 s promised`; `none` for 0."""
-    length = duration_text(recovery.rto_s) if recovery.rto_s > 0 else "none"
-    if recovery.promised_rto_s is None:
-        return f"{length}, nothing promised"
-    if recovery.meets_rto is False and length == duration_text(recovery.promised_rto_s):
-        length = f"{recovery.rto_s:,.3f} s"
-    return f"{length}, {duration_text(recovery.promised_rto_s)} promised"
+    """How long clients are not served, and what was promised: `42 s, 30 s promised`; `none` for 0."""
+    return _beside(recovery.rto_s, recovery.promised_rto_s, "none")
 
 
 def rpo_text(recovery: Recovery) -> str:
-    """How much acknowledged work is lost, against what was promised."""
-    lost = "not known" if recovery.lost_s is None else "nothing" if recovery.lost_s == 0 else ""
-    lost = lost or f"up to {duration_text(recovery.lost_s or 0.0)}"
-    if recovery.promised_rpo_s is None:
-        return f"{lost}, nothing promised"
-    return f"{lost}, {duration_text(recovery.promised_rpo_s)} promised"
+    """How much acknowledged work is lost, and what was promised: `up to 1 d, 0 s promised`; `nothing` for 0."""
+    if recovery.lost_s is None:
+        return _beside(math.nan, recovery.promised_rpo_s, "")
+    return ("up to " if recovery.lost_s > 0 else "") + _beside(recovery.lost_s, recovery.promised_rpo_s, "nothing")
+
+
+def _beside(seconds: float, promised_s: float | None, zero: str) -> str:
+    """A time and its promise; with digits enough to tell the two apart where the promise is missed."""
+    said = "not known" if math.isnan(seconds) else duration_text(seconds) if seconds else zero
+    if promised_s is None:
+        return f"{said}, nothing promised"
+    promised = duration_text(promised_s)
+    if seconds > promised_s and said == promised:
+        said = f"{seconds:.12g} s"
+    return f"{said}, {promised} promised"
 
 
 def listed(names: Sequence[str], most: int) -> str:

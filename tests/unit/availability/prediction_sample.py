@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from functools import cache
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -55,6 +57,7 @@ def system() -> System:
     return replace(read, components=components, services=services)
 
 
+@cache
 def months() -> Months:
     """Ten thousand months of something that fails as often as the example."""
     down = {
@@ -345,4 +348,59 @@ def large(components: int = 200) -> Prediction:
         ),
         warnings=tuple(f"{name}: nothing is known of its engine: assumed" for name in names),
         not_reached=tuple(names[150:]),
+    )
+
+
+def hostile() -> Prediction:
+    """Every text is one that tries to get out of where it stands."""
+    base = prediction()
+    bad = HOSTILE
+    assert base.money is not None
+    return replace(
+        base,
+        system=bad,
+        method=bad,
+        year=bad,
+        regions=tuple(replace(one, region=bad) for one in base.regions),
+        weights=tuple(replace(one, part=bad) for one in base.weights),
+        single_points=(bad,),
+        cut_sets=replace(base.cut_sets, shown=tuple(replace(one, events=(bad, bad)) for one in base.cut_sets.shown)),
+        survival=tuple(
+            replace(one, lost=(bad,) * len(one.lost), broken=(bad,), next_points=(bad,), margins={bad: (1, 2)})
+            for one in base.survival
+        ),
+        recovery=tuple(
+            replace(
+                one, scope=bad, worst=bad, lost_because=bad, parts=tuple(replace(part, name=bad) for part in one.parts)
+            )
+            for one in base.recovery
+        ),
+        changes=tuple(replace(one, change=bad, kind=bad) for one in base.changes),
+        strategies=tuple(
+            dataclasses.replace(
+                one, misses=(bad,), strategy=dataclasses.replace(one.strategy, name=bad, what=bad, source=bad)
+            )
+            for one in base.strategies
+        ),
+        assumptions=tuple(replace(one, of=bad, figure=bad, value=bad, source=bad) for one in base.assumptions),
+        warnings=(bad,),
+        not_reached=(bad,),
+        measured=tuple(
+            replace(one, of=bad, figure=bad, assumed=bad, measured=bad, bounds=bad, source=bad) for one in base.measured
+        ),
+        money=replace(base.money, currency=bad),
+    )
+
+
+def hostile_system() -> System:
+    """A system whose every name is hostile: no file can have them, but a page must bear them."""
+    bad = HOSTILE
+    component = Component(engine=bad, replicas={bad: 9}, needs={bad + "2": Need(), bad + "3": Need(kind="soft")})
+    return System(
+        system=bad,
+        objectives=Objectives(availability=Availability(target=Share(0.99))),
+        regions={bad: Region(zones=(bad,))},
+        components={bad: component, bad + "2": Component(engine=bad, replicas={bad: 1})},
+        workload=Workload(through=bad, rate=Rate(10.0)),
+        services={bad + "3": Service(like=bad)},
     )
