@@ -14,14 +14,13 @@ from tests.unit.availability.prediction_sample import (
 )
 
 from bascule.availability.render_diagram import MOST_ROWS, diagram, lanes
-from bascule.system.model import Need, System
+from bascule.system.model import Need
 
 
 def boxes(drawn: str) -> dict[str, tuple[str, str]]:
     """By the name that a box shows: its tone, and its tip."""
-    found = re.findall(
-        r'<g class="(w\d)"[^>]*><title>([^<]*)</title>(?:(?!</g>).)*?class="(?:name|place)"[^>]*>([^<]*)<', drawn
-    )
+    head = r'<g class="(w\d)"[^>]*><title>([^<]*)</title>'
+    found = re.findall(rf'{head}(?:(?!</g>).)*?class="(?:name|place)"[^>]*>([^<]*)<', drawn)
     return {name: (tone, tip) for tone, tip, name in found}
 
 
@@ -74,7 +73,7 @@ def test_needs_are_arrows_and_soft_ones_are_dashed() -> None:
 
 
 def test_lanes_that_would_meet_are_apart() -> None:
-    names = list(system().components) + ["dns", "mail"]
+    names = [*system().components, "dns", "mail"]
     by_lane: dict[int, list[tuple[int, int, int, str]]] = {}
     for one in lanes(system(), names):
         low, high = sorted((one.source, one.target))
@@ -103,9 +102,8 @@ def test_a_system_of_many_zones_says_which_are_left_out() -> None:
     small = minimal_system()
     zones = tuple(f"zone-{number}" for number in range(30))
     web = replace(small.components["web"], replicas=dict.fromkeys(zones, 1))
-    wide: System = replace(
-        small, regions={"here": replace(small.regions["here"], zones=zones)}, components={"web": web}
-    )
+    here = replace(small.regions["here"], zones=zones)
+    wide = replace(small, regions={"here": here}, components={"web": web})
     assert "Not drawn: 6 zones." in diagram(minimal(), wide)
 
 

@@ -47,7 +47,7 @@ def test_everything_is_said_without_colours() -> None:
         "no time for 3 more changes", "zone paris-a ✔ yes", "edge 1/1",
         "Two at the same time: 2 of 3 are not survived: paris-a and lyon-a, paris-a and bern-a",
         "zone zone paris-a ✘ 32 s, 30 s promised not known, 0 s promised", "database: the lease runs out 20 s",
-        "2.9 × 10⁻⁴ 41 % database: failover did not work", "hot standby ✔ kept", "backup and restore ✘ missed 4 h 1 d",
+        "2.9 \N{MULTIPLICATION SIGN} 10⁻⁴ 41 % database: failover did not work", "hot standby ✔ kept", "backup and restore ✘ missed 4 h 1 d",
         "database failover 30s 25.2s 24.1s to 26.8s yes", "! dns: 99.99% is a refund threshold",
         "Method: binary decision diagram", "27 figures, from: ",
     ):  # fmt: skip
