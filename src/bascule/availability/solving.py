@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from bascule.availability.bounds import Bounds, bounded
+from bascule.availability.coalescing import coalesced
 from bascule.availability.diagram import BudgetSpentError, Diagram, Diagrams, built
 from bascule.availability.diagram_oxidd import OxiddDiagrams, manager
 from bascule.availability.evaluation import Odds, interval
@@ -73,7 +74,7 @@ def solve(
         InputError: The structure cannot be used, or is too large even for bounds.
         MissingProgramError: The engine is not installed.
     """
-    network = flat(structure)
+    network = coalesced(flat(structure))
     if len(network.least) > MOST_GATES:
         raise InputError(
             f"the fault tree has {len(network.least):,} gates and events",
