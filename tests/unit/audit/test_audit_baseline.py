@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.unit.audit.audit_findings import finding
 
 from bascule.audit import baseline
-from bascule.audit.place import Place
-from bascule.audit.result import Audit, Finding
+from bascule.audit.result import Audit
 from bascule.kernel.errors import InputError
-
-
-def finding(fingerprint: str, **more: Any) -> Finding:
-    given: dict[str, Any] = {
-        "rule": "BSC-K8S-001",
-        "name": "a-name",
-        "severity": "high",
-        "technology": "kubernetes",
-        "place": Place("a.yaml", 2, 3),
-        "what": "it is so",
-        "subject": "Deployment web",
-        "line": "x: 1",
-        "why": "Because.",
-        "fix": "Do.",
-        "source": "a manual",
-        "breaks": ("availability",),
-        "objectives": ("availability",),
-        "related": (),
-        "edits": (),
-        "fingerprint": fingerprint,
-    }
-    return Finding(**{**given, **more})
 
 
 def test_what_is_in_the_baseline_is_known_and_what_is_not_is_told() -> None:
