@@ -11,6 +11,7 @@ from bascule.audit.kubernetes.scaling import Autoscaler, Replicas, autoscaler, r
 from bascule.audit.kubernetes.selectors import Selector
 from bascule.audit.kubernetes.services import Budget, Service, budget, service
 from bascule.audit.kubernetes.workloads import REPLICATED, Workload, workload
+from bascule.audit.place import Place
 from bascule.audit.tree import text
 
 PASSIVE = frozenset(
@@ -51,7 +52,7 @@ class Cluster:
     manifests: dict[str, list[Manifest]] = field(default_factory=dict)
     named: dict[tuple[str, str, str], Manifest] = field(default_factory=dict)
     workloads: list[Workload] = field(default_factory=list)
-    services: list[Service] = field(default_factory=list)
+    services: dict[tuple[str, str], Service] = field(default_factory=dict)
     budgets: list[Budget] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
     pods_by_namespace: dict[str, _Pods] = field(default_factory=dict)
@@ -95,6 +96,10 @@ class Cluster:
         least = min((known.by_label.get(pair, []) for pair in wanted.labels), key=len, default=known.every)
         return [one for one in least if wanted.selects(one.labels)]
 
+    def service(self, namespace: str, name: str) -> Service | None:
+        """The Service of this name; the last one where there are several."""
+        return self.services.get((namespace, name))
+
     def serving(self, one: Workload) -> list[Service]:
         """The Services whose requests the pods answer."""
         return self.services_by_workload.get(one, [])
@@ -112,6 +117,14 @@ class Cluster:
         scalers = self.scaling(one)
         otherwise = (one.namespace, one.kind, one.name) in self.scaled_otherwise
         return replicas(one, scalers[-1] if scalers else None, scaled_otherwise=otherwise)
+
+    def replicas_place(self, one: Workload) -> Place:
+        """Where it is written how many pods it has; its name where that is nowhere."""
+        if one.manifest.node("spec", "replicas") is not None:
+            return one.manifest.place("spec", "replicas")
+        for scaler in self.scaling(one)[-1:]:
+            return scaler.manifest.place("spec", "minReplicas")
+        return one.manifest.place("metadata", "name")
 
     def replicated(self) -> Iterator[tuple[Workload, Replicas]]:
         """The workloads that have replicas, with how many."""
@@ -141,7 +154,7 @@ def cluster(estate: Estate) -> Cluster:
         if one is not None:
             made.workloads.append(one)
             _file_pods(made.pods_by_namespace.setdefault(one.namespace, _Pods()), one)
-    made.services = [service(one) for one in made.of("Service")]
+    made.services = {(one.namespace, one.name): service(one) for one in made.of("Service")}
     made.budgets = [budget(one) for one in made.of("PodDisruptionBudget")]
     made.autoscalers = [autoscaler(one) for one in made.of("HorizontalPodAutoscaler")]
     _join(made)
@@ -161,7 +174,7 @@ def _file_pods(known: _Pods, one: Workload) -> None:
 
 
 def _join(made: Cluster) -> None:
-    for serving in made.services:
+    for serving in made.services.values():
         for one in made.selected(serving.manifest.namespace, serving.selector):
             made.services_by_workload.setdefault(one, []).append(serving)
     for protecting in _last_of_each_name(made.budgets):

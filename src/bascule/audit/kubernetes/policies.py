@@ -11,10 +11,12 @@ from typing import Literal
 
 from bascule.audit.kubernetes.cluster import Cluster
 from bascule.audit.kubernetes.manifest import Manifest
+from bascule.audit.kubernetes.quantities import is_number
 from bascule.audit.kubernetes.selectors import Selector, selector
 from bascule.audit.kubernetes.workloads import Workload
 from bascule.audit.tree import Node, at, entries, items, text, whole
 
+OTHER_POLICIES = ("NetworkPolicy.cilium.io", "NetworkPolicy.projectcalico.org", "NetworkPolicy.crd.projectcalico.org")
 Direction = Literal["Ingress", "Egress"]
 
 
@@ -31,7 +33,7 @@ class PortRange:
         """Whether a port, by name or number as text, is among them."""
         if self.protocol != protocol:
             return False
-        if port.isdigit():
+        if is_number(port):
             return not self.name and self.first <= int(port) <= self.last
         return self.name == port
 
@@ -64,6 +66,8 @@ def isolation(known: Cluster, direction: Direction) -> Iterator[tuple[Workload, 
         known: All policies and workloads.
         direction: Whether connections to the pods or from them are meant.
     """
+    if any(kind.endswith(OTHER_POLICIES) for kind in known.manifests):
+        return  # what they let through is not known here
     found: dict[Workload, Isolation] = {}
     for policy in known.of("NetworkPolicy"):
         if direction not in _directions(policy):

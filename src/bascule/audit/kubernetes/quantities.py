@@ -7,6 +7,7 @@ import re
 
 from bascule.audit.tree import Node, text, whole
 
+_NUMBER = re.compile(r"[0-9]{1,5}")
 _PERCENT = re.compile(r"([0-9]{1,9})%")
 _AMOUNT = re.compile(
     r"([0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:(m|k|[MGTPE]|[KMGTPE]i|u|n)|[eE]([+-]?[0-9]{1,2}))?"
@@ -15,6 +16,11 @@ _UNITS = {
     "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
     "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
 }  # fmt: skip
+
+
+def is_number(port: str) -> bool:
+    """Whether a port is written as a number, not as a name."""
+    return _NUMBER.fullmatch(port) is not None
 
 
 def percent(node: Node | None) -> int | None:

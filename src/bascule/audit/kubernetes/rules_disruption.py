@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Edit, Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
+from bascule.audit.kubernetes.quantities import percent
 from bascule.audit.kubernetes.scaling import Replicas
 from bascule.audit.kubernetes.services import Budget
 from bascule.audit.kubernetes.workloads import REPLICATED, Workload
 from bascule.audit.place import Place
 from bascule.audit.rule import rule
-from bascule.audit.tree import Node, text, whole
+from bascule.audit.tree import Node, text
 
 DOCS = "https://kubernetes.io/docs"
 BUDGETS = f"{DOCS}/tasks/run-application/configure-pdb/"
@@ -48,8 +49,9 @@ def _limit(budget: Budget) -> tuple[str, str, Place, Node | None]:
 )
 def pdb_blocks_every_eviction(estate: Estate) -> Iterator[Found]:
     """Finds budgets that allow no eviction at the number of replicas that the workload always has."""
+    known = estate.index(cluster)
     for budget, one, count in _alone(estate):
-        if budget.evictable(count.most) != 0 or (count.most == 1 and estate.index(cluster).scaling(one)):
+        if budget.evictable(count.most) != 0 or (count.most == 1 and known.scaling(one)):
             continue
         key, written, place, node = _limit(budget)
         mended = "1" if key == "maxUnavailable" else str(count.fewest - 1)
@@ -59,7 +61,7 @@ def pdb_blocks_every_eviction(estate: Estate) -> Iterator[Found]:
             subject=budget.manifest.subject,
             what=f"`{key}: {written}` allows no eviction of any of the {count.most} pods of {one.subject}",
             fix="" if count.most >= 2 else f"Give {one.subject} a second replica, then allow one pod to be evicted.",
-            related=((one.manifest.place("spec", "replicas"), f"{one.subject}: {count.most} replicas"),),
+            related=((known.replicas_place(one), f"{one.subject}: {count.most} replicas"),),
             edits=(Edit(place=place, text=mended),) if is_safe else (),
         )
 
@@ -269,15 +271,12 @@ def daemonset_updates_everywhere_at_once(estate: Estate) -> Iterator[Found]:
     """Finds DaemonSets that may update half of their pods or more at once."""
     path = ("spec", "updateStrategy", "rollingUpdate", "maxUnavailable")
     for one in estate.index(cluster).workloads:
-        written = text(one.manifest.root, *path) or ""
-        if one.kind != "DaemonSet" or whole(one.manifest.root, *path) is not None or not written.endswith("%"):
-            continue
-        share = written.removesuffix("%")
-        if share.isdecimal() and int(share[:9]) >= 50:
+        share = percent(one.manifest.node(*path)) if one.kind == "DaemonSet" else None
+        if share is not None and share >= 50:
             yield Found(
                 place=one.manifest.place(*path),
                 subject=one.subject,
-                what=f"`maxUnavailable: {written}` updates that share of all nodes at the same time",
+                what=f"`maxUnavailable: {share}%` updates that share of all nodes at the same time",
             )
 
 

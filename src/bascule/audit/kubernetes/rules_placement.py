@@ -240,14 +240,15 @@ def too_few_left_after_a_zone(estate: Estate) -> Iterator[Found]:
     system = estate.system
     if system is None or len(system.zones) < 2:
         return
-    for one, count in _several(estate.index(cluster)):
+    known = estate.index(cluster)
+    for one, count in _several(known):
         name = one.name if one.name in system.components else one.labels.get("app.kubernetes.io/name", "")
         component = system.components.get(name)
         needed = component.reliability.needed if component is not None and component.reliability is not None else None
         lost = fullest_zone(count.fewest, len(system.zones), apart(one))
         if needed is not None and lost is not None and count.fewest - lost < needed:
             yield Found(
-                place=one.manifest.place("spec", "replicas"),
+                place=known.replicas_place(one),
                 subject=one.subject,
                 what=f"of {count.fewest} pods over {len(system.zones)} zones, a lost zone takes up to {lost} and leaves"
                 f" {count.fewest - lost}, but {needed} are needed",

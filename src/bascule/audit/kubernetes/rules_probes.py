@@ -10,6 +10,7 @@ from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import nearest
 from bascule.audit.kubernetes.probes import Probe, probe
+from bascule.audit.kubernetes.quantities import is_number
 from bascule.audit.kubernetes.services import carriers
 from bascule.audit.kubernetes.workloads import Container, Workload
 from bascule.audit.rule import rule
@@ -233,7 +234,7 @@ def probe_of_unknown_port(estate: Estate) -> Iterator[Found]:
     known = estate.index(cluster)
     for key in ("livenessProbe", "readinessProbe", "startupProbe"):
         for one, container, found in _with(known, key):
-            if not found.port or found.port.isdigit() or any(port.name == found.port for port in container.ports):
+            if not found.port or is_number(found.port) or any(port.name == found.port for port in container.ports):
                 continue
             yield Found(
                 place=nearest(found.node, found.handler[0], "port"),

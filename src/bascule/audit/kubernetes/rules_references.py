@@ -12,6 +12,7 @@ from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import Manifest, nearest
+from bascule.audit.kubernetes.quantities import is_number
 from bascule.audit.kubernetes.services import Backend, backends, carriers
 from bascule.audit.kubernetes.workloads import Workload, references, volume_references
 from bascule.audit.rule import rule
@@ -19,6 +20,7 @@ from bascule.audit.tree import Node, entries, text
 
 DOCS = "https://kubernetes.io/docs"
 SERVICE = f"{DOCS}/concepts/services-networking/service/"
+MADE_BY_KUBERNETES = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
 MAKERS = (
     "ExternalSecret.external-secrets.io",
     "SealedSecret.bitnami.com",
@@ -40,7 +42,7 @@ MAKERS = (
 def service_selects_nothing(estate: Estate) -> Iterator[Found]:
     """Finds Services that select no pod, in namespaces all of whose pods come from manifests that were read."""
     known = estate.index(cluster)
-    for service in known.services:
+    for service in known.services.values():
         namespace = service.manifest.namespace
         if service.selector is None or not known.has_pods(namespace) or known.is_operated(namespace):
             continue
@@ -66,7 +68,7 @@ def service_selects_nothing(estate: Estate) -> Iterator[Found]:
 def service_port_without_container(estate: Estate) -> Iterator[Found]:
     """Finds target ports by name that no container has; by number where every container declares its ports."""
     known = estate.index(cluster)
-    for service in known.services:
+    for service in known.services.values():
         workloads = known.selected(service.manifest.namespace, service.selector)
         for port in service.ports if workloads and not service.is_headless else ():
             if not port.target or any(_may_answer(one, port.target) for one in workloads):
@@ -82,7 +84,7 @@ def service_port_without_container(estate: Estate) -> Iterator[Found]:
 def _may_answer(one: Workload, target: str) -> bool:
     if carriers(one, target):
         return True
-    return target.isdigit() and any(not container.ports for container in one.containers)
+    return is_number(target) and any(not container.ports for container in one.containers)
 
 
 def _routes(known: Cluster) -> Iterator[Backend]:
@@ -125,9 +127,8 @@ def route_to_missing_service(estate: Estate) -> Iterator[Found]:
 def route_to_missing_port(estate: Estate) -> Iterator[Found]:
     """Finds routes to a port that their Service does not have."""
     known = estate.index(cluster)
-    services = {(one.manifest.namespace, one.manifest.name): one for one in known.services}
     for route in _routes(known):
-        service = services.get((route.namespace, route.name))
+        service = known.service(route.namespace, route.name)
         port = text(route.port)
         if service is None or route.port is None or port is None or not service.ports:
             continue
@@ -165,16 +166,22 @@ def _is_made_otherwise(known: Cluster, kind: str, namespace: str) -> bool:
     source=f"{DOCS}/concepts/configuration/configmap/#restrictions",
 )
 def configuration_missing(estate: Estate) -> Iterator[Found]:
-    """Finds ConfigMaps and Secrets that a pod needs and that are not among those of its namespace."""
+    """Finds ConfigMaps and Secrets that a pod needs and that are not among those of its namespace.
+
+    Secrets are often kept elsewhere than other manifests: about them this is told as low.
+    """
     known = estate.index(cluster)
     for one in known.workloads:
         for kind, node, _ in _configuration(one):
             name = text(node) or ""
+            if name in MADE_BY_KUBERNETES:
+                continue
             if known.lacks(kind, one.namespace, name) and not _is_made_otherwise(known, kind, one.namespace):
                 yield Found(
                     place=node.place,
                     subject=one.subject,
                     what=f"there is no {kind} {one.namespace}/{name}, and the pod does not start without it",
+                    severity="low" if kind == "Secret" else None,
                 )
 
 
@@ -292,12 +299,11 @@ def priority_class_missing(estate: Estate) -> Iterator[Found]:
 def statefulset_without_its_service(estate: Estate) -> Iterator[Found]:
     """Finds StatefulSets whose governing Service is not among those of the namespace, or has another selector."""
     known = estate.index(cluster)
-    services = {(one.manifest.namespace, one.manifest.name): one for one in known.services}
     for one in known.workloads:
         name = text(one.manifest.root, "spec", "serviceName")
         if one.kind != "StatefulSet" or not name:
             continue
-        service = services.get((one.namespace, name))
+        service = known.service(one.namespace, name)
         if service is None and known.has_any("Service", one.namespace):
             yield _about(one, f"there is no Service {one.namespace}/{name}", None)
         elif service is not None and service.selector is not None and not service.selector.selects(one.labels):

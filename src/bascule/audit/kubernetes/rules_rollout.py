@@ -53,10 +53,12 @@ def recreate_strategy(estate: Estate) -> Iterator[Found]:
     source=f"{DEPLOYMENT}#max-unavailable",
 )
 def rollout_takes_all_away(estate: Estate) -> Iterator[Found]:
-    """Finds Deployments behind a Service whose update may take as many pods away as there are."""
+    """Finds Deployments behind a Service, without claims, whose update may take as many pods away as there are."""
     known = estate.index(cluster)
     for one, count in known.replicated():
-        update = rolling(one, count.fewest) if known.serving(one) and count.fewest > 0 else None
+        # The writer of a volume must be gone before the next one comes.
+        is_meant = known.serving(one) and count.fewest > 0 and not any(one.claims())
+        update = rolling(one, count.fewest) if is_meant else None
         if update is None or update.unavailable < count.fewest:
             continue
         place = one.manifest.place(*ROLLING, "maxUnavailable")

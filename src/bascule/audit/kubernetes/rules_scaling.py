@@ -13,7 +13,7 @@ from bascule.audit.rule import rule
 from bascule.audit.tree import at, items, text
 
 DOCS = "https://kubernetes.io/docs"
-HPA = f"{DOCS}/tasks/run-application/horizontal-pod-autoscale/"
+HPA = f"{DOCS}/concepts/workloads/autoscaling/horizontal-pod-autoscale/"
 
 
 def _targets(known: Cluster) -> Iterator[tuple[Autoscaler, Workload]]:
@@ -41,7 +41,7 @@ def single_replica(estate: Estate) -> Iterator[Found]:
         if count.most == 1 and services and not known.scaling(one):
             is_said = one.manifest.node("spec", "replicas") is not None
             yield Found(
-                place=one.manifest.place("spec", "replicas") if is_said else one.manifest.place("metadata", "name"),
+                place=known.replicas_place(one),
                 subject=one.subject,
                 what=f"one replica answers for {services[0].manifest.subject}"
                 + ("" if is_said else ", as `replicas` is not set"),

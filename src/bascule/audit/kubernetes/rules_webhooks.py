@@ -59,6 +59,8 @@ def _is_asked_about_pods(webhook: Webhook) -> bool:
         groups = {text(item) for item in items(one, "apiGroups")}
         resources = {text(item) for item in items(one, "resources")}
         operations = {text(item) for item in items(one, "operations")}
+        if text(one, "scope") == "Cluster":
+            continue
         if groups & {"", "*"} and resources & {"pods", "*", "*/*"} and operations & {"CREATE", "*"}:
             return True
     return False
@@ -74,14 +76,7 @@ def _asks_in(known: Cluster, webhook: Webhook, namespace: str) -> bool:
 
 
 def _answering(known: Cluster, webhook: Webhook) -> list[Workload]:
-    service = next(
-        (
-            one
-            for one in known.services
-            if (one.manifest.namespace, one.manifest.name) == (webhook.namespace, webhook.service)
-        ),
-        None,
-    )
+    service = known.service(webhook.namespace, webhook.service)
     return known.selected(webhook.namespace, service.selector) if service is not None else []
 
 
@@ -94,7 +89,7 @@ def _answering(known: Cluster, webhook: Webhook) -> list[Workload]:
     why="When all pods of the webhook are gone, the API server refuses to create new ones, because the webhook does not"
     " answer: it never comes back by itself, and no other pod is created either.",
     fix="Exclude its own namespace with a `namespaceSelector` on `kubernetes.io/metadata.name`, operator NotIn.",
-    source=f"{PRACTICES}#prevent-self-mutation-or-loops and dependency loops",
+    source=f"{PRACTICES}#webhook-limit-scope, and the section on dependency loops",
 )
 def webhook_locks_itself_out(estate: Estate) -> Iterator[Found]:
     """Finds webhooks that must answer for the pods which are to answer them."""
@@ -129,7 +124,7 @@ def webhook_locks_itself_out(estate: Estate) -> Iterator[Found]:
     why="While the webhook does not answer, no pod of the cluster's own network, DNS or proxy is created: the failure"
     " of one service becomes one of the cluster.",
     fix="Exclude kube-system with a `namespaceSelector` on `kubernetes.io/metadata.name`, operator NotIn.",
-    source=f"{PRACTICES}#avoid-operating-on-system-namespaces",
+    source=f"{PRACTICES}#webhook-limit-scope",
 )
 def webhook_in_front_of_kube_system(estate: Estate) -> Iterator[Found]:
     """Finds webhooks that must answer for every pod in kube-system."""
@@ -156,7 +151,7 @@ def webhook_in_front_of_kube_system(estate: Estate) -> Iterator[Found]:
     why="While the webhook does not answer, each request to the API server waits that long; controllers and failovers"
     " wait with it, and a request through several webhooks adds up.",
     fix="Set `timeoutSeconds` to a few seconds.",
-    source=f"{PRACTICES}#set-small-timeout",
+    source=f"{PRACTICES}#small-timeout",
 )
 def webhook_may_take_long(estate: Estate) -> Iterator[Found]:
     """Finds webhooks with a timeout above ten seconds, which is the default."""
@@ -186,12 +181,12 @@ def webhook_on_one_pod(estate: Estate) -> Iterator[Found]:
     for webhook in _webhooks(known):
         workloads = _answering(known, webhook) if webhook.fails_closed else []
         count = known.replicas(workloads[0]) if len(workloads) == 1 else None
-        if count is not None and count.fewest <= 1:
+        if count is not None and count.fewest == 1:
             yield Found(
                 place=nearest(webhook.node, "clientConfig", "service", "name"),
                 subject=webhook.manifest.subject,
-                what=f"webhook {webhook.name} must answer, and {workloads[0].subject} may have {count.fewest} pod",
-                related=((workloads[0].manifest.place("spec", "replicas"), workloads[0].subject),),
+                what=f"webhook {webhook.name} must answer, and {workloads[0].subject} may have a single pod",
+                related=((known.replicas_place(workloads[0]), workloads[0].subject),),
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bascule.audit.kubernetes.manifest import Manifest
-from bascule.audit.kubernetes.quantities import pods
+from bascule.audit.kubernetes.quantities import is_number, pods
 from bascule.audit.kubernetes.selectors import Selector, plain_selector, selector
 from bascule.audit.kubernetes.workloads import Container, Workload
 from bascule.audit.tree import Node, at, items, text, whole
@@ -72,7 +72,7 @@ def carriers(one: Workload, target: str) -> tuple[Container, ...]:
         for container in one.containers
         if any(target in {port.name, str(port.number)} for port in container.ports)
     )
-    if declared or not target.isdigit():
+    if declared or not is_number(target):
         return declared
     silent = tuple(container for container in one.containers if not container.is_sidecar and not container.ports)
     return silent if len(silent) == 1 else ()
