@@ -100,7 +100,7 @@ def fewer_replicas(estate: Estate) -> Iterator[Found]:
     for one in services:
         component = estate.system.components.get(one.name)
         wanted = sum(component.replicas.values()) if component else 0
-        if wanted > 1 and one.replicas == 1 and one.name not in families and not text(one.body, "deploy", "replicas"):
+        if wanted > 1 and one.replicas == 1 and one.name not in families:
             place = estate.place(f"components.{one.name}.replicas")
             what = f"{one.name} is one container; the system has {wanted} replicas of it"
             related = ((place, "what the system has"),)
