@@ -44,7 +44,7 @@ def _extends(one: Service) -> bool:
 
 @rule(
     "BSC-CMP-002",
-    "no-healthcheck",
+    "service-without-healthcheck",
     severity="low",
     technology="compose",
     breaks=("availability", "rto"),
@@ -109,7 +109,7 @@ def fewer_replicas(estate: Estate) -> Iterator[Found]:
 
 @rule(
     "BSC-CMP-005",
-    "image-without-version",
+    "image-of-whatever-version",
     severity="medium",
     technology="compose",
     breaks=("availability", "rto"),
@@ -151,7 +151,7 @@ def data_without_volume(estate: Estate) -> Iterator[Found]:
 
 @rule(
     "BSC-CMP-007",
-    "no-memory-limit",
+    "container-without-memory-limit",
     severity="low",
     technology="compose",
     breaks=("capacity", "availability"),

@@ -65,7 +65,9 @@ def check_path(section: Section) -> str:
 
 def is_primary_only(section: Section) -> bool:
     """Whether its checks let one member through alone: the primary of a database."""
-    return check_path(section).partition("?")[0] in PRIMARY_PATHS
+    if check_path(section).partition("?")[0] in PRIMARY_PATHS:
+        return True
+    return any(line.words[-1].text == "role:master" for line in section.own("tcp-check", "expect"))
 
 
 def ways(estate: Estate) -> dict[tuple[str, str], list[Section]]:
