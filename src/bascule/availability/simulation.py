@@ -22,8 +22,9 @@ from bascule.kernel.errors import InputError
 MONTH_S = YEAR_S / 12
 MOST_MONTHS = 10_000_000
 _MOST_EDGES_PER_MONTH = 1 << 22
+_MOST_HANDLED_PER_MONTH = 1 << 27
 _MOST_MONTHS_PER_BATCH = 1 << 16
-_FIRST_MONTHS, _FIRST_EDGES = 64, 1 << 16
+_FIRST_MONTHS = 64
 _HANDLED_PER_BATCH = 1 << 22
 _RESOLUTION = 1e-4
 
@@ -63,11 +64,7 @@ def simulate(
     """
     _check(months=months, month_s=month_s, seed=seed, repair=repair, shape=shape, confidence=confidence)
     program = program_of(structure, shape if repair == "lognormal" else None)
-    if program.edges_per_s * month_s > _MOST_EDGES_PER_MONTH:
-        raise InputError(
-            f"more than {_MOST_EDGES_PER_MONTH} failures and repairs in a month are too many to simulate",
-            hint="give longer mean down times or smaller unavailabilities",
-        )
+    _check_rates(program, month_s)
     downtimes_s = np.zeros(months)
     tally = Tally()
     done, handled, batch = 0, 0, 0
@@ -101,6 +98,16 @@ def _check(*, months: int, month_s: float, seed: int, repair: str, shape: float,
             raise InputError(f"{name} is {range_}, not {value}", where=name)
 
 
+def _check_rates(program: Program, month_s: float) -> None:
+    edges = program.edges_per_s * month_s
+    if edges > _MOST_EDGES_PER_MONTH or edges * len(program.steps) > _MOST_HANDLED_PER_MONTH:
+        raise InputError(
+            f"{edges:.0f} failures and repairs in a month are too many to simulate with {len(program.steps)} gates and"
+            " events",
+            hint="give longer mean down times or smaller unavailabilities",
+        )
+
+
 def _dice(seed: int, batch: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(batch,))))
 
@@ -108,7 +115,9 @@ def _dice(seed: int, batch: int) -> np.random.Generator:
 def _batch_months(program: Program, month_s: float, done: int, handled: int) -> int:
     """How many months the next batch has; what was handled so far says how much a month takes."""
     if not done:
-        return max(1, min(_FIRST_MONTHS, int(_FIRST_EDGES / (program.edges_per_s * month_s + 1))))
+        # As if every failure went through every gate.
+        most = _HANDLED_PER_BATCH / ((program.edges_per_s * month_s + 1) * len(program.steps))
+        return max(1, min(_FIRST_MONTHS, math.floor(most)))
     # The later in a batch, the coarser the time: it must still tell the shortest outages apart.
     finest = program.shortest_mean_s * _RESOLUTION / (month_s * 2.0**-51)
     most = min(_MOST_MONTHS_PER_BATCH, _HANDLED_PER_BATCH / (handled / done + 1e-9), finest)

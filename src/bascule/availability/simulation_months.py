@@ -73,7 +73,8 @@ class Months:
         complete: Whether these are as many as were asked for.
         confidence: That of every interval here.
         downtime_s: The mean downtime of a month in seconds, with its interval by batch means.
-        quantiles: Of a month's downtime, with bounds by order statistics from the exact binomial distribution.
+        quantiles: Of a month's downtime, with bounds by order statistics from the exact binomial distribution, as if
+            months were independent. An upper bound that so few months do not have is the length of a month.
         no_downtime: The probability of a month without any, with its interval by Wilson.
         histogram: The months by their downtime.
         outages: How often, and for how long.

@@ -258,6 +258,16 @@ def test_too_many_gates_are_refused() -> None:
         run(chain)
 
 
+def test_so_many_failures_through_so_many_gates_are_refused() -> None:
+    events = {"a": Event(unavailability=0.5, mean_down_s=10.0), "b": Event(unavailability=0.1, mean_down_s=HOUR_S)}
+    chain: Node = PAIR[1]
+    for _ in range(600):
+        chain = any_of(chain, PAIR[0])
+    with pytest.raises(InputError, match="too many to simulate with 602 gates and events"):
+        run(chain, events=events)
+    assert run(any_of(*PAIR), months=2, events=events).complete
+
+
 def test_events_that_fail_less_than_once_in_all_time_do_not_fail() -> None:
     events = {"a": Event(unavailability=5e-324, mean_down_s=1.0), "b": Event(unavailability=1e-200, mean_down_s=1e12)}
     assert run(any_of(*PAIR), events=events).downtime_s.value == 0.0
