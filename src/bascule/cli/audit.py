@@ -19,7 +19,7 @@ from bascule.audit.estate import Estate
 from bascule.audit.finding_files import STANDARD_INPUT
 from bascule.audit.result import Audit
 from bascule.audit.rule import Rule
-from bascule.cli import audit_fix
+from bascule.cli import audit_checklist, audit_fix
 from bascule.cli.audit_output import Format, emit_rules, explain_rule, rendered, show, write
 from bascule.cli.audit_system import take_system
 from bascule.kernel.errors import InputError
@@ -34,6 +34,7 @@ class _Question(Struct, frozen=True, kw_only=True):
     system: str
     rules: tuple[Rule, ...]
     baseline: Path | None
+    reports: tuple[Path, ...] = ()
 
 
 def audit(
@@ -52,6 +53,8 @@ def audit(
     yes: bool = False,
     baseline: Path | None = None,
     write_baseline: Path | None = None,
+    checklist: bool = False,
+    report: tuple[Path, ...] = (),
 ) -> int:
     """Say what in configuration files contradicts high availability: where, why, and what to write instead.
 
@@ -68,6 +71,7 @@ def audit(
         bascule audit deploy/ --fix --dry-run
         bascule audit deploy/ --write-baseline audit-baseline.json
         bascule audit --explain BSC-FILE-002
+        bascule audit bascule.yaml deploy/ --checklist --report bascule-runs/monday --report bascule-runs/tuesday
 
     Args:
         paths: Files, directories, or `-`; the current directory when there is none.
@@ -85,6 +89,8 @@ def audit(
         yes: With --fix: do not ask.
         baseline: Findings that this file has are counted, and not told.
         write_baseline: Write what is found to this file; such a run has exit code 0.
+        checklist: Judge the field's checklist of high availability instead: proved, failed, or how to prove it.
+        report: A drill's report, or its directory: evidence for the checklist, and figures for the prediction.
     """
     form: Format = "json" if as_json else format_
     unknown = [one for one in paths if one.startswith("-") and one != STANDARD_INPUT]
@@ -101,8 +107,11 @@ def audit(
         system=str(system or ""),
         rules=technologies.chosen(rule, skip),
         baseline=baseline,
+        reports=report,
     )
     estate, found = _answer(question)
+    if checklist:
+        return audit_checklist.show(estate, found, report, form)
     if write_baseline is not None:
         write(write_baseline, baselines.encode(found))
         sys.stderr.write(f"{write_baseline}: {len(found.findings) + len(found.known)} findings are its entries\n")
@@ -122,7 +131,7 @@ def _answer(question: _Question) -> tuple[Estate, Audit]:
         if not read.estate.files and not read.estate.unreadable:
             raise InputError("there is nothing to audit", where=" ".join(paths), hint="name files, or `-` for a pipe")
         named = question.system or question.paths[0]
-        if take_system(read.estate, named, required=bool(question.system)):
+        if take_system(read.estate, named, required=bool(question.system), reports=question.reports):
             read.unknown = [one for one in read.unknown if one != named]
         found = ask(read.estate, question.rules, unknown=read.unknown, notes=read.notes)
     if question.baseline is not None:

@@ -34,12 +34,12 @@ def timeouts(evidence: Evidence) -> Says | None:
 
 def shutdown(evidence: Evidence) -> Says | None:
     """Whether pods are given the time to finish what they do."""
-    return _manifests(evidence, "grace-period-too-short", "no-drain-before-stop", "no-grace-period")
+    return _manifests(evidence, "grace-no-longer-than-pre-stop", "no-pause-before-shutdown", "no-grace-at-all")
 
 
 def probes(evidence: Evidence) -> Says | None:
     """Whether pods have both probes, and each the right one."""
-    return _manifests(evidence, "readiness-probe-missing", "liveness-equals-readiness", "liveness-checks-a-dependency")
+    return _manifests(evidence, "no-readiness-probe", "liveness-equals-readiness", "liveness-asks-dependencies")
 
 
 def _manifests(evidence: Evidence, *rules: str) -> Says | None:
@@ -53,5 +53,5 @@ def _manifests(evidence: Evidence, *rules: str) -> Says | None:
 
 def sessions(evidence: Evidence) -> Says | None:
     """Whether clients are tied to one process."""
-    broken = evidence.broken("service-session-affinity", "weight-zero-is-no-spare")
+    broken = evidence.broken("clients-tied-to-one-pod")
     return Says("failed", f"found by {broken}") if broken else None

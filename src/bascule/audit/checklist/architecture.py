@@ -57,7 +57,7 @@ def _places(evidence: Evidence, scope: str) -> Says | None:
 
 def balancing(evidence: Evidence) -> Says | None:
     """Whether whatever spreads requests asks first who can take them."""
-    broken = evidence.broken("server-without-check", "readiness-probe-missing", "connection-is-no-health")
+    broken = evidence.broken("server-without-check", "no-readiness-probe", "connection-is-no-health")
     if broken:
         return Says("failed", f"found by {broken}")
     if {"haproxy", "kubernetes"} & set(evidence.estate.claims.values()):

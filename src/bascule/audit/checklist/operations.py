@@ -41,7 +41,7 @@ def _passed(evidence: Evidence, most_age_s: float, *scopes: str, told: str) -> S
 def metrics(evidence: Evidence) -> Says | None:
     """Whether something watches; what it watches is not told from here."""
     if "prometheus" in evidence.estate.claims.values():
-        broken = evidence.broken("nothing-watches-the-targets")
+        broken = evidence.broken("gone-targets-are-silent", "no-rules")
         return Says("failed", f"found by {broken}") if broken else Says("proved", "Prometheus rules watch the system")
     return None
 
@@ -50,7 +50,9 @@ def alerting(evidence: Evidence) -> Says | None:
     """Whether alerts wait, say how bad it is, and would be missed when they stop."""
     if "prometheus" not in evidence.estate.claims.values():
         return None
-    broken = evidence.broken("alert-without-for", "alert-without-severity", "no-dead-mans-switch")
+    broken = evidence.broken(
+        "alert-without-for", "alert-without-severity", "no-dead-mans-switch", "alerts-go-nowhere"
+    )
     return Says("failed", f"found by {broken}") if broken else Says("proved", "the rules about alerts found nothing")
 
 
@@ -75,8 +77,8 @@ def runbooks(evidence: Evidence) -> Says | None:
     """Whether each alert names its runbook."""
     if "prometheus" not in evidence.estate.claims.values():
         return None
-    broken = evidence.broken("alert-without-runbook")
-    return Says("failed", f"found by {broken}") if broken else Says("proved", "each alert names a runbook")
+    broken = evidence.broken("alert-without-words")
+    return Says("failed", f"found by {broken}") if broken else Says("proved", "each alert says what to do about it")
 
 
 def chaos(evidence: Evidence) -> Says | None:

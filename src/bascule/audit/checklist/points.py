@@ -67,7 +67,7 @@ POINTS: tuple[Point, ...] = (
         "M4",
         "monitoring",
         "MTBF and MTTR tracked",
-        "`bascule report calibrate` gathers them from drills: give the file with --from",
+        "run drills that break each engine alone, and give their reports: --report bascule-runs/*/report.json",
         operations.tracked,
     ),
     Point("M5", "monitoring", "real-time dashboards", "look at them during a drill: do they show it?"),
