@@ -57,8 +57,6 @@ def _reliability(here: str, component: Component, given: Reliability) -> Iterato
     if given.needed is not None and given.needed > count:
         what = f"{given.needed} replicas are needed, and there are {count}"
         yield Finding(f"{here}.needed", what, f"at most {count}", because=(here.replace("reliability", "replicas"),))
-    if given.redundancy == "standby" and given.needed is not None and given.needed > 1:
-        yield Finding(f"{here}.needed", "with standbys one replica serves", "leave it out, or write redundancy: active")
 
 
 def _service(system: System, name: str, service: Service) -> Iterator[Finding]:
