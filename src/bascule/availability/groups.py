@@ -157,14 +157,14 @@ def solve(group: Group) -> Behaviour:
 
 
 def independence_error(group: Group) -> float:
-    """By which part of itself the sum of the parts may differ from `total`: 2 n lambda (mttr + failover + manual).
+    """By which part of itself the sum of the parts may differ from `total`: n lambda (mttr + failover + manual).
 
-    Two causes meet when a failure falls into the time that another one takes; while one replica is down, switched or
-    repaired, the n others fail at most n times as often as one. The factor 2 is for the times that follow. A bound that
-    is above 1 says nothing: then replicas are down as often as up.
+    Two causes meet when a failure falls into the time that another one takes, and n replicas fail n times as often as
+    one; where replicas wait for a crew, mttr counts as often as they may wait. A bound above 1 says nothing: then
+    replicas are down as often as up.
     """
     times_s = group.mttr_s * _queue(group) + group.failover_s + group.manual_s
-    return 2 * group.replicas * times_s / group.mtbf_s
+    return group.replicas * times_s / group.mtbf_s
 
 
 def _queue(group: Group) -> float:

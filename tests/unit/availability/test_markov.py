@@ -28,6 +28,13 @@ def test_one_unit_is_up_mttr_and_mtbf_say_how_long() -> None:
     assert mean_sojourn(long_run, chain, lambda state: state == "up") == pytest.approx(1 / FAILS, rel=1e-14)
 
 
+def test_a_set_is_entered_from_outside_alone() -> None:
+    chain = {"up": {"worse": 1.0}, "worse": {"worst": 2.0, "up": 3.0}, "worst": {"worse": 5.0}}
+    long_run = steady_state(chain)
+    assert frequency(long_run, chain, {"worse", "worst"}) == pytest.approx(long_run["up"], rel=1e-14)
+    assert mean_sojourn(long_run, chain, {"worse", "worst"}) == pytest.approx((1 / 3) * (1 + 2 / 5), rel=1e-14)
+
+
 def test_a_processor_pair_with_imperfect_coverage_as_in_the_textbook() -> None:
     """Two processors; a failure is covered (c) and takes a reconfiguration, or not, and takes a reboot.
 

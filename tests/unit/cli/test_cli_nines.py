@@ -28,6 +28,7 @@ def told(capsys: Capture, *words: str) -> str:
         (["--parallel", "99", "99"], ["99.99%: 4 nines (any one will do: 99%, 99%)"]),
         (["--k-of-n", "2/3", "99.9"], ["99.9997002%", "2 of 3 needed, each 99.9%"]),
         (["--mtbf", "30d", "--mttr", "1h"], ["99.861304%", "an MTBF of 30d and an MTTR of 1h"]),
+        (["99.9", "--window", "500ms"], ["down in 500ms 0.0005s"]),
         (["99.99", "--mtbf", "30d"], ["mttr at most 4m19.226s"]),
         (["99.99", "--mttr", "1h"], ["mtbf at least 416d15h"]),
         (["--table"], ["99.999% 5 5m15.576s", "3-5x", "10x and more", "commonly quoted"]),

@@ -11,7 +11,7 @@ from bascule.availability.figures import Figures
 from bascule.engines import registry
 from bascule.engines.protocols import Figured
 from bascule.kernel.quantities import Duration
-from bascule.system.model import Entry, System
+from bascule.system.model import Entry, Link, System
 
 With = Callable[..., System]
 
@@ -67,6 +67,18 @@ def test_a_detour_around_a_replica_follows_from_the_checks_of_the_proxy(system: 
     slower = figures_of(with_options("edge", listeners=listeners, check=checks), "app")
     assert slower.failover.seconds == pytest.approx(5)
     assert slower.sources["failover"].startswith("edge checks: 2s + 3 x 1s")
+
+
+def test_the_slowest_proxy_counts_and_the_links_are_its_floor(system: System, with_options: With) -> None:
+    listeners = {"app": {"port": 8081, "to": "app"}}
+    two = with_options("pgproxy", listeners=listeners, check={"every": "3s", "timeout": "1s"})
+    found = figures_of(two, "app")
+    assert found.failover.seconds == pytest.approx(5)
+    assert found.sources["failover"].startswith("pgproxy checks")
+    far = structs.replace(system, links=(Link(between=("paris", "lyon"), delay=Duration(0.5)),))
+    assert figures_of(far, "app").failover.seconds == pytest.approx(1.5 + 2 * 1.5), (
+        "a round trip of 1 s, and half of it"
+    )
 
 
 def test_without_a_proxy_a_client_leaves_by_itself(system: System) -> None:
