@@ -13,7 +13,8 @@ from bascule.kernel.quantities import Duration
 from bascule.system.model import System
 from bascule.system.rules_entry import DEFAULT_TTL
 
-_HOST_LOST_S = 0.5
+_TAKING_S = 0.5
+"""From the end of a lease until the next holder has written it and answers for the address: an assumption."""
 
 FIGURES = structs.replace(
     TYPICAL.but("mttr", Duration(600.0), "assumption: ten minutes, for it has no data of its own"), lost=Duration(0.0)
@@ -33,10 +34,10 @@ def figures(system: System, name: str) -> Figures:
     if system.vip.provider == "keepalived":
         chosen = decoding.of_entry(system, keepalived.Options)
         source = f"VRRP: 3 adverts of {chosen.advert} and a part of one for the priority (RFC 5798, 6.1)"
-        return taken.but("failover", Duration(down_s(chosen, chosen.priority)), source)
+        return taken.but("failover", Duration(down_s(chosen, chosen.priority - chosen.step)), source)
     lease = system.vip.ttl or DEFAULT_TTL
-    seconds = lease.seconds + _HOST_LOST_S
-    return taken.but("failover", Duration(seconds), f"the lease of {lease} runs out + {_HOST_LOST_S}s, an assumption")
+    source = f"the lease of {lease} runs out + {_TAKING_S}s until the next holder has the address, an assumption"
+    return taken.but("failover", Duration(lease.seconds + _TAKING_S), source)
 
 
 def noticed(system: System, name: str) -> tuple[Duration, str] | None:
