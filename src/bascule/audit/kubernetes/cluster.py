@@ -19,6 +19,7 @@ PASSIVE = frozenset(
         "ServiceMonitor.monitoring.coreos.com",
         "PodMonitor.monitoring.coreos.com",
         "PrometheusRule.monitoring.coreos.com",
+        "AlertmanagerConfig.monitoring.coreos.com",
         "Probe.monitoring.coreos.com",
         "ScrapeConfig.monitoring.coreos.com",
     }

@@ -36,7 +36,7 @@ BUILT_IN = frozenset(
         "coordination.k8s.io",
     }
 )
-OF_OTHERS = frozenset({"PrometheusRule.monitoring.coreos.com", "AlertmanagerConfig.monitoring.coreos.com"})
+OF_OTHERS = frozenset({"PrometheusRule.monitoring.coreos.com"})
 """Objects that other technologies read."""
 DEFAULT_NAMESPACE = "default"
 

@@ -54,7 +54,7 @@ def no_requests(estate: Estate) -> Iterator[Found]:
 
 @rule(
     "BSC-K8S-091",
-    "no-memory-limit",
+    "memory-limit-missing",
     severity="medium",
     technology="kubernetes",
     breaks=("availability",),
