@@ -9,7 +9,7 @@ from bascule.audit.estate import Estate, SourceFile
 from bascule.audit.kubernetes import READER
 from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import Manifest, manifests
-from bascule.audit.kubernetes.policies import isolation
+from bascule.audit.kubernetes.policies import egress, ingress
 from bascule.audit.kubernetes.scaling import Replicas
 from bascule.audit.kubernetes.services import carriers
 from bascule.audit.kubernetes.spread import apart, fullest_zone, only_zone
@@ -349,8 +349,8 @@ def policy(name: str, written: str) -> str:
 def test_policies_add_to_each_other_and_isolate_in_the_directions_that_they_name() -> None:
     deny = policy("deny", "podSelector: {}, policyTypes: [Ingress]")
     allow = policy("allow", "podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: 8000, endPort: 8100}]}]")
-    found = known("---\n".join([deployment(), deployment("api"), deny, allow]))
-    isolated = {one.name: what for one, what in isolation(found, "Ingress")}
+    made = estate("---\n".join([deployment(), deployment("api"), deny, allow]))
+    isolated = {one.name: what for one, what in ingress(made).items()}
     assert [len(isolated[name].policies) for name in ("web", "api")] == [2, 1]
     (rule,) = isolated["web"].allowed
     assert rule.ports[0].allows("8080", "TCP")
@@ -358,11 +358,11 @@ def test_policies_add_to_each_other_and_isolate_in_the_directions_that_they_name
     assert not rule.ports[0].allows("8080", "UDP")
     assert not rule.ports[0].allows("http", "TCP")
     assert isolated["api"].allowed == []
-    assert list(isolation(found, "Egress")) == []
+    assert egress(made) == {}
 
 
 def test_nothing_is_said_where_other_kinds_of_policies_let_traffic_through() -> None:
     deny = policy("deny", "podSelector: {}")
     cilium = "kind: CiliumNetworkPolicy\napiVersion: cilium.io/v2\nmetadata: {name: allow}\n"
-    assert len(list(isolation(known(deployment() + "---\n" + deny), "Ingress"))) == 1
-    assert list(isolation(known(f"{deployment()}---\n{deny}---\n{cilium}"), "Ingress")) == []
+    assert len(ingress(estate(deployment() + "---\n" + deny))) == 1
+    assert ingress(estate(f"{deployment()}---\n{deny}---\n{cilium}")) == {}

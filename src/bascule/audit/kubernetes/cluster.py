@@ -61,6 +61,7 @@ class Cluster:
     operated: set[str] = field(default_factory=set)
     scaled_otherwise: set[tuple[str, str, str]] = field(default_factory=set)
     services_by_workload: dict[Workload, list[Service]] = field(default_factory=dict)
+    protected: dict[Budget, list[Workload]] = field(default_factory=dict)
     budgets_by_workload: dict[Workload, list[Budget]] = field(default_factory=dict)
     autoscalers_by_target: dict[tuple[str, str, str], list[Autoscaler]] = field(default_factory=dict)
 
@@ -178,8 +179,9 @@ def _join(made: Cluster) -> None:
     for serving in made.services.values():
         for one in made.selected(serving.manifest.namespace, serving.selector):
             made.services_by_workload.setdefault(one, []).append(serving)
+    made.protected = {one: made.selected(one.manifest.namespace, one.selector) for one in made.budgets}
     for protecting in _last_of_each_name(made.budgets):
-        for one in made.selected(protecting.manifest.namespace, protecting.selector):
+        for one in made.protected[protecting]:
             made.budgets_by_workload.setdefault(one, []).append(protecting)
     for scaler in made.autoscalers:
         made.autoscalers_by_target.setdefault((scaler.manifest.namespace, *scaler.target), []).append(scaler)

@@ -5,11 +5,11 @@ Source: Kubernetes documentation, Network Policies, "The two sorts of pod isolat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bascule.audit.kubernetes.cluster import Cluster
+from bascule.audit.estate import Estate
+from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import Manifest
 from bascule.audit.kubernetes.quantities import is_number
 from bascule.audit.kubernetes.selectors import Selector, selector
@@ -59,16 +59,23 @@ class Isolation:
     allowed: list[Allowed] = field(default_factory=list)
 
 
-def isolation(known: Cluster, direction: Direction) -> Iterator[tuple[Workload, Isolation]]:
-    """Every workload that at least one policy isolates in this direction.
+Isolations = dict[Workload, Isolation]
 
-    Args:
-        known: All policies and workloads.
-        direction: Whether connections to the pods or from them are meant.
-    """
+
+def ingress(estate: Estate) -> Isolations:
+    """Every workload to which at least one policy limits connections; ask for it by `estate.index(ingress)`."""
+    return _isolated(estate.index(cluster), "Ingress")
+
+
+def egress(estate: Estate) -> Isolations:
+    """Every workload whose own connections at least one policy limits; ask for it by `estate.index(egress)`."""
+    return _isolated(estate.index(cluster), "Egress")
+
+
+def _isolated(known: Cluster, direction: Direction) -> Isolations:
+    found: Isolations = {}
     if any(kind.endswith(OTHER_POLICIES) for kind in known.manifests):
-        return  # what they let through is not known here
-    found: dict[Workload, Isolation] = {}
+        return found  # what those let through is not known here
     for policy in known.of("NetworkPolicy"):
         if direction not in _directions(policy):
             continue
@@ -78,7 +85,7 @@ def isolation(known: Cluster, direction: Direction) -> Iterator[tuple[Workload, 
             isolated = found.setdefault(one, Isolation())
             isolated.policies.append(policy)
             isolated.allowed += rules
-    yield from found.items()
+    return found
 
 
 def _directions(policy: Manifest) -> set[str]:

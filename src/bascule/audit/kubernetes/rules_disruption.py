@@ -23,7 +23,7 @@ def _alone(estate: Estate) -> Iterator[tuple[Budget, Workload, Replicas]]:
     """Budgets that protect one workload with a known number of replicas: there a budget can be reckoned."""
     known = estate.index(cluster)
     for budget in known.budgets:
-        workloads = known.selected(budget.manifest.namespace, budget.selector)
+        workloads = known.protected[budget]
         count = known.replicas(workloads[0]) if len({one.subject for one in workloads}) == 1 else None
         if count is not None and count.fewest > 0:
             yield budget, workloads[-1], count
@@ -185,7 +185,7 @@ def pdb_selects_nothing(estate: Estate) -> Iterator[Found]:
         namespace = budget.manifest.namespace
         if not known.has_pods(namespace) or known.is_operated(namespace):
             continue
-        if not known.selected(namespace, budget.selector):
+        if not known.protected[budget]:
             yield Found(
                 place=budget.manifest.place("spec", "selector"),
                 subject=budget.manifest.subject,
@@ -208,7 +208,7 @@ def pdb_shared_by_workloads(estate: Estate) -> Iterator[Found]:
     """Finds budgets over several workloads that allow as many evictions as one of them has pods, two or more."""
     known = estate.index(cluster)
     for budget in known.budgets:
-        shared = {one.subject: one for one in known.selected(budget.manifest.namespace, budget.selector)}
+        shared = {one.subject: one for one in known.protected[budget]}
         counts = _fewest(known, list(shared.values()))
         allowed = budget.evictable(sum(counts.values())) if counts and len(shared) > 1 else None
         gone = [one for one, count in counts.items() if allowed is not None and 2 <= count <= allowed]
@@ -247,7 +247,7 @@ def broken_pods_block_drains(estate: Estate) -> Iterator[Found]:
     for budget in known.budgets:
         if text(budget.manifest.root, "spec", "unhealthyPodEvictionPolicy") == "AlwaysAllow":
             continue
-        workloads = known.selected(budget.manifest.namespace, budget.selector)
+        workloads = known.protected[budget]
         if workloads and all(one.kind == "Deployment" for one in workloads):
             yield Found(
                 place=budget.manifest.place("spec", "unhealthyPodEvictionPolicy"),

@@ -13,7 +13,7 @@ from bascule.audit.kubernetes.cluster import cluster
 from bascule.audit.kubernetes.manifest import manifests, nearest
 from bascule.audit.place import Place
 from bascule.audit.rule import rule
-from bascule.audit.tree import items, text
+from bascule.audit.tree import Node, items, text
 
 DOCS = "https://kubernetes.io/docs"
 IN_CONTAINERS = (("env", "name"), ("ports", "name"), ("volumeMounts", "mountPath"))
@@ -38,18 +38,18 @@ def list_entry_written_twice(estate: Estate) -> Iterator[Found]:
         for container in one.every_container:
             lists += [(key, name, items(container.node, key)) for key, name in IN_CONTAINERS]
         for key, name, entries in lists:
-            seen: dict[str, Place] = {}
+            seen: dict[str, Node] = {}
             for entry in entries:
-                value, place = text(entry, name), nearest(entry, name)
+                value = text(entry, name)
                 if value is not None and value in seen:
                     yield Found(
-                        place=place,
+                        place=nearest(entry, name),
                         subject=one.subject,
                         what=f"`{key}` has a second entry with {name} {value}",
-                        related=((seen[value], "the first one"),),
+                        related=((nearest(seen[value], name), "the first one"),),
                     )
                 elif value is not None:
-                    seen[value] = place
+                    seen[value] = entry
 
 
 @rule(

@@ -8,7 +8,7 @@ from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import cluster
 from bascule.audit.kubernetes.manifest import nearest
-from bascule.audit.kubernetes.policies import Allowed, PortRange, is_address, isolation
+from bascule.audit.kubernetes.policies import Allowed, PortRange, egress, ingress, is_address
 from bascule.audit.kubernetes.services import carriers
 from bascule.audit.kubernetes.updates import rolling
 from bascule.audit.kubernetes.workloads import Workload
@@ -34,7 +34,7 @@ TRAFFIC = f"{DOCS}/reference/networking/virtual-ips/#traffic-policies"
 def policy_shuts_the_service_out(estate: Estate) -> Iterator[Found]:
     """Finds pods behind a Service that are isolated, and that no policy lets anything in to."""
     known = estate.index(cluster)
-    for one, isolated in isolation(known, "Ingress"):
+    for one, isolated in estate.index(ingress).items():
         services = known.serving(one)
         if services and not isolated.allowed:
             policy = isolated.policies[-1]
@@ -59,8 +59,7 @@ def policy_shuts_the_service_out(estate: Estate) -> Iterator[Found]:
 )
 def policy_forbids_name_resolution(estate: Estate) -> Iterator[Found]:
     """Finds isolated pods that may call something by name, but not port 53."""
-    known = estate.index(cluster)
-    for one, isolated in isolation(known, "Egress"):
+    for one, isolated in estate.index(egress).items():
         if text(one.pod, "hostNetwork") == "true" or text(one.pod, "dnsPolicy") == "None":
             continue
         by_name = any(not rule.peers or not all(map(is_address, rule.peers)) for rule in isolated.allowed)
@@ -92,7 +91,7 @@ def _lets_resolve(allowed: Allowed) -> bool:
 def policy_opens_another_port(estate: Estate) -> Iterator[Found]:
     """Finds ports of Services that none of the policies on their isolated pods lets in."""
     known = estate.index(cluster)
-    for one, isolated in isolation(known, "Ingress"):
+    for one, isolated in estate.index(ingress).items():
         ranges = [port for rule in isolated.allowed for port in rule.ports]
         if not isolated.allowed or any(not rule.ports for rule in isolated.allowed):
             continue

@@ -90,7 +90,7 @@ def rollout_below_what_is_needed(estate: Estate) -> Iterator[Found]:
         allowed = budgets[0].evictable(count.fewest) if len(budgets) == 1 else None
         if update is None or allowed is None or not allowed < update.unavailable < count.fewest:
             continue
-        if len(known.selected(one.namespace, budgets[0].selector)) > 1:
+        if len(known.protected[budgets[0]]) > 1:
             continue
         yield Found(
             place=one.manifest.place(*ROLLING, "maxUnavailable"),
