@@ -55,7 +55,12 @@ def test_a_service_without_labels_selects_no_pod() -> None:
     assert plain_selector(node("{app: web}")) == Selector(labels=(("app", "web"),))
 
 
-def test_a_selector_is_told_as_kubectl_writes_it() -> None:
+def test_a_selector_is_told_as_people_write_it() -> None:
     written = "{matchLabels: {app: web}, matchExpressions: [{key: tier, operator: In, values: [b, a]}]}"
     assert str(selector(node(written))) == "app=web,tier In (a, b)"
     assert str(Selector()) == "everything"
+
+
+def test_of_a_long_selector_the_beginning_is_told() -> None:
+    labels = tuple((f"k{number}", "v") for number in range(10_000))
+    assert str(Selector(labels=labels)) == ",".join(f"k{number}=v" for number in range(8)) + ",..."

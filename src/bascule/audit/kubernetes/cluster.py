@@ -53,13 +53,14 @@ class Cluster:
     manifests: dict[str, list[Manifest]] = field(default_factory=dict)
     named: dict[tuple[str, str, str], Manifest] = field(default_factory=dict)
     workloads: list[Workload] = field(default_factory=list)
-    services: dict[tuple[str, str], Service] = field(default_factory=dict)
+    services: list[Service] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
     pods_by_namespace: dict[str, _Pods] = field(default_factory=dict)
     present: set[tuple[str, str]] = field(default_factory=set)
     operated: set[str] = field(default_factory=set)
     scaled_otherwise: set[tuple[str, str, str]] = field(default_factory=set)
+    services_by_name: dict[tuple[str, str], Service] = field(default_factory=dict)
     services_by_workload: dict[Workload, list[Service]] = field(default_factory=dict)
     protected: dict[Budget, list[Workload]] = field(default_factory=dict)
     budgets_by_workload: dict[Workload, list[Budget]] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class Cluster:
 
     def service(self, namespace: str, name: str) -> Service | None:
         """The Service of this name; the last one where there are several."""
-        return self.services.get((namespace, name))
+        return self.services_by_name.get((namespace, name))
 
     def serving(self, one: Workload) -> list[Service]:
         """The Services whose requests the pods answer."""
@@ -156,7 +157,8 @@ def cluster(estate: Estate) -> Cluster:
         if one is not None:
             made.workloads.append(one)
             _file_pods(made.pods_by_namespace.setdefault(one.namespace, _Pods()), one)
-    made.services = {(one.namespace, one.name): service(one) for one in made.of("Service")}
+    made.services = [service(one) for one in made.of("Service")]
+    made.services_by_name = {(one.manifest.namespace, one.manifest.name): one for one in made.services}
     made.budgets = [budget(one) for one in made.of("PodDisruptionBudget")]
     made.autoscalers = [autoscaler(one) for one in made.of("HorizontalPodAutoscaler")]
     _join(made)
@@ -176,7 +178,7 @@ def _file_pods(known: _Pods, one: Workload) -> None:
 
 
 def _join(made: Cluster) -> None:
-    for serving in made.services.values():
+    for serving in made.services:
         for one in made.selected(serving.manifest.namespace, serving.selector):
             made.services_by_workload.setdefault(one, []).append(serving)
     made.protected = {one: made.selected(one.manifest.namespace, one.selector) for one in made.budgets}

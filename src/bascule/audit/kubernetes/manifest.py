@@ -12,14 +12,20 @@ from bascule.audit.tree import Mapping, Node, Scalar, at, entries, items, text
 OWN_GROUPS = frozenset({"", "apps", "batch", "policy", "autoscaling", "extensions"})
 CLUSTER_WIDE = frozenset(
     {
+        "CSIDriver",
         "ClusterRole",
         "ClusterRoleBinding",
         "CustomResourceDefinition.apiextensions.k8s.io",
+        "GatewayClass",
+        "IngressClass",
         "MutatingWebhookConfiguration",
         "Namespace",
         "PersistentVolume",
         "PriorityClass",
+        "RuntimeClass",
         "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
     }
 )

@@ -11,6 +11,7 @@ from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import cluster
 from bascule.audit.kubernetes.manifest import manifests, nearest
+from bascule.audit.kubernetes.selectors import Selector
 from bascule.audit.place import Place
 from bascule.audit.rule import rule
 from bascule.audit.tree import Node, items, text
@@ -97,7 +98,7 @@ def selector_misses_own_pods(estate: Estate) -> Iterator[Found]:
         if one.kind in {"Job", "CronJob", "Pod"} or one.selector is None or one.selector.is_everything:
             continue
         if not one.selector.selects(one.labels):
-            written = ", ".join(f"{key}={value}" for key, value in one.labels.items()) or "no labels"
+            written = Selector(labels=tuple(one.labels.items())) if one.labels else "no labels"
             yield Found(
                 place=one.manifest.place("spec", "selector"),
                 subject=one.subject,

@@ -130,7 +130,7 @@ def _is_open(one: Workload, target: str, protocol: str, ranges: list[PortRange])
 def calls_stay_on_nodes_without_pods(estate: Estate) -> Iterator[Found]:
     """Finds Services with internalTrafficPolicy Local whose pods are not on every node."""
     known = estate.index(cluster)
-    for service in known.services.values():
+    for service in known.services:
         if text(service.manifest.root, "spec", "internalTrafficPolicy") != "Local":
             continue
         workloads = known.selected(service.manifest.namespace, service.selector)
@@ -156,7 +156,7 @@ def calls_stay_on_nodes_without_pods(estate: Estate) -> Iterator[Found]:
 def load_balancer_needs_the_pods_node(estate: Estate) -> Iterator[Found]:
     """Finds Services with externalTrafficPolicy Local that may have a single pod."""
     known = estate.index(cluster)
-    for service in known.services.values():
+    for service in known.services:
         if text(service.manifest.root, "spec", "externalTrafficPolicy") != "Local":
             continue
         workloads = known.selected(service.manifest.namespace, service.selector)
@@ -182,7 +182,7 @@ def load_balancer_needs_the_pods_node(estate: Estate) -> Iterator[Found]:
 )
 def clients_tied_to_one_pod(estate: Estate) -> Iterator[Found]:
     """Finds Services that send each client address to one pod."""
-    for service in estate.index(cluster).services.values():
+    for service in estate.index(cluster).services:
         if text(service.manifest.root, "spec", "sessionAffinity") == "ClientIP" and service.selector is not None:
             yield Found(
                 place=service.manifest.place("spec", "sessionAffinity"),
@@ -203,7 +203,7 @@ def clients_tied_to_one_pod(estate: Estate) -> Iterator[Found]:
 )
 def traffic_to_pods_that_are_not_ready(estate: Estate) -> Iterator[Found]:
     """Finds Services with an address that publish pods which are not ready."""
-    for service in estate.index(cluster).services.values():
+    for service in estate.index(cluster).services:
         is_on = boolean(service.manifest.root, "spec", "publishNotReadyAddresses") is True
         if is_on and not service.is_headless and service.selector is not None:
             yield Found(

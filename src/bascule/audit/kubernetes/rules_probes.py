@@ -75,7 +75,7 @@ def no_readiness_probe(estate: Estate) -> Iterator[Found]:
 @rule(
     "BSC-K8S-041",
     "liveness-equals-readiness",
-    severity="high",
+    severity="medium",
     technology="kubernetes",
     breaks=("availability",),
     why="What should only take a pod out of the Service for a while restarts it as well: under overload all pods are"
@@ -127,7 +127,7 @@ def liveness_asks_dependencies(estate: Estate) -> Iterator[Found]:
 @rule(
     "BSC-K8S-043",
     "liveness-acts-before-readiness",
-    severity="high",
+    severity="medium",
     technology="kubernetes",
     breaks=("availability",),
     why="The container is restarted before its pod has been taken out of the Service: requests in progress are cut off,"

@@ -42,7 +42,7 @@ MAKERS = (
 def service_selects_nothing(estate: Estate) -> Iterator[Found]:
     """Finds Services that select no pod, in namespaces all of whose pods come from manifests that were read."""
     known = estate.index(cluster)
-    for service in known.services.values():
+    for service in known.services:
         namespace = service.manifest.namespace
         if service.selector is None or not known.has_pods(namespace) or known.is_operated(namespace):
             continue
@@ -68,7 +68,7 @@ def service_selects_nothing(estate: Estate) -> Iterator[Found]:
 def service_port_without_container(estate: Estate) -> Iterator[Found]:
     """Finds target ports by name that no container has; by number where every container declares its ports."""
     known = estate.index(cluster)
-    for service in known.services.values():
+    for service in known.services:
         workloads = known.selected(service.manifest.namespace, service.selector)
         for port in service.ports if workloads and not service.is_headless else ():
             if not port.target or any(_may_answer(one, port.target) for one in workloads):

@@ -10,7 +10,7 @@ from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import Manifest, nearest
 from bascule.audit.kubernetes.updates import rolling
-from bascule.audit.kubernetes.workloads import Workload
+from bascule.audit.kubernetes.workloads import REPLICATED, Workload
 from bascule.audit.rule import rule
 from bascule.audit.tree import Node, at, boolean, items, text
 
@@ -114,9 +114,9 @@ def _mounts(one: Workload, volume: str) -> Iterator[Node]:
     source=f"{VOLUMES}#hostpath",
 )
 def data_on_a_nodes_disk(estate: Estate) -> Iterator[Found]:
-    """Finds hostPath volumes that are written to, outside DaemonSets and the system's own paths."""
+    """Finds hostPath volumes of replicated workloads that are written to, outside of the system's own paths."""
     for one in estate.index(cluster).workloads:
-        if one.kind in {"DaemonSet", "Pod"}:
+        if one.kind not in REPLICATED:
             continue
         for name, volume in one.volumes():
             path = text(volume, "hostPath", "path")

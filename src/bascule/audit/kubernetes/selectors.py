@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from bascule.audit.kubernetes.manifest import texts
 from bascule.audit.tree import Node, items, text
 
+MOST_TOLD = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -54,10 +56,14 @@ class Selector:
         )
 
     def __str__(self) -> str:
-        """As kubectl writes it: `app=web,tier in (front)`."""
-        wanted = [f"{key}={value}" for key, value in self.labels]
-        wanted += [f"{one.key} {one.operator} ({', '.join(sorted(one.values))})" for one in self.expressions]
-        return ",".join(wanted) or "everything"
+        """As people write it: `app=web,tier In (back, front)`; of a long one the beginning."""
+        wanted = [f"{key}={value}" for key, value in self.labels[:MOST_TOLD]]
+        wanted += [
+            f"{one.key} {one.operator} ({', '.join(sorted(one.values)[:MOST_TOLD])})"
+            for one in self.expressions[:MOST_TOLD]
+        ]
+        more = ",..." if max(len(self.labels), len(self.expressions)) > MOST_TOLD else ""
+        return ",".join(wanted) + more or "everything"
 
 
 def selector(node: Node | None) -> Selector | None:
