@@ -30,7 +30,7 @@ def site(name: str) -> Site:
     )
     mine = next(each for each in members if each.name == found.member.name)
     engine = registry.engine(SYSTEM.components[name].engine)
-    programs = {one: Program(name=one, path=f"/opt/{one}", version="17.2", source="path") for one in engine.programs()}
+    programs = {one: Program(name=one, path=f"/opt/{one}", version="17.2", source="PATH") for one in engine.programs()}
     secrets = dict.fromkeys(engine.secrets(name), "secret")
     return msgspec.structs.replace(
         found, members=members, member=mine, directory=Path("/srv"), programs=programs, secrets=secrets
