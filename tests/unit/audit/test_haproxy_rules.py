@@ -93,6 +93,9 @@ def backend(*lines: str) -> str:
         (("mode tcp", "http-check send meth GET uri /read-write", TWO), {"011"}),
         (("mode tcp", "no option httpchk", "tcp-check expect string role:master", TWO), {"011"}),
         (("mode tcp", "option httpchk GET /replica", TWO), set()),
+        (("mode tcp", "default-server port 8008", TWO), {"011"}),
+        (("mode tcp", "default-server port 8009", TWO), set()),
+        (("mode tcp", "default-server port 8008", "option httpchk GET /replica", TWO), set()),
         (("mode tcp", "option httpchk GET /primary", "default-server on-marked-down shutdown-sessions", TWO), set()),
         # Names and addresses.
         ((TWO, "server c app:80 check maxconn 1"), {"012"}),
@@ -110,6 +113,7 @@ def backend(*lines: str) -> str:
         ((TWO, "server-template c 2 10.0.0.3:80 check backup"), {"015"}),
         ((TWO, "no option redispatch"), {"018"}),
         ((TWO, "no option redispatch", "retries 0"), set()),
+        ((TWO, "no option redispatch", "option httpchk GET /primary"), {"011"}),
     ],
 )  # fmt: skip
 def test_what_is_a_weakness_of_a_backend_and_what_is_none(lines: tuple[str, ...], expected: set[str]) -> None:

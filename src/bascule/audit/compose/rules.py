@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bascule.audit.compose.services import DATA, ComposeFile, Service, published, seconds, servers, waits
+from bascule.audit.compose.services import ComposeFile, Service, published, seconds, servers, waits
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.rule import rule
@@ -141,12 +141,17 @@ def image_without_version(estate: Estate) -> Iterator[Found]:
 def data_without_volume(estate: Estate) -> Iterator[Found]:
     """Databases without a volume for their data."""
     for one in servers(estate):
-        data = DATA.get(one.kind)
+        data = one.data
         if data is None or _extends(one) or at(one.body, "volumes_from") is not None:
             continue
-        if not any(each.rstrip("/").startswith(data) for each in one.mounts()):
+        if not any(_holds(each.rstrip("/"), data) for each in one.mounts()):
             what = f"the data of {one.name} stands in {data} without a volume"
             yield Found(place=one.at("volumes"), what=what, subject=one.subject)
+
+
+def _holds(mount: str, data: str) -> bool:
+    """Whether a volume at this path has the data in it: it is mounted above it, there, or at the part that counts."""
+    return data == mount or data.startswith(f"{mount}/") or mount.startswith(f"{data}/")
 
 
 @rule(

@@ -91,6 +91,18 @@ class Service:
         start = Place(first.file, first.line, first.column, first.line, first.column)
         return (Edit(place=start, text=f"{line}\n{' ' * (first.column - 1)}"),)
 
+    @property
+    def data(self) -> str | None:
+        """Where it keeps its data, by what is known of its image; None where nothing is."""
+        known = DATA.get(self.kind)
+        if known != DATA["postgres"]:
+            return known
+        environment = at(self.body, "environment")
+        listed = dict(
+            one.text.split("=", 1) for one in items(environment) if isinstance(one, Scalar) and "=" in one.text
+        )
+        return text(environment, "PGDATA") or listed.get("PGDATA") or known
+
     def mounts(self) -> list[str]:
         """The paths inside the container that volumes are mounted at."""
         return [target for node in items(self.body, "volumes") if (target := _target(node))]

@@ -10,6 +10,8 @@ from bascule.audit.haproxy.configuration import Configuration, Section, Server
 
 PRIMARY_PATHS = frozenset({"/primary", "/master", "/leader", "/read-write", "/standby-leader", "/standby_leader"})
 """What Patroni's REST API answers with 200 on one member alone."""
+PATRONI_PORT = "8008"
+"""Where Patroni's REST API is unless it is told otherwise; there, `/` is what `/primary` is."""
 CHECKS = (
     "httpchk", "mysql-check", "pgsql-check", "redis-check", "ldap-check", "smtpchk", "ssl-hello-chk", "spop-check",
     "external-check",
@@ -65,7 +67,8 @@ def check_path(section: Section) -> str:
 
 def is_primary_only(section: Section) -> bool:
     """Whether its checks let one member through alone: the primary of a database."""
-    if check_path(section).partition("?")[0] in PRIMARY_PATHS:
+    path = check_path(section).partition("?")[0]
+    if path in PRIMARY_PATHS or (path == "/" and all(one.value("port") == PATRONI_PORT for one in section.servers)):
         return True
     return any(line.words[-1].text == "role:master" for line in section.own("tcp-check", "expect"))
 

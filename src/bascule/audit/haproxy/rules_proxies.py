@@ -8,7 +8,7 @@ from bascule.audit.estate import Estate
 from bascule.audit.finding import Edit, Found
 from bascule.audit.haproxy.configuration import Configuration, Line, Section, Server
 from bascule.audit.haproxy.options import seconds, whole
-from bascule.audit.haproxy.proxies import CHECKS, balanced, count, ways
+from bascule.audit.haproxy.proxies import CHECKS, balanced, count, is_primary_only, ways
 from bascule.audit.objectives import shortest_rto
 from bascule.audit.place import Place
 from bascule.audit.rule import rule
@@ -251,7 +251,8 @@ def retries_at_the_same_server(estate: Estate) -> Iterator[Found]:
     """Several servers, and retries that do not use them."""
     for configuration, section in balanced(estate):
         times = section.find("retries")
-        if not configuration.is_whole or count(section) < 2 or section.option("redispatch"):
+        # Where one server alone is up, the primary, there is no other to go to.
+        if not configuration.is_whole or count(section) < 2 or section.option("redispatch") or is_primary_only(section):
             continue
         tries = whole(times.word(1)) if times else _RETRIES
         if tries:
