@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/availability.py [--quick] [--json] [--rounds N]
 
-Several hundred services with replicas in two regions of three zones each, that need each other, and a tree with much sharing
-and no modules. The baseline of each ratio is the own engine's goal for the thousand components, one second; of the rest it
-is OxiDD in the same run.
+Several hundred services with replicas in two regions of three zones each, that need each other, and a tree with much
+sharing and no modules. The baseline of each ratio is the own engine's goal for the thousand components, one second; of
+the rest it is OxiDD in the same run.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def cloud(components: int, dice: random.Random) -> Structure:
         region = dice.randrange(REGIONS)
         count = min(dice.choice((2, 3, 3, 4)), components - len(events))
         # Every eighth service has its replicas in both regions.
-        places = [down[(region + replica * (len(services) % 8 == 0)) % REGIONS][replica % ZONES] for replica in range(count)]
+        places = [
+            down[(region + replica * (len(services) % 8 == 0)) % REGIONS][replica % ZONES] for replica in range(count)
+        ]
         share = dice.uniform(1e-4, 5e-3)
         replicas = [
             any_of(basic(f"{name}-{number}", share, name, "replica"), place) for number, place in enumerate(places)
@@ -119,8 +121,8 @@ def rows(size: int, hard: int, rounds: int) -> list[dict[str, object]]:
     for (work, subject), value in taken.items():
         baseline = GOAL_S if work.startswith(f"{size}") else taken.get((work, "oxidd"), GOAL_S)
         found.append({
-            "work": work, "subject": subject, "value": round(value, 3), "unit": "s", "ratio": round(value / baseline, 3),
-            "found": nodes[work, subject],
+            "work": work, "subject": subject, "value": round(value, 3), "unit": "s", "ratio": round(value / baseline,
+            3), "found": nodes[work, subject],
         })  # fmt: skip
     return sorted(found, key=lambda row: str(row["work"]))
 

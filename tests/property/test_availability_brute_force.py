@@ -151,11 +151,10 @@ def ratio(above: float, below: float, of_nothing: float) -> float:
 
 def check(one: Importance, structure: Structure, group: set[str], total: float) -> None:
     failed, perfect = (states(structure, dict.fromkeys(group, value)) for value in (True, False))
-    near = {"rel": 1e-9, "abs": 1e-14}
     assert one.failed == pytest.approx(failed, rel=1e-9, abs=0)
     assert one.perfect == pytest.approx(perfect, rel=1e-9, abs=0)
-    assert one.birnbaum == pytest.approx(failed - perfect, **near)
-    assert one.improvement == pytest.approx(total - perfect, **near)
+    assert one.birnbaum == pytest.approx(failed - perfect, rel=1e-9, abs=1e-14)
+    assert one.improvement == pytest.approx(total - perfect, rel=1e-9, abs=1e-14)
     assert one.risk_achievement == pytest.approx(ratio(failed, total, 1.0), rel=1e-9)
     assert one.risk_reduction == pytest.approx(ratio(total, perfect, 1.0), rel=1e-9)
     if total > 1e-4:

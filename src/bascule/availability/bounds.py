@@ -1,8 +1,8 @@
-"""Bounds of how likely a network fails that no time or memory limit can keep from being given, and that only get closer. Pure.
+"""Bounds of how likely a module fails, to be had within any limits, and closer the wider these are. Pure.
 
 States of some variables are fixed, failed or not, and what is left is bounded gate by gate. The case whose bounds lie
-farthest apart, weighed by its probability, is split at the variable that bears most of what is undecided. The bounds are the
-sums over the cases: they contain the truth at every moment.
+farthest apart, weighed by its probability, is split at the variable that bears most of what is undecided. The bounds
+are the sums over the cases: they contain the truth at every moment.
 
 Source: Shannon's decomposition, best first; bounds of gates by Esary and Proschan, Coherent structures of non-identical
 components, Technometrics 5(2), 1963 (products, where nothing is negated), and by Boole, Fréchet and Markov (without any
@@ -89,7 +89,7 @@ class _Cases:
         low = closed_low + sum(case.least * case.bounds[0] for _, _, case in open_cases)
         high = closed_high + sum(case.most * case.bounds[1] for _, _, case in open_cases)
         slack = ROUNDING * (number + len(self._module.gates) + len(self._inputs) + 1)
-        # The complement of what is nearly certain has the rounding error of the certain one, however small it is itself.
+        # The complement of what is nearly certain has that one's rounding error, however small it is itself.
         least = 0.0 if self._coherent else slack
         return max(0.0, low * (1 - slack) - least), min(1.0, high * (1 + slack) + least)
 
@@ -107,8 +107,8 @@ class _Cases:
         free = [0 if one in fixed else 1 << one for one in range(count)]
         for need, children in self._module.gates:
             open_children = [child for child in children if bounds[child] not in _ENDS]
-            failed = sum(bounds[child] == _ENDS[1] for child in children)
-            need_left = need if need == NEGATION else max(0, need - failed)
+            failed_already = sum(bounds[child] == _ENDS[1] for child in children)
+            need_left = need if need == NEGATION else max(0, need - failed_already)
             bounds.append(self._gate(need_left, open_children, children, bounds, free))
             mask = 0
             if bounds[-1] not in _ENDS:
@@ -117,7 +117,7 @@ class _Cases:
             free.append(mask)
         return _Case(fixed, least, most, bounds[-1], self._pivot(bounds, free, fixed))
 
-    def _gate(
+    def _gate(  # noqa: PLR0911 - a table of cases reads best as one
         self, need: int, left: Sequence[int], children: Sequence[int], bounds: Sequence[Bounds], free: Sequence[int]
     ) -> Bounds:
         if need == NEGATION:

@@ -12,7 +12,8 @@ _OR, _AND, _OTHER = 1, 2, 0
 def coalesced(network: Network) -> Network:
     """A network that fails when this one does, in which a gate holds what its like below it held.
 
-    A gate goes where all of its parents are of its own kind. Nothing is done where that would make the network much larger.
+    A gate goes where all of its parents are of its own kind. Nothing is done where that would make the network much
+    larger.
     """
     if network.top in (NEVER, ALWAYS):
         return network

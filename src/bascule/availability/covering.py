@@ -1,7 +1,7 @@
 """How likely a cut set that contains some event is down: the union of such cut sets, exactly, for small systems. Pure.
 
-The definition of Fussell and Vesely, How to hand-calculate system reliability and safety characteristics, IEEE Transactions
-on Reliability 24(3), 1975.
+The definition of Fussell and Vesely, How to hand-calculate system reliability and safety characteristics, IEEE
+Transactions on Reliability 24(3), 1975.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class CutSets:
         self.nodes = sum(len(family.level) - 2 for family in families)
         self.count = self._summed(1)
         width = self.count.bit_length() + 1
-        # One number holds the counts of all orders, `width` bits each: adding and multiplying it does so for all of them.
+        # One number holds the counts of all orders, `width` bits each: to add or multiply it does so for all of them.
         packed = self._summed(1 << width)
         self.by_order: dict[int, int] = {}
         order = 0
@@ -125,7 +125,7 @@ class CutSets:
             yield CutSet((), 1.0)
 
     def containing(self) -> dict[str, float]:
-        """For each basic event the sum of the probabilities of the cut sets that contain it: the rare-event approximation."""
+        """For each basic event the sum of the probabilities of the cut sets that contain it."""
         names, modules = self._solved.network.events, self._solved.modules
         found = dict.fromkeys(names, 0.0)
         sums, worths = self._likely()
@@ -150,7 +150,7 @@ class CutSets:
         return found
 
     def _likely(self) -> tuple[list[list[float]], list[list[float]]]:
-        """For each module, for each node the sum of its sets' probabilities, and for each level what its input is worth."""
+        """For each module the sum of the sets' probabilities at each node, and what each level's input is worth."""
         sums: list[list[float]] = []
         worths: list[list[float]] = []
         for module, family in zip(self._solved.modules, self._families, strict=True):
@@ -183,7 +183,7 @@ class CutSets:
                 continue
             # For each input how much of what it is worth is hit, and how much is not.
             parts = [
-                hit_modules[~one] if ~one in hit_modules else (worth, 0.0) if one in events else (0.0, worth)
+                hit_modules.get(~one, (worth, 0.0) if one in events else (0.0, worth))
                 for one, worth in zip(places, worths[number], strict=True)
             ]
             hits, misses = [0.0, 0.0], [0.0, 1.0]
@@ -291,7 +291,9 @@ def cut_sets(
         MissingProgramError: The engine is not installed.
     """
     return of_solved(
-        exactly(structure, expired=expired, most_nodes=most_nodes, engine=engine), expired=expired, most_nodes=most_nodes
+        exactly(structure, expired=expired, most_nodes=most_nodes, engine=engine),
+        expired=expired,
+        most_nodes=most_nodes,
     )
 
 

@@ -1,8 +1,8 @@
 """Binary decision diagrams of modules: canonical, exact, and built without recursion. Pure.
 
-A node asks whether the input at its level has failed and goes on to `low` (no) or `high` (yes); 0 and 1 are the ends. An
-operation collects the pairs of nodes that it needs from the top down, then makes their results from the deepest up: no
-stack can overflow, whatever the depth.
+A node asks whether the input at its level has failed and goes on to `low` (no) or `high` (yes); 0 and 1 are the ends.
+An operation collects the pairs of nodes that it needs from the top down, then makes their results from the deepest up:
+no stack can overflow, whatever the depth.
 
 Source: Bryant, Graph-based algorithms for Boolean function manipulation, IEEE Transactions on Computers 35(8), 1986;
 Rauzy, New algorithms for fault trees analysis, Reliability Engineering and System Safety 40(3), 1993.
@@ -39,7 +39,7 @@ class Diagram:
         high: For each node where it goes on when the input has failed.
         root: Where it starts.
 
-    Invariant: a node stands behind those that it goes on to, so that one loop over the lists is a pass from the ends up.
+    Invariant: a node stands behind those that it goes on to: one loop over the lists is a pass from the ends up.
     """
 
     order: tuple[int, ...]
@@ -99,7 +99,7 @@ def built(module: Module, order: Sequence[int], algebra: Algebra[F]) -> Diagram:
         parts: list[F] = []
         for child in ready:
             part = algebra.variable(child) if child < count else made[child]
-            assert part is not None, "children are made before their parents"
+            assert part is not None, "children are made before their parents"  # noqa: S101 - for the type checker
             parts.append(part)
         made.append(_gate(least, parts, algebra))
         for child in children:
@@ -108,7 +108,7 @@ def built(module: Module, order: Sequence[int], algebra: Algebra[F]) -> Diagram:
                 made[child] = None
         made = algebra.tidy(made)
     root = made[-1] if module.gates else algebra.variable(0)
-    assert root is not None, "the last gate is the module's own"
+    assert root is not None, "the last gate is the module's own"  # noqa: S101 - for the type checker
     return algebra.finished(root)
 
 
@@ -155,7 +155,7 @@ class Diagrams:
         self._chosen: dict[tuple[int, int, int], int] = {}
         self._most_nodes = most_nodes
         self._expired = expired
-        self._next_tidy = LEAST_GARBAGE
+        self._next_tidy = min(LEAST_GARBAGE, max(1, most_nodes // 2))
 
     def constant(self, failed: bool) -> int:
         """The end 1 or 0."""
@@ -186,91 +186,93 @@ class Diagrams:
         """What fails when both do."""
         return self._combined(first, second, 0)
 
-    def _combined(self, first: int, second: int, ruling: int) -> int:
+    def _combined(self, first: int, second: int, ruling: int) -> int:  # noqa: C901, PLR0912 - unrolled: run by the million
         """OR where 1 is ruling, AND where 0 is."""
         known, level, low, high = self._known[ruling], self.level, self.low, self.high
         other = 1 - ruling
-        keys: list[int] = []
-        pairs: list[tuple[int, int]] = []
-
-        def sought(f: int, g: int) -> int:
-            """The result where it is known, else the complement of its place among what is pending."""
-            if f == ruling or g == ruling:
-                return ruling
-            if f == other or f == g:
-                return g
-            if g == other:
-                return f
-            key = f * MIX + g if f < g else g * MIX + f
-            found = known.get(key)
-            if found is None:
-                found = known[key] = ~len(pairs)
-                keys.append(key)
-                pairs.append((f, g))
+        if ruling in (first, second):
+            return ruling
+        if first in (other, second):
+            return second
+        if second == other:
+            return first
+        if first > second:
+            first, second = second, first
+        found = known.get(first * MIX + second)
+        if found is not None:
             return found
-
-        start = sought(first, second)
-        if start >= 0:
-            return start
+        # Pairs, the smaller node first; a result that is not known yet is the complement of its place in here.
+        keys, pairs = [first * MIX + second], [(first, second)]
         tops: list[int] = []
-        lows: list[int] = []
-        highs: list[int] = []
+        ways: tuple[list[int], list[int]] = ([], [])
         for f, g in pairs:  # it grows while it is worked on
             at_f, at_g = level[f], level[g]
-            if at_f < at_g:
-                tops.append(at_f)
-                lows.append(sought(low[f], g))
-                highs.append(sought(high[f], g))
-            elif at_g < at_f:
-                tops.append(at_g)
-                lows.append(sought(f, low[g]))
-                highs.append(sought(f, high[g]))
-            else:
-                tops.append(at_f)
-                lows.append(sought(low[f], low[g]))
-                highs.append(sought(high[f], high[g]))
+            top = at_f if at_f < at_g else at_g  # noqa: FURB136 - a call costs as much as the rest of the step
+            tops.append(top)
+            for way, next_of in zip(ways, (low, high), strict=True):
+                a = next_of[f] if at_f == top else f
+                b = next_of[g] if at_g == top else g
+                if a > b:
+                    a, b = b, a
+                # The ends are the smallest nodes: once sorted, only `a`, or both, can be one of them.
+                if a < 2:
+                    way.append(ruling if ruling in (a, b) else b)
+                elif a == b:
+                    way.append(a)
+                else:
+                    key = a * MIX + b
+                    found = known.get(key)
+                    if found is None:
+                        found = known[key] = ~len(pairs)
+                        keys.append(key)
+                        pairs.append((a, b))
+                    way.append(found)
             if not len(tops) & EACH:
                 self._check(len(pairs))
-        made = self._made(tops, lows, highs)
+        made = self._made(tops, *ways)
         known.update(zip(keys, made, strict=True))
         return made[0]
 
-    def choose(self, test: int, then: int, otherwise: int) -> int:
+    def choose(self, test: int, then: int, otherwise: int) -> int:  # noqa: C901 - unrolled: run by the million
         """What fails when `then` does if `test` does, and when `otherwise` does if not."""
+        if test < 2 or then == otherwise:
+            return then if test else otherwise
+        if not otherwise:
+            return self._combined(test, then, 0)
+        if then == 1:
+            return self._combined(test, otherwise, 1)
         known, level, low, high = self._chosen, self.level, self.low, self.high
-        triples: list[tuple[int, int, int]] = []
-
-        def sought(f: int, g: int, h: int) -> int:
-            if f < 2:
-                return g if f else h
-            if g == h:
-                return g
-            if g == 1 and h == 0:
-                return f
-            key = (f, g, h)
-            found = known.get(key)
-            if found is None:
-                found = known[key] = ~len(triples)
-                triples.append(key)
+        found = known.get((test, then, otherwise))
+        if found is not None:
             return found
-
-        start = sought(test, then, otherwise)
-        if start >= 0:
-            return start
+        triples = [(test, then, otherwise)]
         tops: list[int] = []
-        lows: list[int] = []
-        highs: list[int] = []
+        ways: tuple[list[int], list[int]] = ([], [])
         for f, g, h in triples:  # it grows while it is worked on
-            top = min(level[f], level[g], level[h])
-            f0, f1 = (low[f], high[f]) if level[f] == top else (f, f)
-            g0, g1 = (low[g], high[g]) if level[g] == top else (g, g)
-            h0, h1 = (low[h], high[h]) if level[h] == top else (h, h)
+            at_f, at_g, at_h = level[f], level[g], level[h]
+            top = at_f if at_f < at_g else at_g  # noqa: FURB136 - a call costs as much as the rest of the step
+            if at_h < top:  # noqa: PLR1730 - as above
+                top = at_h
             tops.append(top)
-            lows.append(sought(f0, g0, h0))
-            highs.append(sought(f1, g1, h1))
+            for way, next_of in zip(ways, (low, high), strict=True):
+                a = next_of[f] if at_f == top else f
+                b = next_of[g] if at_g == top else g
+                c = next_of[h] if at_h == top else h
+                if a < 2:
+                    way.append(b if a else c)
+                elif b == c:
+                    way.append(b)
+                elif b == 1 and not c:
+                    way.append(a)
+                else:
+                    found = known.get((a, b, c))
+                    if found is None:
+                        found = known[a, b, c] = ~len(triples)
+                        triples.append((a, b, c))
+                    way.append(found)
             if not len(tops) & EACH:
                 self._check(len(triples))
-        made = self._made(tops, lows, highs)
+        made = self._made(tops, *ways)
         known.update(zip(triples, made, strict=True))
         return made[0]
 

@@ -83,7 +83,8 @@ class OxiddDiagrams:
             met.add(node)
             ways = node.cofactors()
             level = node.node_level()
-            assert ways is not None and level is not None, "an inner node has two ways and a level"
+            if ways is None or level is None:
+                raise BudgetSpentError("the library gave up an inner node")
             high, low = ways
             seen.append((level, node, low, high))
             stack += (low, high)

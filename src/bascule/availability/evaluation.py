@@ -1,8 +1,8 @@
-"""Probabilities on decision diagrams, in failure space: sums of products of what is not negative, nothing subtracted. Pure.
+"""Probabilities on decision diagrams: sums of products of what is not negative, with nothing subtracted. Pure.
 
-Each probability is a pair: that it fails, and that it does not, worked out apart, so that both keep their relative accuracy
-however small they are. Source: Rauzy 1993 (see `diagram`); Dutuit and Rauzy, Efficient algorithms to assess component and
-gate importance in fault tree analysis, Reliability Engineering and System Safety 72(2), 2001.
+Each probability is a pair: that it fails, and that it does not, worked out apart, so that both keep their relative
+accuracy however small they are. Source: Rauzy 1993 (see `diagram`); Dutuit and Rauzy, Efficient algorithms to assess
+component and gate importance in fault tree analysis, Reliability Engineering and System Safety 72(2), 2001.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def conditioned(
 ) -> list[Odds]:
     """The odds of the root under each of many changes of the odds of few levels, in one sweep from the root down.
 
-    The sweep holds the cut: the nodes that are entered from above a level, with the probability of being so. A change costs
-    the width of the cut and the nodes between its first and its last level, whatever the size of the rest.
+    The sweep holds the cut: the nodes that are entered from above a level, with the probability of being so. A change
+    costs the width of the cut and the nodes between its first and its last level, whatever the size of the rest.
 
     Args:
         diagram: The diagram.
@@ -111,7 +111,7 @@ def _step(diagram: Diagram, nodes: Sequence[int], odds: Odds, cut: dict[int, flo
             cut[high] = cut.get(high, 0.0) + mass * p
 
 
-def _changed(
+def _changed(  # noqa: PLR0917 - what a sweep holds
     diagram: Diagram,
     odds: Sequence[Odds],
     known: tuple[list[float], list[float]],

@@ -1,7 +1,7 @@
 """Families of sets as zero-suppressed decision diagrams: minimal cut sets by the million in thousands of nodes. Pure.
 
-A node splits a family by its variable: `low` are the sets without it, `high` those with it, the variable taken out; 0 is the
-family without a set, 1 that of the empty set alone.
+A node splits a family by its variable: `low` are the sets without it, `high` those with it, the variable taken out; 0
+is the family without a set, 1 that of the empty set alone.
 
 Source: Minato, Zero-suppressed BDDs for set manipulation in combinatorial problems, DAC 1993; Rauzy, New algorithms for
 fault trees analysis, Reliability Engineering and System Safety 40(3), 1993, section 4 (minimal solutions).
@@ -82,7 +82,7 @@ class _Families:
 
     def _seen(self, sets: int, of: int) -> int | None:
         """The result of `_freed` where it is known or plain."""
-        if not sets or of == 1 or sets == of:
+        if not sets or of in (1, sets):
             return 0
         if not of or sets == 1:
             return sets
@@ -118,7 +118,7 @@ class _Families:
                 within = twice
             self._known[a * MIX + b] = self._node(level[a], without, within)
         found = self._seen(sets, of)
-        assert found is not None, "the last pair on the stack is the one that was asked for"
+        assert found is not None, "it was the last pair on the stack"  # noqa: S101 - for the type checker
         return found
 
     def _finished(self, root: int) -> Family:

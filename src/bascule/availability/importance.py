@@ -1,13 +1,13 @@
-"""What matters most: the measures of importance of each basic event, and of each part with all its events together. Pure.
+"""What matters most: measures of importance of each basic event, and of each part with all its events. Pure.
 
-Of a system that is down with probability Q, with Q1 where the event has failed and Q0 where it cannot (of a part: where all
-its events have, or none can):
+Of a system that is down with probability Q, with Q1 where the event has failed and Q0 where it cannot (of a part: where
+all its events have, or none can):
 
 - Birnbaum, the marginal importance: Q1 - Q0
 - criticality: (Q - Q0) / Q; of an event that is its Birnbaum importance times its unavailability, over Q
-- Fussell-Vesely, by minimal cut sets: the probability that all of some cut set with the event (with any of the part's) has
-  failed, over Q; the table says whether it is exact or the rare-event approximation, the sum over those cut sets, which may
-  exceed 1. Who defines it by Q0 instead finds that as criticality.
+- Fussell-Vesely, by minimal cut sets: the probability that all of some cut set with the event (with any of the part's)
+  has failed, over Q; the table says whether it is exact or the rare-event approximation, the sum over those cut sets,
+  which may exceed 1. Who defines it by Q0 instead finds that as criticality.
 - risk achievement worth: Q1 / Q
 - risk reduction worth: Q / Q0, infinite where nothing is left without it
 - improvement potential: Q - Q0
@@ -101,7 +101,7 @@ def importances(
 
 
 def of(solved: Solved, events: Mapping[str, Event], *, expired: Callable[[], bool]) -> Importances:
-    """All measures of a fault tree that is solved already; events of it that are no longer in the tree matter nothing."""
+    """All measures of a fault tree that is solved already, of all events that it was made with."""
     names = solved.network.events
     groups = {name: (name,) for name in names}
     parts: dict[str, tuple[str, ...]] = {}
@@ -135,7 +135,7 @@ def of(solved: Solved, events: Mapping[str, Event], *, expired: Callable[[], boo
     )
 
 
-def _measured(
+def _measured(  # noqa: PLR0917 - what the measures are made of
     name: str, total: float, failed: float, perfect: float, alone: tuple[float, float] | None, cover: float | None
 ) -> Importance:
     """The measures from three probabilities; of a single event, Birnbaum's with less subtracted from each other."""

@@ -1,7 +1,7 @@
 """Independent parts of a fault tree, each of which can be solved on its own. Pure.
 
-Source: Dutuit and Rauzy, A linear-time algorithm to find modules of fault trees, IEEE Transactions on Reliability 45(3),
-1996. Besides the gates that are modules, children of an AND or OR that share nothing with the others become one.
+Source: Dutuit and Rauzy, A linear-time algorithm to find modules of fault trees, IEEE Transactions on Reliability
+45(3), 1996. Besides the gates that are modules, children of an AND or OR that share nothing with the others become one.
 """
 
 from __future__ import annotations

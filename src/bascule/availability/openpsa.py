@@ -1,4 +1,4 @@
-"""Fault trees of the Open-PSA Model Exchange Format, as many tools write them: read, or refused with file and line. Pure.
+"""Fault trees of the Open-PSA Model Exchange Format: read as they are meant, or refused with file and line. Pure.
 
 Source: Open-PSA Model Exchange Format 2.0d (Epstein and Rauzy), the fault tree layer and the stochastic layer.
 """
@@ -77,7 +77,9 @@ def structure(model: Model, top: str | None = None) -> Structure:
             )
         top = model.tops[0]
     if top not in model.gates:
-        raise InputError(f"the model has no gate {top!r}", where=model.file, hint=f"its tops: {', '.join(model.tops[:10])}")
+        raise InputError(
+            f"the model has no gate {top!r}", where=model.file, hint=f"its tops: {', '.join(model.tops[:10])}"
+        )
     return Structure(model.gates[top], model.events)
 
 
@@ -162,7 +164,9 @@ class _Reader:
         if definition.kind == "house-event":
             body = definition.body
             if len(body) > 1 or (body and body[0].tag != "constant"):
-                definition.element.refuse(f"the house event {definition.name!r} is no constant", "give it one <constant>")
+                definition.element.refuse(
+                    f"the house event {definition.name!r} is no constant", "give it one <constant>"
+                )
             return Fixed(_truth(body[0]) if body else False)
         share = self._expressions.value(definition)
         if not 0 <= share <= 1:

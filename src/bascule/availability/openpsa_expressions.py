@@ -1,4 +1,4 @@
-"""The value of an Open-PSA expression: numbers, parameters and what is reckoned of them; of a deviate its mean. Pure."""
+"""Values of Open-PSA expressions: numbers, parameters and what is reckoned of them; of a deviate its mean. Pure."""
 
 from __future__ import annotations
 

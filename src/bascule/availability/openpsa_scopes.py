@@ -44,7 +44,7 @@ class Definition:
 
 @dataclass(slots=True)
 class Scopes:
-    """The definitions of a model, by name and by path; events and gates share their names, parameters have their own."""
+    """The definitions of a model by name and by path; gates and events share their names, parameters have their own."""
 
     everything: list[Definition] = field(default_factory=list)
     _public: dict[tuple[bool, str], Definition] = field(default_factory=dict)
@@ -62,7 +62,8 @@ class Scopes:
             other = table.setdefault((is_parameter, name), definition)
             if other is not definition:
                 definition.element.refuse(
-                    f"{name!r} is defined twice", f"rename it, or make it private; the other one is at {other.element.where}"
+                    f"{name!r} is defined twice",
+                    f"rename it, or make it private; the other one is at {other.element.where}",
                 )
         self.everything.append(definition)
 

@@ -92,7 +92,7 @@ class _Tree:
     @property
     def root(self) -> Element:
         """The root element; a well-formed document has one."""
-        assert self._root is not None, "the parser refuses a document without an element"
+        assert self._root is not None, "the parser refuses no element"  # noqa: S101 - for the type checker
         return self._root
 
     def _place(self) -> str:
@@ -101,10 +101,14 @@ class _Tree:
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._count += 1
         if self._count > MOST_ELEMENTS:
-            raise InputError(f"the file has more than {MOST_ELEMENTS:,} elements", where=self._place(), hint="divide it")
+            raise InputError(
+                f"the file has more than {MOST_ELEMENTS:,} elements", where=self._place(), hint="divide it"
+            )
         if len(self._open) >= MOST_DEPTH:
             raise InputError(
-                f"elements are nested more than {MOST_DEPTH} deep", where=self._place(), hint="name the inner formulas as gates"
+                f"elements are nested more than {MOST_DEPTH} deep",
+                where=self._place(),
+                hint="name the inner formulas as gates",
             )
         element = Element(tag, attributes, self._place())
         if self._open:

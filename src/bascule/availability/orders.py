@@ -1,7 +1,7 @@
 """Orders of variables for decision diagrams, found from the shape of a fault tree alone. Pure.
 
-Whoever is decided on first stands first. No order is good for all trees: callers build with one, and with the other, and
-keep the smaller diagram.
+Whoever is decided on first stands first. No order is good for all trees: callers build with one, and with the other,
+and keep the smaller diagram.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _HUGE = 1e300
 def depth_first(module: Module) -> list[int]:
     """The inputs as they are met from the top, left to right, what is smaller and more shared first.
 
-    Source: Fujita, Fujisawa and Kawato, Evaluation and improvements of Boolean comparison method based on binary decision
-    diagrams, ICCAD 1988: what is used together stands together.
+    Source: Fujita, Fujisawa and Kawato, Evaluation and improvements of Boolean comparison method based on binary
+    decision diagrams, ICCAD 1988: what is used together stands together.
     """
     count = len(module.inputs)
     size = [1.0] * count
@@ -29,8 +29,8 @@ def depth_first(module: Module) -> list[int]:
 def shared_first(module: Module) -> list[int]:
     """The inputs that weigh most first: those of many gates near the top; equal ones as a walk meets them.
 
-    The top weighs 1, a gate shares its weight among its children. Inputs of a single gate keep the places of the walk, as
-    only being together matters to them.
+    The top weighs 1, a gate shares its weight among its children. Inputs of a single gate keep the places of the walk,
+    as only being together matters to them.
 
     Source: Minato, Ishiura and Yajima, Shared binary decision diagram with attributed edges, DAC 1990, section 4.
     """

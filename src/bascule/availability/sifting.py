@@ -1,7 +1,7 @@
-"""Better orders for decision diagrams that are already there: each variable moved to where the diagram is smallest. Pure.
+"""Better orders for diagrams that are there already: each variable moved to where the diagram is smallest. Pure.
 
-Source: Rudell, Dynamic variable ordering for ordered binary decision diagrams, ICCAD 1993. Two neighbours are swapped in
-place; a node keeps its number and its meaning, so that whoever holds it need not know.
+Source: Rudell, Dynamic variable ordering for ordered binary decision diagrams, ICCAD 1993. Two neighbours are swapped
+in place; a node keeps its number and its meaning, so that whoever holds it need not know.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How likely a system is down: exactly where that can be had within the limits, else within bounds that hold. Pure.
 
-Each module of the fault tree gets a decision diagram of its own, in the better of two orders found from its shape; where
-both are too large, in an order that is improved while the diagram grows; where that is too large as well, bounds.
+Each module of the fault tree gets a decision diagram of its own, in the better of two orders found from its shape;
+where both are too large, in an order that is improved while the diagram grows; where that is too large as well, bounds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bascule.availability.diagram import BudgetSpentError, Diagram, Diagrams, bu
 from bascule.availability.diagram_oxidd import OxiddDiagrams, manager
 from bascule.availability.evaluation import Odds, interval
 from bascule.availability.modules import Module, modules
-from bascule.availability.network import ALWAYS, NEVER, Network, flat
+from bascule.availability.network import ALWAYS, NEVER, flat
 from bascule.availability.orders import depth_first, shared_first
 from bascule.availability.solved import Solved, passed
 from bascule.availability.structure import Structure
@@ -27,7 +27,7 @@ Method: TypeAlias = Literal["bdd", "oxidd", "bounds"]
 MOST_NODES = 1_000_000
 MOST_CASES = 20_000
 MOST_GATES = 2_000_000
-FIRST_TRY = 16
+FIRST_TRY = 4
 SMALL = 4
 INEXACT = 2.0**-44
 
@@ -42,8 +42,8 @@ class Solution:
         upper: What it is at most.
         method: How it was found: by decision diagrams, own ones or OxiDD's, or as bounds.
         nodes: How many nodes the diagrams have.
-        birnbaum: For each basic event how much more likely the system is down when it has failed than when it has not; empty
-            where there are only bounds.
+        birnbaum: For each basic event how much more likely the system is down when it has failed than when it has not;
+            empty where there are only bounds.
         solved: The diagrams; None where there are only bounds.
     """
 
@@ -91,7 +91,7 @@ def solve(
     done = [diagram for diagram in diagrams if diagram is not None]
     if len(done) == len(parts):
         return _exact(passed(network, events, parts, done), exact)
-    return _between(network, events, parts, diagrams, expired)
+    return _between(events, parts, diagrams, expired)
 
 
 def exactly(
@@ -124,7 +124,7 @@ class _Diagrams:
         self._expired = expired
 
     def diagram(self, module: Module) -> Diagram | None:
-        """The smaller diagram of two orders, else one of an order that is improved on the way; None where there is none."""
+        """The smaller one of two orders, else one of an order that is improved on the way; None beyond the limits."""
         first, second = depth_first(module), shared_first(module)
         most = max(1, self._most_nodes // FIRST_TRY)
         one = self._tried(module, first, most)
@@ -161,7 +161,6 @@ class _OxiddDiagrams:
 
 
 def _between(
-    network: Network,
     events: Sequence[Odds],
     parts: Sequence[Module],
     diagrams: Sequence[Diagram | None],
