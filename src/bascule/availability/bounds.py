@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from bascule.availability.modules import Module
 from bascule.availability.network import NEGATION
 
-LEAST_VISITS = 300_000
+LEAST_VISITS = 20_000
 """How many gates are looked at even when time is up from the start: well under a second."""
+MOST_VISITS = 10_000_000
+"""How many gates are looked at even when time is never up."""
 CLOSE = 1e-10
 ROUNDING = 2.0**-50
 Bounds = tuple[float, float]
@@ -71,7 +73,7 @@ class _Cases:
         gap, high = _gap(whole), whole.bounds[1]
         while open_cases and len(open_cases) < most_cases and gap > CLOSE * high:
             visits += 2 * len(self._module.gates)
-            if visits > LEAST_VISITS and expired():
+            if visits > MOST_VISITS or (visits > LEAST_VISITS and expired()):
                 break
             case = heapq.heappop(open_cases)[2]
             gap -= _gap(case)
@@ -100,84 +102,76 @@ class _Cases:
         return self._case({**case.fixed, case.pivot: failed}, case.least * least, case.most * most)
 
     def _case(self, fixed: Mapping[int, bool], least: float, most: float) -> _Case:
-        count = len(self._inputs)
-        bounds = list(self._inputs)
+        lows, highs = [low for low, _ in self._inputs], [high for _, high in self._inputs]
+        free = [1 << one for one in range(len(lows))]
         for one, failed in fixed.items():
-            bounds[one] = (1.0, 1.0) if failed else (0.0, 0.0)
-        free = [0 if one in fixed else 1 << one for one in range(count)]
+            lows[one] = highs[one] = float(failed)
+            free[one] = 0
         for need, children in self._module.gates:
-            open_children = [child for child in children if bounds[child] not in _ENDS]
-            failed_already = sum(bounds[child] == _ENDS[1] for child in children)
-            need_left = need if need == NEGATION else max(0, need - failed_already)
-            bounds.append(self._gate(need_left, open_children, children, bounds, free))
-            mask = 0
-            if bounds[-1] not in _ENDS:
-                for child in open_children:
-                    mask |= free[child]
-            free.append(mask)
-        return _Case(fixed, least, most, bounds[-1], self._pivot(bounds, free, fixed))
+            low, high, mask = self._gate(need, children, lows, highs, free)
+            lows.append(low)
+            highs.append(high)
+            free.append(mask if low < 1 and high > 0 else 0)
+        return _Case(fixed, least, most, (lows[-1], highs[-1]), self._pivot(lows, highs, free))
 
-    def _gate(  # noqa: PLR0911 - a table of cases reads best as one
-        self, need: int, left: Sequence[int], children: Sequence[int], bounds: Sequence[Bounds], free: Sequence[int]
-    ) -> Bounds:
+    def _gate(
+        self, need: int, children: Sequence[int], lows: Sequence[float], highs: Sequence[float], free: Sequence[int]
+    ) -> tuple[float, float, int]:
+        """Bounds of a gate, and the free inputs below what is open of it."""
         if need == NEGATION:
-            least, most = bounds[children[0]]
-            return 1 - most, 1 - least
+            child = children[0]
+            return 1 - highs[child], 1 - lows[child], free[child]
+        low: list[float] = []
+        high: list[float] = []
+        apart: list[int] = []
+        taken = 0
+        for child in children:
+            if lows[child] >= 1:
+                need -= 1
+            elif highs[child] > 0:
+                mask = free[child]
+                if not mask & taken:
+                    apart.append(len(low))
+                taken |= mask
+                low.append(lows[child])
+                high.append(highs[child])
         if need <= 0:
-            return 1.0, 1.0
-        if need > len(left):
-            return 0.0, 0.0
-        if len(left) == 1:
-            return bounds[left[0]]
-        apart = _apart(left, free)
-        lows, highs = [bounds[child][0] for child in left], [bounds[child][1] for child in left]
-        if len(apart) == len(left):
-            return _counted(need, lows), _counted(need, highs)
-        if need == 1:
-            least = max(*lows, _counted(1, [bounds[child][0] for child in apart]))
-            return least, _counted(1, highs) if self._coherent else min(1.0, sum(highs))
-        if need == len(left):
-            most = min(*highs, _counted(len(apart), [bounds[child][1] for child in apart]))
-            product = _counted(need, lows)
-            return (product if self._coherent else max(0.0, sum(lows) - need + 1)), most
-        return max(0.0, (sum(lows) - need + 1) / (len(left) - need + 1)), min(1.0, sum(highs) / need)
+            return 1.0, 1.0, 0
+        if need > len(low):
+            return 0.0, 0.0, 0
+        if len(apart) == len(low):
+            return _counted(need, low), _counted(need, high), taken
+        return *self._sharing(need, low, high, apart), taken
 
-    def _pivot(self, bounds: Sequence[Bounds], free: Sequence[int], fixed: Mapping[int, bool]) -> int:
-        """The input that bears most of what is undecided; -1 where nothing is."""
-        least, most = bounds[-1]
-        if least == most:
+    def _sharing(self, need: int, low: list[float], high: list[float], apart: list[int]) -> Bounds:
+        """Bounds of a gate whose children share inputs, but for some that are apart from those before them."""
+        if need == 1:
+            least = max(*low, _counted(1, [low[one] for one in apart]))
+            return least, _counted(1, high) if self._coherent else min(1.0, sum(high))
+        if need == len(low):
+            most = min(*high, _counted(len(apart), [high[one] for one in apart]))
+            return _counted(need, low) if self._coherent else max(0.0, sum(low) - need + 1), most
+        return max(0.0, (sum(low) - need + 1) / (len(low) - need + 1)), min(1.0, sum(high) / need)
+
+    def _pivot(self, lows: Sequence[float], highs: Sequence[float], free: Sequence[int]) -> int:
+        """The free input that bears most of what is undecided; -1 where nothing is."""
+        if lows[-1] == highs[-1]:
             return -1
         count = len(self._inputs)
-        weight = [0.0] * len(bounds)
+        weight = [0.0] * len(lows)
         weight[-1] = 1.0
         for place in range(len(self._module.gates) - 1, -1, -1):
             borne = weight[count + place]
-            if not borne:
-                continue
-            left = [child for child in self._module.gates[place][1] if bounds[child] not in _ENDS]
-            for child in left:
-                weight[child] += borne / len(left)
-        # An input that is fixed decides nothing any more; one that is below no open gate never did.
-        best = max((one for one in range(count) if one not in fixed and free[one]), key=weight.__getitem__, default=-1)
+            if borne and highs[count + place] > lows[count + place]:
+                left = [child for child in self._module.gates[place][1] if free[child]]
+                for child in left:
+                    weight[child] += borne / len(left)
+        best = max((one for one in range(count) if free[one]), key=weight.__getitem__, default=-1)
         return best if best >= 0 and weight[best] > 0 else -1
-
-
-_ENDS = ((0.0, 0.0), (1.0, 1.0))
 
 
 def _gap(case: _Case) -> float:
     return max(0.0, case.most * case.bounds[1] - case.least * case.bounds[0])
-
-
-def _apart(children: Sequence[int], free: Sequence[int]) -> list[int]:
-    """Those of the children that share no free input with one before them."""
-    found: list[int] = []
-    taken = 0
-    for child in children:
-        if not free[child] & taken:
-            found.append(child)
-            taken |= free[child]
-    return found
 
 
 def _counted(need: int, odds: Sequence[float]) -> float:

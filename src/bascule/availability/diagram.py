@@ -233,7 +233,7 @@ class Diagrams:
         known.update(zip(keys, made, strict=True))
         return made[0]
 
-    def choose(self, test: int, then: int, otherwise: int) -> int:  # noqa: C901 - unrolled: run by the million
+    def choose(self, test: int, then: int, otherwise: int) -> int:  # noqa: C901, PLR0912 - unrolled: run by the million
         """What fails when `then` does if `test` does, and when `otherwise` does if not."""
         if test < 2 or then == otherwise:
             return then if test else otherwise

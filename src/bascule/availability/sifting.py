@@ -11,8 +11,10 @@ from collections.abc import Callable
 MIX = 1_000_000_007
 """Two nodes make one key, `low * MIX + high`: unique below a thousand million nodes, and spread well over a table."""
 MOST_GROWTH = 1.2
-EFFORT = 100
+EFFORT = 50
 """How many nodes may be looked at, for each node that is there."""
+MOST_EFFORT = 1_000_000
+"""How many nodes may be looked at in all: some seconds."""
 
 
 class Sifting:
@@ -46,7 +48,7 @@ class Sifting:
 
     def sift(self, expired: Callable[[], bool]) -> None:
         """Move each variable, those with most nodes first, to where there are fewest nodes; stop when time is up."""
-        effort = EFFORT * self.size
+        effort = min(EFFORT * self.size, MOST_EFFORT)
         for variable in sorted(self._tables, key=lambda one: -len(self._tables[one])):
             if self._looked_at > effort or expired():
                 return

@@ -74,24 +74,13 @@ def solve(
         InputError: The structure cannot be used, or is too large even for bounds.
         MissingProgramError: The engine is not installed.
     """
-    network = coalesced(flat(structure))
-    if len(network.least) > MOST_GATES:
-        raise InputError(
-            f"the fault tree has {len(network.least):,} gates and events",
-            hint=f"at most {MOST_GATES:,} can be solved: divide it",
+    known = _diagrams(structure, most_nodes, expired, engine)
+    if isinstance(known, Solved):
+        share = known.top[0]
+        return Solution(
+            share, share, share, "bdd" if engine == "own" else "oxidd", known.nodes, known.birnbaum(), known
         )
-    names = [structure.events[name].unavailability for name in network.events]
-    events = [(share, 1 - share) for share in names]
-    exact: Method = "bdd" if engine == "own" else "oxidd"
-    if network.top in (NEVER, ALWAYS):
-        return _exact(Solved(network, tuple(events), (), (), ()), exact)
-    parts = modules(network)
-    make = _Diagrams(most_nodes, expired) if engine == "own" else _OxiddDiagrams(most_nodes, expired)
-    diagrams = [make.diagram(module) for module in parts]
-    done = [diagram for diagram in diagrams if diagram is not None]
-    if len(done) == len(parts):
-        return _exact(passed(network, events, parts, done), exact)
-    return _between(events, parts, diagrams, expired)
+    return _between(known, expired)
 
 
 def exactly(
@@ -103,17 +92,39 @@ def exactly(
         InputError: As `solve`, or the limits allow for bounds only.
         MissingProgramError: The engine is not installed.
     """
-    solved = solve(structure, expired=expired, most_nodes=most_nodes, engine=engine).solved
-    if solved is None:
+    solved = _diagrams(structure, most_nodes, expired, engine)
+    if not isinstance(solved, Solved):
         raise InputError(
             "the fault tree is too large to be solved exactly within the limits", hint="allow more nodes or more time"
         )
     return solved
 
 
-def _exact(solved: Solved, method: Method) -> Solution:
-    share = solved.top[0]
-    return Solution(share, share, share, method, solved.nodes, solved.birnbaum(), solved)
+@dataclass(frozen=True, slots=True)
+class _Unsolved:
+    """Modules, not all of which have a diagram."""
+
+    events: Sequence[Odds]
+    modules: Sequence[Module]
+    diagrams: Sequence[Diagram | None]
+
+
+def _diagrams(structure: Structure, most_nodes: int, expired: Callable[[], bool], engine: Engine) -> Solved | _Unsolved:
+    network = coalesced(flat(structure))
+    if len(network.least) > MOST_GATES:
+        raise InputError(
+            f"the fault tree has {len(network.least):,} gates and events",
+            hint=f"at most {MOST_GATES:,} can be solved: divide it",
+        )
+    shares = [structure.events[name].unavailability for name in network.events]
+    events = [(share, 1 - share) for share in shares]
+    if network.top in (NEVER, ALWAYS):
+        return Solved(network, tuple(events), (), (), ())
+    parts = modules(network)
+    make = _Diagrams(most_nodes, expired) if engine == "own" else _OxiddDiagrams(most_nodes, expired)
+    diagrams = [make.diagram(module) for module in parts]
+    done = [diagram for diagram in diagrams if diagram is not None]
+    return passed(network, events, parts, done) if len(done) == len(parts) else _Unsolved(events, parts, diagrams)
 
 
 class _Diagrams:
@@ -160,16 +171,11 @@ class _OxiddDiagrams:
         return None
 
 
-def _between(
-    events: Sequence[Odds],
-    parts: Sequence[Module],
-    diagrams: Sequence[Diagram | None],
-    expired: Callable[[], bool],
-) -> Solution:
+def _between(unsolved: _Unsolved, expired: Callable[[], bool]) -> Solution:
     """Bounds: of what has a diagram exactly as those of its inputs allow, of what has none by splitting cases."""
     known: list[Bounds] = []
-    for module, diagram in zip(parts, diagrams, strict=True):
-        inputs = [(events[one][0], events[one][0]) if one >= 0 else known[~one] for one in module.inputs]
+    for module, diagram in zip(unsolved.modules, unsolved.diagrams, strict=True):
+        inputs = [(unsolved.events[one][0],) * 2 if one >= 0 else known[~one] for one in module.inputs]
         if diagram is None:
             known.append(bounded(module, inputs, expired=expired, most_cases=MOST_CASES))
             continue
@@ -178,5 +184,5 @@ def _between(
         low, high = interval(diagram, lower, upper)
         known.append((max(0.0, low * (1 - INEXACT)), min(1.0, high * (1 + INEXACT))))
     low, high = known[-1]
-    nodes = sum(len(diagram.level) - 2 for diagram in diagrams if diagram is not None)
+    nodes = sum(len(diagram.level) - 2 for diagram in unsolved.diagrams if diagram is not None)
     return Solution((low + high) / 2, low, high, "bounds", nodes, {})
