@@ -162,7 +162,7 @@ class _Cases:
         weight[-1] = 1.0
         for place in range(len(self._module.gates) - 1, -1, -1):
             borne = weight[count + place]
-            if borne and highs[count + place] > lows[count + place]:
+            if borne and free[count + place]:
                 left = [child for child in self._module.gates[place][1] if free[child]]
                 for child in left:
                     weight[child] += borne / len(left)

@@ -18,6 +18,7 @@ from bascule.availability.orders import depth_first
 MOST_WORK = 100_000
 """How many nodes of a family may be looked at for all the groups together."""
 MOST_NODES = 20_000
+MOST_EVENTS = 200
 
 
 def covered(
@@ -34,6 +35,8 @@ def covered(
     Returns:
         None where it takes too much: the rare-event approximation is what is left then.
     """
+    if len(events) > MOST_EVENTS:
+        return None
     module = whole(network)
     order = depth_first(module)
     try:

@@ -6,9 +6,11 @@ where nobody could list them, and the most likely ones are found without a look 
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bascule.availability.diagram import BudgetSpentError
@@ -168,32 +170,49 @@ class CutSets:
     def hitting(self, groups: Sequence[Iterable[str]]) -> list[float]:
         """For each group of basic events the sum of the probabilities of the cut sets that contain any of them."""
         number = {name: place for place, name in enumerate(self._solved.network.events)}
-        sums, worths = self._likely()
-        found: list[float] = []
-        for group in groups:
-            hit = {number[name] for name in group if name in number}
-            found.append(self._hit(hit, sums, worths))
-        return found
+        home: dict[int, tuple[int, int]] = {}
+        for module, (it, family) in enumerate(zip(self._solved.modules, self._families, strict=True)):
+            home.update((it.inputs[one], (module, level)) for level, one in enumerate(family.order))
+        known = self._likely()
+        return [
+            self._hit([number[name] for name in group if number.get(name) in home], home, known) for group in groups
+        ]
 
-    def _hit(self, events: set[int], sums: list[list[float]], worths: list[list[float]]) -> float:
-        hit_modules: dict[int, tuple[float, float]] = {}
-        for number, (module, family) in enumerate(zip(self._solved.modules, self._families, strict=True)):
-            places = [module.inputs[one] for one in family.order]
-            if not any(one in events or ~one in hit_modules for one in places):
-                continue
-            # For each input how much of what it is worth is hit, and how much is not.
-            parts = [
-                hit_modules.get(~one, (worth, 0.0) if one in events else (0.0, worth))
-                for one, worth in zip(places, worths[number], strict=True)
-            ]
-            hits, misses = [0.0, 0.0], [0.0, 1.0]
-            for node in range(2, len(family.level)):
-                hit, miss = parts[family.level[node]]
-                low, high = family.low[node], family.high[node]
-                hits.append(hits[low] + hit * sums[number][high] + miss * hits[high])
-                misses.append(misses[low] + miss * misses[high])
-            hit_modules[number] = hits[family.root], misses[family.root]
-        return hit_modules.get(len(self._families) - 1, (0.0, 0.0))[0]
+    def _hit(
+        self,
+        events: Iterable[int],
+        home: Mapping[int, tuple[int, int]],
+        known: tuple[list[list[float]], list[list[float]]],
+    ) -> float:
+        """From the modules of these events up: of each module's sum how much is hit, and how much is not."""
+        sums, worths = known
+        waiting: dict[int, dict[int, tuple[float, float]]] = {}
+        for one in events:
+            module, level = home[one]
+            waiting.setdefault(module, {})[level] = (worths[module][level], 0.0)
+        while waiting:
+            module = min(waiting)  # modules stand behind those that they are made of
+            part = self._part_hit(module, waiting.pop(module), sums[module], worths[module])
+            if module == len(self._families) - 1:
+                return part[0]
+            above, level = home[~module]
+            waiting.setdefault(above, {})[level] = part
+        return 0.0
+
+    def _part_hit(
+        self, module: int, hit: Mapping[int, tuple[float, float]], total: list[float], worth: list[float]
+    ) -> tuple[float, float]:
+        family = self._families[module]
+        deepest = max(hit)
+        # What is deeper than all that is hit, and so stands before it, is not hit.
+        start = bisect.bisect_left(family.level, -deepest, lo=2, key=operator.neg)
+        hits, misses = [0.0] * start, total[:start]
+        for node in range(start, len(family.level)):
+            low, high, level = family.low[node], family.high[node], family.level[node]
+            within, without = hit.get(level, (0.0, worth[level]))
+            hits.append(hits[low] + within * total[high] + without * hits[high])
+            misses.append(misses[low] + without * misses[high])
+        return hits[family.root], misses[family.root]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def parsed(data: bytes, file: str) -> Element:
             where=f"{file}:{error.lineno}:{error.offset + 1}",
             hint="correct it there",
         ) from error
-    except ValueError as error:  # an encoding that there is none of
+    except (LookupError, ValueError) as error:  # an encoding that there is none of
         raise InputError(f"the file is not well-formed XML: {error}", where=file, hint="write it in UTF-8") from error
     return tree.root
 
