@@ -105,7 +105,8 @@ def test_gates_refer_to_each_other_in_any_order_and_any_depth() -> None:
         for number in range(3000)
     )
     found = model(
-        f'<define-fault-tree name="t">{chain}<define-gate name="g3000"><event name="b"/></define-gate></define-fault-tree>{DATA}'
+        f'<define-fault-tree name="t">{chain}<define-gate name="g3000"><event name="b"/></define-gate>'
+        f"</define-fault-tree>{DATA}"
     )
     assert tops(found) == ("g0",)
     assert solve(structure(found), expired=lambda: False).unavailability == pytest.approx(0.28, rel=1e-12)
@@ -199,7 +200,9 @@ def test_an_expression_without_a_probability_is_refused(expression: str, what: s
 
 
 def test_a_parameter_by_way_of_itself_is_refused() -> None:
-    loop = '<define-parameter name="p"><parameter name="q"/></define-parameter><define-parameter name="q"><parameter name="p"/></define-parameter>'
+    loop = "".join(
+        f'<define-parameter name="{one}"><parameter name="{other}"/></define-parameter>' for one, other in ("pq", "qp")
+    )
     assert "by way of itself" in refused(
         GATE.format("<event name='x'/>")
         + loop
@@ -221,7 +224,7 @@ def test_a_parameter_by_way_of_itself_is_refused() -> None:
     (b" " * (MOST_BYTES + 1), "bytes"),
 ])  # fmt: skip
 def test_hostile_or_broken_xml_is_refused(data: bytes, what: str) -> None:
-    with pytest.raises(InputError, match="tree.xml") as caught:
+    with pytest.raises(InputError, match=r"tree\.xml") as caught:
         read(data, "tree.xml")
     assert what in str(caught.value)
 
