@@ -41,11 +41,12 @@ def audit(estate: Estate, rules: Sequence[Rule], *, unknown: Sequence[str] = (),
     findings = _numbered([_finding(rule, found, estate) for rule, found in told])
     comments = estate.index(suppressions)
     used: set[Suppression] = set()
-    judged = [_suppressed(one, comments.get(one.place.file, ()), used) for one in findings]
+    by_rule = _by_rule(comments)
+    judged = [_suppressed(one, by_rule, used) for one in findings]
     if any(one.id == UNUSED_SUPPRESSION.id for one in asked):
         unused = _unused(comments, used, asked=frozenset(one.id for one in asked))
         more = _numbered([_finding(UNUSED_SUPPRESSION, one, estate) for one in unused])
-        judged += [_suppressed(one, comments.get(one.place.file, ()), used) for one in more]
+        judged += [_suppressed(one, by_rule, used) for one in more]
     judged.sort(key=_order)
     return Audit(
         findings=tuple(one for one in judged if not one.suppressed),
@@ -125,9 +126,21 @@ def _numbered(findings: Iterable[Finding]) -> list[Finding]:
     return numbered
 
 
-def _suppressed(finding: Finding, comments: Iterable[Suppression], used: set[Suppression]) -> Finding:
-    for comment in comments:
-        if comment.covers(finding.rule, finding.place.line):
+def _by_rule(comments: dict[str, list[Suppression]]) -> dict[tuple[str, str], list[Suppression]]:
+    """Suppressions that have a reason, by file and rule."""
+    found: dict[tuple[str, str], list[Suppression]] = {}
+    for file, listed in comments.items():
+        for comment in listed:
+            for rule in comment.ids if comment.reason else ():
+                found.setdefault((file, rule), []).append(comment)
+    return found
+
+
+def _suppressed(
+    finding: Finding, by_rule: dict[tuple[str, str], list[Suppression]], used: set[Suppression]
+) -> Finding:
+    for comment in by_rule.get((finding.place.file, finding.rule), ()):
+        if comment.first_line <= finding.place.line <= comment.last_line:
             used.add(comment)
             return replace(finding, suppressed=comment.reason)
     return finding

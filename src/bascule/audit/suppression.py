@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby, islice
 
 from msgspec import Struct
 
@@ -22,6 +23,8 @@ _COMMENT = re.compile(rf"[#;!]\s*bascule:\s*(?P<scope>ignore(?:-file)?)\s+(?P<id
 _IN_ANNOTATION = re.compile(rf"\s*(?P<ids>{_IDS})(?P<rest>.*)$", re.DOTALL)
 _ONLY_COMMENT = re.compile(r"\s*([#;!]|$)")
 _MOST_CHARACTERS = 2_000
+MOST_IN_A_FILE = 1_000
+"""Of one kind in one file; those behind them hold for nothing, so that what they are about is told."""
 
 
 class Suppression(Struct, frozen=True, kw_only=True):
@@ -40,34 +43,33 @@ class Suppression(Struct, frozen=True, kw_only=True):
     first_line: int
     last_line: int
 
-    def covers(self, rule: str, line: int) -> bool:
-        """Whether a finding of this rule on this line is suppressed."""
-        return bool(self.reason) and rule in self.ids and self.first_line <= line <= self.last_line
-
 
 def suppressions(estate: Estate) -> dict[str, list[Suppression]]:
     """Every suppression, by the file that it is in."""
     found: dict[str, list[Suppression]] = {}
     for file in estate.files.values():
         if "bascule:" in file.text:
-            found.setdefault(file.name, []).extend(_in_comments(file))
-    for document in estate.documents:
-        if ANNOTATION in document.file.text:
-            found.setdefault(document.file.name, []).extend(_in_annotations(document))
+            found.setdefault(file.name, []).extend(islice(_in_comments(file), MOST_IN_A_FILE))
+    annotated = (document for document in estate.documents if ANNOTATION in document.file.text)
+    for name, documents in groupby(annotated, key=lambda one: one.file.name):
+        every = (one for document in documents for one in _in_annotations(document))
+        found.setdefault(name, []).extend(islice(every, MOST_IN_A_FILE))
     return found
 
 
 def _in_comments(file: SourceFile) -> Iterator[Suppression]:
+    meant = 0
     for number, line in enumerate(file.lines, 1):
         found = _COMMENT.search(line[:_MOST_CHARACTERS]) if "bascule:" in line else None
         if found is None:
             continue
         whole = found["scope"] == "ignore-file"
-        meant = number
-        if not line[: found.start()].strip():
-            while meant < len(file.lines) and _ONLY_COMMENT.match(file.lines[meant]):
+        if line[: found.start()].strip():
+            meant = number
+        elif meant <= number:
+            meant = number + 1
+            while meant <= len(file.lines) and _ONLY_COMMENT.match(file.lines[meant - 1]):
                 meant += 1
-            meant += 1
         yield Suppression(
             place=Place(file.name, number, found.start() + 1, number, found.end() + 1),
             ids=_ids(found["ids"]),

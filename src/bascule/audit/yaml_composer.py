@@ -12,7 +12,8 @@ from bascule.audit.tree import Mapping, Node, Scalar, Sequence
 from bascule.audit.yaml_values import plain_value, tagged_value
 
 MAX_DEPTH = 100
-MAX_VALUES = 200_000
+MAX_VALUES = 250_000
+"""Keys and values of one text, aliases written out: as many as two thousand manifests have."""
 COMPLEX_KEY = "?"
 _MERGE = "<<"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -154,7 +155,7 @@ class Composer:
     def _count(self, values: int, mark: _Mark | None) -> None:
         self._values += values
         if self._values > MAX_VALUES:
-            what = f"more than {MAX_VALUES:,} values, aliases written out: split the file"
+            what = f"more than {MAX_VALUES:,} keys and values, aliases written out: split the file"
             raise self._stop(mark, what, final=True)
 
     def _place(self, event: _Event) -> Place:
@@ -167,6 +168,7 @@ class Composer:
         place = self._place(event)
         text: str = self._words.setdefault(event.value, event.value)
         stack = self._stack
+        self._count(1, event.start_mark)
         if stack and stack[-1].items is None and stack[-1].key is None:
             stack[-1].key = (text, place, text == _MERGE and not event.style)
             if event.anchor is not None:
@@ -179,7 +181,6 @@ class Composer:
         node = Scalar(place, text, value)
         if event.anchor is not None:
             self._keep(event.anchor, node)
-        self._count(1, event.start_mark)
         self._attach(node)
 
     def _keep(self, name: str, node: Scalar) -> None:

@@ -198,3 +198,10 @@ def test_every_technology_that_is_there_has_a_reader_of_its_name() -> None:
     assert [one.technology for one in technologies.readers()] == list(technologies.names())
     ids = [one.id for one in technologies.rules()]
     assert ids == sorted(ids)
+
+
+def test_suppressions_without_end_hold_for_nothing_behind_the_first_thousand() -> None:
+    comments = "# bascule: ignore BSC-K8S-001 - a\n"
+    few, many = estate(a=comments * 900 + "y: 2\n"), estate(a="x: 1\n" + f"{comments}x: 1\n" * 1001 + "y: 2\n")
+    assert len(audit(few, [made("BSC-K8S-001", at(901))]).suppressed) == 1
+    assert len(audit(many, [made("BSC-K8S-001", at(3), at(2003))]).suppressed) == 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # it ships no types
 
+from bascule.audit import yaml_composer
 from bascule.audit.estate import SourceFile, Unreadable, YamlDocument
-from bascule.audit.tree import Mapping, Node, Scalar, Sequence, at, text
+from bascule.audit.tree import Mapping, Node, Scalar, Sequence, at, text, walk
 from bascule.audit.yaml_composer import MAX_DEPTH, MAX_VALUES
 from bascule.audit.yaml_reader import MAX_ERRORS, lines_of, read
 
@@ -209,7 +211,7 @@ def test_a_mistake_beside_a_quoted_template_is_a_mistake() -> None:
 
 def test_a_billion_laughs_are_refused_before_they_are_walked() -> None:
     bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
-    assert f"more than {MAX_VALUES:,} values" in only_problem(bomb).what
+    assert f"more than {MAX_VALUES:,} keys and values" in only_problem(bomb).what
 
 
 def test_merge_keys_count_as_what_they_bring() -> None:
@@ -241,3 +243,17 @@ def test_as_deep_as_allowed_is_read() -> None:
 
 def test_a_key_that_is_no_word_stands_as_a_question_mark() -> None:
     assert text(root("? [a, b]\n: 1\n"), "?") == "1"
+
+
+def test_the_slow_parser_reads_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = "a: &a [1, 'x']\nb:\n- *a\n- c: |\n    text\n---\nd: {{ x }}\n---\ne: [\n---\nf: 1\n"
+    fast = reading(content)
+    monkeypatch.setattr(yaml_composer, "_LOADER", yaml.SafeLoader)
+    slow = reading(content)
+    assert [one.place.line for one in slow[1]] == [one.place.line for one in fast[1]]
+    for one, other in zip(slow[0], fast[0], strict=True):
+        assert [_summary(node) for node in walk(one.root)] == [_summary(node) for node in walk(other.root)]
+
+
+def _summary(node: Node) -> tuple[str, str, object]:
+    return type(node).__name__, str(node.place), getattr(node, "value", None)
