@@ -16,6 +16,9 @@ MAX_VALUES = 250_000
 """Keys and values of one text, aliases written out: as many as two thousand manifests have."""
 COMPLEX_KEY = "?"
 _MERGE = "<<"
+_SCALAR, _ALIAS = yaml.ScalarEvent, yaml.AliasEvent
+_BEGINS = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
+_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -124,13 +127,14 @@ class Composer:
     def _take(self, event: _Event) -> bool:
         """Take in one event: true when a document is whole."""
         kind = type(event)
-        if kind is yaml.ScalarEvent:
+        if kind is _SCALAR:
             self._scalar(event)
-        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            return False
+        if kind in _BEGINS:
             self._begin(event)
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+        elif kind in _ENDS:
             self._finish(event)
-        elif kind is yaml.AliasEvent:
+        elif kind is _ALIAS:
             self._alias(event)
         return kind is yaml.DocumentEndEvent and self._root is not None
 
