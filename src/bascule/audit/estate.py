@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bascule.audit.place import Place
 from bascule.audit.tree import Node
-from bascule.availability.prediction import Prediction
 from bascule.system.model import System
 from bascule.system.problems import Positions
+
+if TYPE_CHECKING:  # a prediction needs numpy, which an audit of files alone does without
+    from bascule.availability.prediction import Prediction
 
 T = TypeVar("T")
 

@@ -19,7 +19,6 @@ from bascule.audit.estate import Estate
 from bascule.audit.finding_files import STANDARD_INPUT
 from bascule.audit.result import Audit
 from bascule.audit.rule import Rule
-from bascule.cli import audit_checklist, audit_fix
 from bascule.cli.audit_output import Format, emit_rules, explain_rule, rendered, show, write
 from bascule.cli.audit_system import take_system
 from bascule.kernel.errors import InputError
@@ -111,13 +110,18 @@ def audit(
     )
     estate, found = _answer(question)
     if checklist:
+        from bascule.cli import audit_checklist  # noqa: PLC0415 - it reads reports of drills, and most audits do not
+
         return audit_checklist.show(estate, found, report, form)
     if write_baseline is not None:
         write(write_baseline, baselines.encode(found))
         sys.stderr.write(f"{write_baseline}: {len(found.findings) + len(found.known)} findings are its entries\n")
         return 0
-    if fix and audit_fix.mend(found, estate, dry_run=dry_run, yes=yes):
-        estate, found = _answer(question)
+    if fix:
+        from bascule.cli import audit_fix  # noqa: PLC0415 - it writes files as labs do, and most audits write none
+
+        if audit_fix.mend(found, estate, dry_run=dry_run, yes=yes):
+            estate, found = _answer(question)
     gate = None if fail_on == "never" else fail_on
     show(rendered(found, question.rules, form, gate), output=output, audit=found)
     return 1 if gate is not None and found.reaches(gate) else 0

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bascule.audit import reading
 from bascule.audit.estate import Estate
-from bascule.availability.prediction import Prediction
 from bascule.kernel.errors import InputError
 from bascule.system import parse_located
 from bascule.system.model import System
+
+if TYPE_CHECKING:  # as in the audit's estate
+    from bascule.availability.prediction import Prediction
 
 LIMIT_S = 5.0
 """For each question to the prediction; without an answer the rules that ask for it find nothing."""

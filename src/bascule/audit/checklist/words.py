@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from bascule.audit.estate import Estate
-from bascule.availability.prediction import Prediction
 from bascule.system.model import System
+
+if TYPE_CHECKING:  # a prediction needs numpy, which an audit of files alone does without
+    from bascule.availability.prediction import Prediction
 
 State = Literal["proved", "failed", "not applicable", "unknown"]
 Level = Literal["low", "good", "high", "ultra-high"]

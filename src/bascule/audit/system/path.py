@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bascule.audit.estate import Estate
-from bascule.availability.prediction import Prediction
 from bascule.availability.translation import reached
 from bascule.system.model import Component, System
+
+if TYPE_CHECKING:  # a prediction needs numpy, which an audit of files alone does without
+    from bascule.availability.prediction import Prediction
 
 VOTING = frozenset({"etcd", "consul", "zookeeper"})
 STATEFUL = frozenset({"postgresql", "etcd", "redis", "mysql", "kafka", "mongodb"})
