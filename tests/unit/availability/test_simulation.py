@@ -1,5 +1,6 @@
 """A simulation says what it simulated, gives the same for the same seed, and stops when it is told."""
 
+import itertools
 import math
 
 import pytest
@@ -166,6 +167,21 @@ def test_outages_that_last_much_longer_than_a_month_are_counted_once() -> None:
     assert months.outages.mean_s == pytest.approx(20 * MONTH_S, rel=0.1)
     # Of exponential lengths one of twenty is longer than three means.
     assert months.outages.p95_s == pytest.approx(math.log(20) * 20 * MONTH_S, rel=0.1)
+
+
+def test_of_an_outage_that_has_not_ended_no_length_is_told() -> None:
+    events = {"a": Event(unavailability=0.99, mean_down_s=1e5 * MONTH_S)}
+    months = run(Basic("a"), months=60, events=events)
+    assert months.downtime_s.value == pytest.approx(MONTH_S)
+    assert months.outages.p95_s is None
+
+
+def test_the_shorter_outages_are_the_shorter_are_batches_whose_clock_is_a_float() -> None:
+    told: list[float] = [0.0]
+    events = {"a": Event(unavailability=1e-10, mean_down_s=0.001)}
+    run(Basic("a"), months=1000, events=events, on_progress=told.append)
+    longest_s = max(after - before for before, after in itertools.pairwise(told)) * 1000 * MONTH_S
+    assert math.ulp(longest_s) < 0.001 / 5000
 
 
 def test_outages_of_milliseconds_keep_their_length() -> None:
