@@ -50,11 +50,12 @@ def _change(prediction: Prediction, one: Change, longest_s: float) -> str:
         then.append(f"costs {money_text(one.cost_per_year, currency).strip()} a year")
     if one.gain_per_cost is not None and not worse:
         then.append(f"gives back {gain_text(one.gain_per_cost)} its cost")
-    kept = result("keeps the promise", met=True) if is_kept(one.uptime, prediction.target) else ""
+    kept = is_kept(one.uptime, prediction.target)
+    told = "" if kept == prediction.meets else result(f"{'keeps' if kept else 'misses'} the promise", met=kept)
     length = abs(one.saved_s) / longest_s if longest_s else 0.0
     return (
         f"<li><span class=label>{text(one.change)}</span>{bar(length, 'worse' if worse else 'saved')}"
-        f'<b class=amount>{text(said)}</b><span class="about quiet">{text("; ".join(then))} {kept}</span></li>'
+        f'<b class=amount>{text(said)}</b><span class="about quiet">{text("; ".join(then))} {told}</span></li>'
     )
 
 
@@ -125,10 +126,8 @@ def method_section(prediction: Prediction) -> str:
             f"{percent_text(uptime.lower)} available, {downtime_text(uptime, YEAR_S)} down a year."
         )
     said = [prediction.method, bounds, f"Time is counted in {prediction.year}."]
-    total = sum(one.fussell_vesely for one in prediction.weights)
-    if total > 1.005:
-        added = f"{total * 100:.0f} %"
-        said.append(f"The shares of all parts add up to {added}: a failure that takes several parts counts for each.")
+    if any(one.fussell_vesely is None for one in prediction.weights):
+        said.append("In how much downtime each part takes part is not known: there are too many minimal cut sets.")
     if len(prediction.regions) > 1:
         said.append("Lines between regions are taken to work: how often they break is not known.")
     return section("method", "How it was worked out", items(said))

@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 from bascule.availability.prediction import Prediction, Recovery
 from bascule.availability.render_markup import piece, quiet, result, stack, text
-from bascule.availability.render_words import count_text, duration_text, probability_text, rpo_text, rto_text, short
+from bascule.availability.render_words import (
+    count_text,
+    duration_text,
+    period_words,
+    probability_text,
+    rpo_text,
+    rto_text,
+    short,
+)
 from bascule.availability.simulation_months import Months
 
 TICKS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
@@ -37,7 +45,7 @@ def months_chart(months: Months, budget_s: float) -> str:
     alternative = text(_months_in_words(months, budget_s))
     return "".join(
         f'<svg class="chart {css}" role="img" viewBox="0 0 {width} {_HEIGHT}" aria-label="{alternative}">'
-        f"{_months_body(columns, none, budget_s, width)}</svg>"
+        f"{_months_body(columns, none, budget_s, width, period_words(months.month_s))}</svg>"
         for css, width in (("wide", _WIDE), ("narrow", _NARROW))
     )
 
@@ -56,7 +64,7 @@ def columns_of(months: Months) -> tuple[Column, ...]:
 
 def _months_in_words(months: Months, budget_s: float) -> str:
     return (
-        f"Histogram of the downtime of {months.months:,} simulated months: "
+        f"Histogram of the downtime of {months.months:,} simulated {period_words(months.month_s)[1]}: "
         f"{probability_text(months.no_downtime.value)} have none; the mean is "
         f"{duration_text(months.downtime_s.value)}; the budget of {duration_text(budget_s)} is a line."
     )
@@ -75,7 +83,8 @@ class _Axis(NamedTuple):
         return self.left + min(1.0, max(0.0, share)) * (self.right - self.left)
 
 
-def _months_body(columns: Sequence[Column], none: float, budget_s: float, width: int) -> str:
+def _months_body(columns: Sequence[Column], none: float, budget_s: float, width: int, words: tuple[str, str]) -> str:
+    period, periods = words
     low_s = min([one.low_s for one in columns] + [budget_s or 1.0]) / 1.5
     high_s = max([one.high_s for one in columns] + [budget_s or 1.0]) * 1.5
     axis = _Axis(max(low_s, 1e-4), max(high_s, low_s * 10), 8 + _ZERO_W + 22, width - 8)
@@ -89,22 +98,22 @@ def _months_body(columns: Sequence[Column], none: float, budget_s: float, width:
             f"<title>{text(tip)}</title></rect>"
         )
 
-    body = column(8, _ZERO_W - 8, none, "none", f"no downtime: {probability_text(none)} of months")
+    body = column(8, _ZERO_W - 8, none, "none", f"no downtime: {probability_text(none)} of {periods}")
     top = base - none / tallest * room
     body += f'<text class="share" x="{8 + (_ZERO_W - 8) / 2}" y="{top - 6:.1f}" text-anchor="middle">'
     body += f"{text(probability_text(none))}</text>"
     body += f'<text class="tick" x="{8 + (_ZERO_W - 8) / 2}" y="{base + 17}" text-anchor="middle">none</text>'
     for one in columns:
         x = axis.x(one.low_s)
-        tip = f"{duration_text(one.low_s)} to {duration_text(one.high_s)}: {probability_text(one.share)} of months"
+        tip = f"{duration_text(one.low_s)} to {duration_text(one.high_s)}: {probability_text(one.share)} of {periods}"
         end, split = axis.x(one.high_s) - 1, axis.x(min(one.high_s, max(one.low_s, budget_s)))
         body += column(x, min(split, end) - x, one.share, "under", tip) if one.low_s < budget_s else ""
         body += column(split, end - split, one.share, "over", tip) if budget_s < one.high_s else ""
     body += f'<path class="axis" d="M8,{base} H{_ZERO_W} M{axis.left},{base} H{axis.right}"/>'
-    return body + _ticks(axis, base) + _budget(axis, budget_s, base)
+    return body + _ticks(axis, base, period) + _budget(axis, budget_s, base)
 
 
-def _ticks(axis: _Axis, base: int) -> str:
+def _ticks(axis: _Axis, base: int, period: str) -> str:
     body, last = "", -math.inf
     for tick in TICKS_S:
         x = axis.x(tick)
@@ -115,7 +124,7 @@ def _ticks(axis: _Axis, base: int) -> str:
         last = x
     middle = (axis.left + axis.right) / 2
     return body + (
-        f'<text class="tick" x="{middle:.1f}" y="{base + 36}" text-anchor="middle">downtime in one month</text>'
+        f'<text class="tick" x="{middle:.1f}" y="{base + 36}" text-anchor="middle">downtime in one {period}</text>'
     )
 
 
@@ -144,7 +153,7 @@ def months_words(prediction: Prediction, months: Months) -> str:
         for one in months.quantiles
         if one.probability >= 0.5
     )
-    said.append(f"Of all months {tails}." if tails else "")
+    said.append(f"Of all {period_words(months.month_s)[1]} {tails}." if tails else "")
     return " ".join(filter(None, said))
 
 
@@ -157,7 +166,11 @@ def recovery_chart(recovery: Recovery) -> str:
         f"<p>{served} <b>{text(rto_text(recovery))}</b> <span class=quiet>(worst: {text(recovery.worst)})</span>"
     )
     head += f"<br>Work lost: <b>{text(rpo_text(recovery))}</b> {result(_KEPT[kept], met=kept)}"
-    head += f" <span class=quiet>{text(recovery.lost_because)}</span></p>" if recovery.lost_because else "</p>"
+    head += (
+        f" <span class=quiet>{text(recovery.lost_because)}</span></p>"
+        if recovery.lost_because and recovery.lost_s != 0
+        else "</p>"
+    )
     return f"<div class=recovery>{head}{_parts(recovery)}</div>"
 
 

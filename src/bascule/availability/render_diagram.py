@@ -2,7 +2,7 @@
 
 Each component has its row, which shows how many replicas stand in which zone; the arrows beside the names lead from a
 component to what it needs; services that others run stand outside the regions. Tones say how much of the unavailability
-each part takes part in. Only the rows that matter most are drawn where there are many.
+would go without a part's failures. Only the rows that matter most are drawn where there are many.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bascule.availability.prediction import Prediction
 from bascule.availability.render_markup import STEP_WORDS, quiet, text, tone
 from bascule.availability.render_words import bare_name, clean, count_text, share_text, short
-from bascule.system.model import System
+from bascule.system.model import Component, System
 
 MOST_ROWS, MOST_ZONES = 40, 24
 BOX_W, BOX_H, ROW_H = 236, 42, 54
@@ -32,8 +32,8 @@ class Shown:
     """What of a prediction the diagram shows of each part.
 
     Attributes:
-        shares: How much of the unavailability it takes part in, by its kind and name.
-        single: What takes the system down alone.
+        shares: How much of the unavailability would go without its failures, by its kind and name.
+        single: What takes the system down alone: parts, and single replicas.
         needed: How many replicas carry the load, in words, by component.
         idle: What the load does not need.
     """
@@ -44,7 +44,7 @@ class Shown:
     idle: frozenset[str]
 
     def share(self, kind: str, name: str) -> float | None:
-        """The share of the unavailability that this part takes part in; None where it is not known."""
+        """The share of the unavailability that would go without this part's failures; None where it is not known."""
         return self.shares.get((kind, clean(name)))
 
     def is_single(self, kind: str, name: str) -> bool:
@@ -100,8 +100,10 @@ def diagram(prediction: Prediction, system: System) -> str:
 
 def in_words(prediction: Prediction, system: System) -> str:
     """The diagram as sentences: how many of what, which part matters most, and what is a single point."""
-    worst = max(prediction.weights, key=lambda one: one.fussell_vesely, default=None)
-    most = f" {worst.part} takes part in {share_text(worst.fussell_vesely)} of the downtime." if worst else ""
+    worst = max(prediction.weights, key=lambda one: one.criticality, default=None)
+    most = ""
+    if worst is not None:
+        most = f" Without failures of {worst.part} there would be {share_text(worst.criticality)} less downtime."
     single = ", ".join(prediction.single_points) or "none"
     return clean(
         f"{count_text(len(system.components), 'component')} in {count_text(len(system.zones), 'zone')} of "
@@ -164,7 +166,7 @@ def row_y(index: int, inside: int) -> int:
 
 def _shown(prediction: Prediction) -> Shown:
     return Shown(
-        shares={(weight.kind, bare_name(weight)): weight.fussell_vesely for weight in prediction.weights},
+        shares={(weight.kind, bare_name(weight)): weight.criticality for weight in prediction.weights},
         single=frozenset(map(clean, prediction.single_points)),
         needed={one.of: one.value for one in prediction.assumptions if one.figure == "needed"},
         idle=frozenset(prediction.not_reached),
@@ -208,7 +210,7 @@ def _row(system: System, shown: Shown, name: str, at: tuple[int, int], columns: 
     x, y = at
     component = system.components.get(name)
     kind = "service" if component is None else "component"
-    share, single = shown.share(kind, name), shown.is_single(kind, name)
+    share, single = shown.share(kind, name), shown.is_single(kind, name) or _has_single(shown, component, name)
     kinds = f"tone{' outside' if component is None else ''}{' idle' if name in shown.idle else ''}"
     body = f'<g class="{tone(share)}" transform="translate({x},{y})"><title>{text(_tip(name, share, single))}</title>'
     body += f'<rect class="{kinds}" width="{BOX_W}" height="{BOX_H}" rx="8"/>'
@@ -227,6 +229,13 @@ def _row(system: System, shown: Shown, name: str, at: tuple[int, int], columns: 
             column += columns.width + GAP
         column += GAP if here else 0
     return body
+
+
+def _has_single(shown: Shown, component: Component | None, name: str) -> bool:
+    """Whether one replica of this component, alone, takes the system down."""
+    placed = component.replicas if component is not None else {}
+    told = (f"{name}-{zone}-{number}" for zone, count in placed.items() for number in range(1, count + 1))
+    return any(clean(one) in shown.single for one in told)
 
 
 def _about(system: System, shown: Shown, name: str) -> str:
@@ -286,7 +295,7 @@ def _said(share: float | None) -> str:
 
 
 def _tip(name: str, share: float | None, single: bool) -> str:
-    told = f"{name}: takes part in {share_text(share)} of the downtime" if share is not None else name
+    told = f"{name}: without its failures {share_text(share)} less downtime" if share is not None else name
     return f"{told}; takes the system down alone" if single else told
 
 
@@ -303,7 +312,7 @@ def _legend() -> str:
         for kind, words in (("hard", "needs"), ("soft", "needs to be whole (soft)"))
     )
     return (
-        f"<ul class=legend><li class=quiet>Share of the downtime it takes part in:</li>{tones}"
+        f"<ul class=legend><li class=quiet>Downtime that would go without its failures:</li>{tones}"
         f"<li>{point}takes the system down alone</li>{lines}</ul>"
     )
 

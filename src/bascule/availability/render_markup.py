@@ -93,7 +93,7 @@ def stack(shares: Sequence[float], *, mark: float | None = None) -> str:
 
 def piece(index: int) -> str:
     """The class that colours the piece of a stacked bar with this number, from 0 on."""
-    return f"p{index % 6 + 1}"
+    return f"p{index % 8 + 1}"
 
 
 def result(said: str, *, met: bool | None) -> str:

@@ -9,6 +9,7 @@ from bascule.availability.render_charts import months_chart, months_words, recov
 from bascule.availability.render_diagram import diagram
 from bascule.availability.render_markup import bar, folded, items, quiet, result, section, table, text, tone
 from bascule.availability.render_words import (
+    UNKNOWN,
     count_text,
     downtime_text,
     duration_text,
@@ -19,6 +20,7 @@ from bascule.availability.render_words import (
     money_text,
     nines_text,
     part_name,
+    period_words,
     probability_text,
     share_text,
     target_text,
@@ -118,7 +120,7 @@ def diagram_section(prediction: Prediction, system: System) -> str:
     """The block diagram."""
     told = quiet(
         "A row for each component, a column for each zone, a square for each replica. The percentages say how much of "
-        "the expected downtime each part takes part in; they add up to more than 100 % where parts fail together."
+        "the expected downtime would go if the part never failed; where parts fail together, each of them counts."
     )
     idle = ""
     if prediction.not_reached:
@@ -131,9 +133,10 @@ def months_section(prediction: Prediction) -> str:
     months = prediction.months
     if months is None:
         return ""
+    many = period_words(months.month_s)[1]
     about = (
-        f"{months.months:,} simulated months{'' if months.complete else ' (fewer than asked for: time was up)'}; "
-        f"the bars hold months with so much downtime, on a scale that grows by factors. Mean "
+        f"{months.months:,} simulated {many}{'' if months.complete else ' (fewer than asked for: time was up)'}; "
+        f"the bars hold those with so much downtime, on a scale that grows by factors. Mean "
         f"{duration_text(months.downtime_s.value)} ({duration_text(months.downtime_s.low)} to "
         f"{duration_text(months.downtime_s.high)}), {months.outages.per_year:.3g} outages a year"
     )
@@ -143,24 +146,24 @@ def months_section(prediction: Prediction) -> str:
     budget_s = (1 - prediction.target) * months.month_s
     figure = f"<figure>{months_chart(months, budget_s)}<figcaption>{quiet(about + '.')}</figcaption></figure>"
     warned = f"<p class=warning>{text(rare)}</p>" if rare else ""
-    return section("months", "How months differ", f"<p>{text(months_words(prediction, months))}</p>", figure, warned)
+    return section("months", f"How {many} differ", f"<p>{text(months_words(prediction, months))}</p>", figure, warned)
 
 
 def weights_section(prediction: Prediction) -> str:
     """How much each part matters."""
-    columns = ("Part", "#Share of the downtime", "", "#Would save a year", "#RAW", "#RRW", "#Birnbaum", "#Criticality")
+    columns = ("Part", "#Less downtime", "", "#Would save a year", "#Takes part in", "#RAW", "#RRW", "#Birnbaum")
 
     def draw(weights: Sequence[Weight]) -> str:
         return table("Importance of each part", columns, map(_weight, weights), css="weights")
 
-    weights = sorted(prediction.weights, key=lambda one: -one.fussell_vesely)
+    weights = sorted(prediction.weights, key=lambda one: -one.criticality)
     if not weights:
         return ""
     told = quiet(
-        "Share of the downtime: how much of the unavailability the part takes part in (Fussell-Vesely). Would save: "
-        "downtime that a perfect part would save. RAW: by how much the unavailability would grow if the part were "
-        "down for good. RRW: by how much it would shrink if the part never failed. Birnbaum: how likely the part "
-        "decides. Criticality: how likely it did, given that the system is down."
+        "Less downtime: the share that would go if the part never failed (criticality), and what that would save. "
+        "Takes part in: the share of downtime in which all of a minimal cut set with the part has failed "
+        "(Fussell-Vesely). RAW: how many times as much downtime there would be with the part down for good. RRW: how "
+        "many times less if it never failed. Birnbaum: how likely it is that the part decides."
     )
     return section("importance", "What matters most", folded(weights, MOST_ROWS, draw, "more parts"), told)
 
@@ -168,15 +171,15 @@ def weights_section(prediction: Prediction) -> str:
 def _weight(one: Weight) -> str:
     numbers = (
         duration_text(one.potential_s),
+        UNKNOWN if one.fussell_vesely is None else share_text(one.fussell_vesely),
         factor_text(one.raw),
         factor_text(one.rrw),
         probability_text(one.birnbaum),
-        probability_text(one.criticality),
     )
     cells = "".join(f"<td class=number>{text(value)}</td>" for value in numbers)
     return (
-        f"<tr><th scope=row>{text(part_name(one))}</th><td class=number>{text(share_text(one.fussell_vesely))}</td>"
-        f"<td class=gauge>{bar(one.fussell_vesely, f'tone {tone(one.fussell_vesely)}')}</td>{cells}</tr>"
+        f"<tr><th scope=row>{text(part_name(one))}</th><td class=number>{text(share_text(one.criticality))}</td>"
+        f"<td class=gauge>{bar(one.criticality, f'tone {tone(one.criticality)}')}</td>{cells}</tr>"
     )
 
 

@@ -28,6 +28,7 @@ from bascule.availability.render_words import (
     nines_text,
     part_name,
     percent_text,
+    period_words,
     probability_text,
     rpo_text,
     rto_text,
@@ -115,8 +116,10 @@ def _months(prediction: Prediction) -> str:
         f"{(1 - one.probability) * 100:.3g} % exceed {duration_text(one.downtime_s.value)}"
         for one in months.quantiles[:4]
     )
+    many = period_words(months.month_s)[1]
     rare = "; too few outages to rely on that" if months.rare else ""
-    return f"of {months.months:,} simulated {probability_text(months.no_downtime.value)} have none, {exceeded}{rare}"
+    none = probability_text(months.no_downtime.value)
+    return f"of {months.months:,} simulated {many} {none} have none, {exceeded}{rare}"
 
 
 def _table(*columns: str) -> Table:
@@ -137,12 +140,12 @@ def _table(*columns: str) -> Table:
 def _weights(prediction: Prediction) -> Table | None:
     if not prediction.weights:
         return None
-    table = _table("Part", "#Share", "", "#Would save a year", "#RAW", "#RRW")
-    for one in sorted(prediction.weights, key=lambda one: -one.fussell_vesely)[:MOST_ROWS]:
-        cells = round(min(1.0, max(0.0, one.fussell_vesely)) * _BAR_CELLS)
+    table = _table("Part", "#Less downtime", "", "#Would save a year", "#RAW", "#RRW")
+    for one in sorted(prediction.weights, key=lambda one: -one.criticality)[:MOST_ROWS]:
+        cells = round(min(1.0, max(0.0, one.criticality)) * _BAR_CELLS)
         table.add_row(
             Text(part_name(one)),
-            share_text(one.fussell_vesely),
+            share_text(one.criticality),
             Text("█" * cells + "·" * (_BAR_CELLS - cells), style="yellow"),
             duration_text(one.potential_s),
             factor_text(one.raw),
@@ -164,7 +167,7 @@ def _changes(prediction: Prediction) -> RenderableType | None:
         table.add_row(
             Text(clean(one.change)), duration_text(one.saved_s), then, *(_price(prediction, one) if priced else ())
         )
-    told = "✔ the promise would be kept"
+    told = "✔ the promise would then be kept"
     if not priced:
         told += "; the file gives no costs"
     if prediction.untried:
@@ -216,7 +219,7 @@ def _recovery(prediction: Prediction) -> RenderableType | None:
     if not prediction.recovery:
         return None
     table = _table("Loss of", "Worst", "Not served", "Work lost")
-    made = Table.grid(padding=(0, 1))
+    scopes: dict[str, list[str]] = {}
     for one in prediction.recovery:
         table.add_row(
             Text(clean(one.scope)),
@@ -224,9 +227,11 @@ def _recovery(prediction: Prediction) -> RenderableType | None:
             Text(SIGNS[one.meets_rto] + rto_text(one), style=_STYLE_OF[one.meets_rto]),
             Text(SIGNS[one.meets_rpo] + rpo_text(one), style=_STYLE_OF[one.meets_rpo]),
         )
-        parts = _parts(one)
+        scopes.setdefault(_parts(one), []).append(clean(one.scope))
+    made = Table.grid(padding=(0, 1))
+    for parts, of in scopes.items():
         if parts:
-            made.add_row(Text(f"{clean(one.scope)}:", style="dim"), Text(parts, style="dim"))
+            made.add_row(Text(f"{', '.join(of)}:", style="dim"), Text(parts, style="dim"))
     return Group(table, made)
 
 

@@ -214,6 +214,13 @@ def _beside(seconds: float, promised_s: float | None, zero: str) -> str:
     return f"{said}, {promised} promised"
 
 
+def period_words(span_s: float) -> tuple[str, str]:
+    """What so long a time is called, one and many: `month` and `months` for 28 to 31 days, else `span of 7 d`."""
+    if 28 * 86400 <= span_s <= 31 * 86400:
+        return "month", "months"
+    return f"span of {duration_text(span_s)}", f"spans of {duration_text(span_s)}"
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """The first names, and how many more there are: `a, b and 3 more`; empty without any."""
     rest = f" and {len(names) - most:,} more" if len(names) > most else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from functools import cache
 from pathlib import Path
@@ -75,8 +74,8 @@ def weight(part: str, kind: str, share: float, *, raw: float = 40.0, birnbaum: f
         part=part,
         kind=kind,
         birnbaum=birnbaum,
-        criticality=share * 0.98,
-        fussell_vesely=share,
+        criticality=share,
+        fussell_vesely=share * 1.02,
         raw=raw,
         rrw=math.inf if share == 1 else 1 / (1 - share),
         potential_s=DOWN * share,
@@ -332,7 +331,10 @@ def large(components: int = 200) -> Prediction:
         base,
         uptime=uptime(0.00052, 0.00048),
         meets=None,
-        weights=tuple(weight(name, "component", 0.5 / (number + 1)) for number, name in enumerate(names)),
+        weights=tuple(
+            replace(weight(name, "component", 0.5 / (number + 1)), fussell_vesely=None)
+            for number, name in reversed(list(enumerate(names)))
+        ),
         single_points=tuple(names[:40]),
         cut_sets=CutSets(count=None, by_order={}, shown=base.cut_sets.shown * 10),
         survival=tuple(
@@ -377,9 +379,7 @@ def hostile() -> Prediction:
         ),
         changes=tuple(replace(one, change=bad, kind=bad) for one in base.changes),
         strategies=tuple(
-            dataclasses.replace(
-                one, misses=(bad,), strategy=dataclasses.replace(one.strategy, name=bad, what=bad, source=bad)
-            )
+            replace(one, misses=(bad,), strategy=replace(one.strategy, name=bad, what=bad, source=bad))
             for one in base.strategies
         ),
         assumptions=tuple(replace(one, of=bad, figure=bad, value=bad, source=bad) for one in base.assumptions),

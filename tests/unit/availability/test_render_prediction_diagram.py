@@ -32,11 +32,11 @@ def chips(drawn: str, where: str) -> int:
 
 def test_each_part_has_the_tone_of_its_share_and_says_it() -> None:
     found = boxes(diagram(prediction(), system()))
-    assert found["database"] == ("w4", "database: takes part in 61 % of the downtime")
-    assert found["dns"] == ("w3", "dns: takes part in 14 % of the downtime; takes the system down alone")
+    assert found["database"] == ("w4", "database: without its failures 61 % less downtime")
+    assert found["dns"] == ("w3", "dns: without its failures 14 % less downtime; takes the system down alone")
     assert found["edge"][0] == "w2"
     assert found["consensus"][0] == "w1"
-    assert found["region paris"] == ("w2", "region paris: takes part in 2.1 % of the downtime")
+    assert found["region paris"] == ("w2", "region paris: without its failures 2.1 % less downtime")
     assert found["zone paris-b"][0] == "w0"
 
 
@@ -47,12 +47,25 @@ def test_a_share_that_is_not_known_is_not_made_up() -> None:
     assert ">0 %<" not in drawn
 
 
+def test_a_component_with_a_replica_that_is_a_single_point_is_marked() -> None:
+    said = replace(minimal(), single_points=("web-only-1",))
+    assert boxes(diagram(said, minimal_system()))["web"][1].endswith("; takes the system down alone")
+    other = replace(minimal(), single_points=("web-only-2",))
+    assert not boxes(diagram(other, minimal_system()))["web"][1].endswith("; takes the system down alone")
+
+
+def test_a_service_that_is_a_single_point_is_marked_with_and_without_its_kind_before_its_name() -> None:
+    for told in ("dns", "service dns"):
+        drawn = diagram(replace(prediction(), single_points=(told,)), system())
+        assert boxes(drawn)["dns"][1].endswith("; takes the system down alone")
+
+
 def test_a_zone_is_not_taken_for_the_component_of_its_name() -> None:
     twin = replace(minimal_system(), regions={"web": minimal_system().regions["here"]})
     said = replace(minimal(), weights=(weight("web", "component", 0.5), weight("region web", "region", 0.02)))
     found = boxes(diagram(said, twin))
     assert found["web"][0] == "w4"
-    assert found["region web"] == ("w2", "region web: takes part in 2.0 % of the downtime")
+    assert found["region web"] == ("w2", "region web: without its failures 2.0 % less downtime")
 
 
 def test_replicas_stand_in_their_zones() -> None:
@@ -125,6 +138,6 @@ def test_the_picture_is_told_in_words() -> None:
     alternative = re.search(r'aria-label="([^"]*)"', drawn)
     assert alternative is not None
     assert alternative[1] == (
-        "6 components in 4 zones of 3 regions, and 2 services outside. database takes part in 61 % of the downtime. "
-        "Single points of failure: service dns."
+        "6 components in 4 zones of 3 regions, and 2 services outside. Without failures of database there would "
+        "be 61 % less downtime. Single points of failure: service dns."
     )

@@ -25,6 +25,8 @@ from tests.unit.availability.prediction_sample import (
 
 from bascule.availability.prediction import Prediction
 from bascule.availability.render_html import html
+from bascule.availability.render_markup import tone
+from bascule.availability.uptime import uptime
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "link", "br"}
@@ -129,12 +131,28 @@ def test_every_number_is_in_the_page_as_text(text: str) -> None:
         "makes it worse; then 99.929 %", "no time to try 3 more changes", "zone paris-a", "edge 1 / 1",
         "Two at the same time: 2 of 3 are not survived", "32 s, 30 s promised", "too late", "not known, 0 s promised",
         "database: the lease runs out 20 s", "promised 30 s", "37 in all: 5 of 1 event, 18 of 2 events",
-        "The cheapest that keeps the promises is hot standby", "RTO 4h is 14360s more than 40s",
+        "The cheapest that keeps the promises is hot standby", "RPO 1d is 1d more than 0s",
         "assumption: one of twenty fails", "99.99% is a refund threshold", "24.1s to 26.8s", "88.1% to 100%",
         "binary decision diagram of 2,310 nodes", "solved exactly", "a year of 365.25 days",
         "The promise is kept in 79.2 % of windows of 30 d (78.4 % to 80 %, 95 % sure).",
     ):  # fmt: skip
         assert said in words, said
+    assert words.count("gives back") == 4
+
+
+def test_what_matters_most_comes_first_and_the_tightest_margin_too() -> None:
+    words = Page(html(large(), large_system())).text
+    assert words.index("part-000 50 %") < words.index("part-001 25 %")
+    uneven = replace(prediction().survival[0], margins={"spare": (5, 1), "tight": (1, 1), "short": (0, 1)})
+    words = Page(html(replace(prediction(), survival=(uneven,)), system())).text
+    assert "✘ short 0 / 1 tight 1 / 1 spare 5 / 1" in words
+
+
+def test_where_the_promise_is_kept_anyway_changes_that_break_it_are_told() -> None:
+    worse = replace(prediction().changes[-1], uptime=uptime(0.02))
+    words = Page(html(replace(minimal(), changes=(prediction().changes[0], worse)), minimal_system())).text
+    assert "keeps the promise" not in words
+    assert words.count("✘ misses the promise") == 1
 
 
 def test_what_is_missing_is_left_out_and_not_made_up() -> None:
@@ -194,6 +212,10 @@ def test_strings_from_outside_stay_text(hostile_text: str) -> None:
     assert words.count(shown) > 30
     assert "<script" not in hostile_text
     assert HOSTILE not in hostile_text
+
+
+def test_a_tone_begins_at_the_share_that_its_legend_names() -> None:
+    assert [tone(one) for one in (None, 0.0, 0.001, 0.01, 0.1, 0.3, 1.0)] == ["w0", "w0", "w1", "w2", "w3", "w4", "w4"]
 
 
 def test_the_title_says_what_is_expected(text: str) -> None:

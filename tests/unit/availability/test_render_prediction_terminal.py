@@ -47,11 +47,23 @@ def test_everything_is_said_without_colours() -> None:
         "no time for 3 more changes", "zone paris-a ✔ yes", "edge 1/1",
         "Two at the same time: 2 of 3 are not survived: paris-a and lyon-a, paris-a and bern-a",
         "zone zone paris-a ✘ 32 s, 30 s promised not known, 0 s promised", "database: the lease runs out 20 s",
-        "2.9 \N{MULTIPLICATION SIGN} 10⁻⁴ 41 % database: failover did not work", "hot standby ✔ kept", "backup and restore ✘ missed 4 h 1 d",
+        "2.9 \N{MULTIPLICATION SIGN} 10⁻⁴ 41 % database: failover did not work", "hot standby ✔ kept",
+        "backup and restore ✘ missed 4 h 1 d",
         "database failover 30s 25.2s 24.1s to 26.8s yes", "! dns: 99.99% is a refund threshold",
         "Method: binary decision diagram", "27 figures, from: ",
     ):  # fmt: skip
         assert expected in said, expected
+
+
+def test_what_matters_most_comes_first() -> None:
+    said = words(large())
+    assert said.index("part-000 50 %") < said.index("part-001 25 %") < said.index("part-007 6.2 %")
+
+
+def test_scopes_whose_recoveries_are_made_of_the_same_parts_share_a_line() -> None:
+    process = prediction().recovery[0]
+    said = words(replace(prediction(), recovery=(process, replace(process, scope="host"))))
+    assert "process, host: consensus: the others take over 1.5 s" in said
 
 
 def test_lists_that_are_cut_say_how_much_more_there_is() -> None:
