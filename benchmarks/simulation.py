@@ -2,12 +2,11 @@
 
     .venv/bin/python benchmarks/simulation.py [--quick] [--json] [--rounds N]
 
-An event is one basic event that goes down or comes back. Times are those of the one processor that each subject uses: it
-waits for nothing, and what else the machine does is not counted. The baseline of the months is the goal of fifteen seconds on
-one processor, that of the memory a gigabyte: at most 1 means that it is met. The baseline of the events per second is
-SimPy, which simulates fewer months of the same system in the same run, in a virtual environment that is gone
-afterwards; where there is no registry of packages, ours is measured alone. The system stands in
-`benchmarks/peers/months.py`.
+An event is one basic event that goes down or comes back. Times are those of the one processor that a subject uses: it
+waits for nothing, and what else the machine does is not counted. The baseline of the months is the goal of fifteen
+seconds, that of the memory a gigabyte: at most 1 means that it is met. The baseline of the events per second is SimPy,
+which simulates fewer months of the same system in the same run, in a virtual environment that is gone afterwards; where
+there is no registry of packages, ours is measured alone. The system stands in `benchmarks/peers/months.py`.
 """
 
 from __future__ import annotations

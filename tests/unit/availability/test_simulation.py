@@ -47,6 +47,14 @@ def test_what_time_allowed_is_the_beginning_of_what_more_time_would_have_given()
     assert (whole.downtime_s, whole.quantiles, whole.outages) == (cut.downtime_s, cut.quantiles, cut.outages)
 
 
+def test_no_batch_repeats_another_one() -> None:
+    batches: list[float] = []
+    months = run(PAIR[0], months=10_000, on_progress=batches.append)
+    assert len(batches) > 1
+    partial = [one for one in months._sorted_s.tolist() if one < MONTH_S]
+    assert len(set(partial)) == len(partial)
+
+
 def test_there_are_some_months_even_when_time_is_up_at_once() -> None:
     assert 1 <= run(any_of(*PAIR), months=1_000_000, expired=lambda: True).months <= 64
 
