@@ -20,6 +20,7 @@ from bascule.availability.render_words import (
     nines_text,
     part_name,
     percent_text,
+    period_words,
     probability_text,
     rpo_text,
     rto_text,
@@ -126,6 +127,13 @@ def test_a_change_that_reaches_the_target_to_the_last_digit_keeps_it() -> None:
     assert is_kept(uptime(1 - 0.9995), 0.9995)
     assert is_kept(uptime(0.0005), 0.9995)
     assert not is_kept(uptime(0.00050001), 0.9995)
+
+
+def test_windows_that_are_no_months_are_not_called_so() -> None:
+    day_s = 86400.0
+    assert period_words(30 * day_s) == period_words(30.4375 * day_s) == ("month", "months")
+    assert period_words(7 * day_s) == ("span of 7 d", "spans of 7 d")
+    assert period_words(90 * day_s)[1] == "spans of 90 d"
 
 
 def test_control_characters_do_not_come_through() -> None:
