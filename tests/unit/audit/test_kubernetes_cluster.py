@@ -10,6 +10,7 @@ from bascule.audit.kubernetes import READER
 from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import Manifest, manifests
 from bascule.audit.kubernetes.policies import egress, ingress
+from bascule.audit.kubernetes.probes import probe
 from bascule.audit.kubernetes.scaling import Replicas
 from bascule.audit.kubernetes.services import carriers
 from bascule.audit.kubernetes.spread import apart, fullest_zone, only_zone
@@ -366,3 +367,47 @@ def test_nothing_is_said_where_other_kinds_of_policies_let_traffic_through() -> 
     cilium = "kind: CiliumNetworkPolicy\napiVersion: cilium.io/v2\nmetadata: {name: allow}\n"
     assert len(ingress(estate(deployment() + "---\n" + deny))) == 1
     assert ingress(estate(f"{deployment()}---\n{deny}---\n{cilium}")) == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "limits_ingress", "limits_egress"),
+    [
+        ("podSelector: {}", True, False),
+        ("podSelector: {}, egress: [{}]", True, True),
+        ("podSelector: {}, policyTypes: [Egress]", False, True),
+        ("podSelector: {}, policyTypes: [Ingress], egress: [{}]", True, False),
+    ],
+)
+def test_a_policy_limits_the_directions_it_names_and_without_a_word_those_it_has_rules_for(
+    written: str, limits_ingress: bool, limits_egress: bool
+) -> None:
+    made = estate(f"{deployment()}---\n{policy('one', written)}")
+    assert (len(ingress(made)), len(egress(made))) == (limits_ingress, limits_egress)
+
+
+def probing(written: str) -> Workload:
+    return only(deployment().replace("ports: [", f"{written}, ports: ["))
+
+
+def test_a_probe_has_the_defaults_of_kubernetes() -> None:
+    found = probe(probing("livenessProbe: {tcpSocket: {port: 8080}}").containers[0], "livenessProbe")
+    assert found is not None
+    assert (found.delay_s, found.period_s, found.failures, found.patience_s) == (0, 10, 3, 30)
+
+
+def test_probes_of_a_port_by_name_and_by_number_ask_the_same() -> None:
+    written = (
+        "livenessProbe: {httpGet: {path: /live, port: http}}, readinessProbe: {httpGet: {path: /live, port: 8080}},"
+        " startupProbe: {httpGet: {path: /start, port: http}}"
+    )
+    (container,) = probing(written).containers
+    liveness, readiness, startup = (probe(container, f"{key}Probe") for key in ("liveness", "readiness", "startup"))
+    assert liveness is not None
+    assert readiness is not None
+    assert startup is not None
+    assert liveness.handler == readiness.handler != startup.handler
+
+
+@pytest.mark.parametrize("written", ["livenessProbe: {}", "livenessProbe: {periodSeconds: 5}", "livenessProbe: now"])
+def test_a_probe_that_asks_nothing_is_none(written: str) -> None:
+    assert probe(probing(written).containers[0], "livenessProbe") is None
