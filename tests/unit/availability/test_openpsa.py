@@ -116,8 +116,9 @@ def test_a_private_name_means_what_is_nearest_and_has_a_path_from_outside() -> N
     found = model(
         '<define-fault-tree name="t">'
         '<define-gate name="top"><or><gate name="part.g"/><gate name="other.g"/></or></define-gate>'
-        '<define-component name="part" role="private"><define-gate name="g"><and><event name="e"/><event name="a"/></and>'
-        '</define-gate><define-basic-event name="e"><float value="0.5"/></define-basic-event></define-component>'
+        '<define-component name="part" role="private">'
+        '<define-gate name="g"><and><event name="e"/><event name="a"/></and></define-gate>'
+        '<define-basic-event name="e"><float value="0.5"/></define-basic-event></define-component>'
         '<define-component name="other" role="private"><define-gate name="g"><event name="e"/></define-gate>'
         '<define-basic-event name="e"><float value="0.25"/></define-basic-event></define-component>'
         f"</define-fault-tree>{DATA}"
