@@ -21,6 +21,8 @@ from bascule.kernel.errors import BasculeError
 
 LEAST_GARBAGE = 50_000
 LEAST_SIFTED = 10_000
+MOST_REMEMBERED = 4
+"""How many results are remembered for each node that there may be."""
 EACH = 4095
 
 
@@ -298,6 +300,9 @@ class Diagrams:
                 high.append(g)
             made[place] = found
         self._check(0)
+        remembered = len(self._known[0]) + len(self._known[1]) + len(self._chosen)
+        if remembered > MOST_REMEMBERED * self._most_nodes:
+            self._known, self._chosen = ({}, {}), {}
         return made
 
     def _check(self, pending: int) -> None:

@@ -52,9 +52,9 @@ class Sifting:
         for variable in sorted(self._tables, key=lambda one: -len(self._tables[one])):
             if self._looked_at > effort or expired():
                 return
-            self._place(variable)
+            self._place(variable, expired)
 
-    def _place(self, variable: int) -> None:
+    def _place(self, variable: int, expired: Callable[[], bool]) -> None:
         """Try the nearer end first, then the other, and go back to the best place."""
         here = self.order.index(variable)
         last = len(self.order) - 1
@@ -67,7 +67,7 @@ class Sifting:
                 here += step
                 if self.size < least:
                     best, least = here, self.size
-                if self.size > MOST_GROWTH * least + 2:
+                if self.size > MOST_GROWTH * least + 2 or expired():
                     break
         while here != best:
             self.swap(here if best > here else here - 1)

@@ -1,9 +1,9 @@
 """Fault trees with published results.
 
 The trees are rebuilt from the facts of those that the SCRAM project publishes among its inputs, with what its tests
-expect of them (github.com/rakhimov/scram, input/ and tests/bench_*): three motors and a lift of OpenFTA, two trains,
-the braking system of XFTA, and of the Aralia set baobab1 and chinese. The number of das9201's cut sets is that of Rauzy's
-papers on that set.
+expect of them (github.com/rakhimov/scram, input/ and tests/bench_*): three motors, a lift, two trains, the braking
+system of XFTA, and of the Aralia set baobab1 and chinese. The number of das9201's cut sets is that of Rauzy's papers
+on that set.
 """
 
 from pathlib import Path

@@ -64,6 +64,20 @@ def test_a_bridge_of_equal_components(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_birnbaum_in_a_bridge_is_the_difference_that_each_component_makes(engine: Engine) -> None:
+    bridge = any_of(all_of(A, B), all_of(D, E), all_of(A, C, E), all_of(D, C, B))
+    shares = {"A": 0.1, "B": 0.2, "C": 0.3, "D": 0.4, "E": 0.5}
+    found = solve(tree(bridge, **shares), expired=never, engine=engine).birnbaum
+    for name in shares:
+        failed, perfect = (
+            solve(tree(bridge, **{**shares, name: share}), expired=never).unavailability for share in (1.0, 0.0)
+        )
+        assert found[name] == pytest.approx(failed - perfect, rel=1e-12)
+    # By hand: the cross link matters where A and E fail, but neither B nor D; or D and B, but neither A nor E.
+    assert found["C"] == pytest.approx(0.1 * 0.5 * 0.8 * 0.6 + 0.4 * 0.2 * 0.9 * 0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_shared_is_counted_once(engine: Engine) -> None:
     """Two replicas on one host: they are down together when it is."""
     host = any_of(A)
