@@ -4,7 +4,7 @@
 
 Several hundred services with replicas in two regions of three zones each, that need each other, and a tree with much
 sharing and no modules. The baseline of each ratio is the own engine's goal for the thousand components, one second; of
-the rest it is OxiDD in the same run.
+the rest it is OxiDD in the same run. Times are those of the processor: one core, whoever else uses the machine.
 """
 
 from __future__ import annotations
