@@ -158,7 +158,10 @@ def measured(rounds: int, manifests: int, folder: Path) -> list[dict[str, object
     stream.write_text("---\n".join(MANIFEST.format(number=number) for number in range(manifests)))
     start_up_s = statistics.median(run(str(one)).cpu_s for _ in range(max(3, rounds)))
     rows = [_row("one manifest, start-up", start_up_s, "s", START_UP_GOAL_S)]
-    for work, path in ((f"{manifests:,} manifests, a file each", deploy), (f"{manifests:,} manifests, one file", stream)):
+    for work, path in (
+        (f"{manifests:,} manifests, a file each", deploy),
+        (f"{manifests:,} manifests, one file", stream),
+    ):
         costs = [run(str(path), "--format", "json", "--output", str(folder / "found.json")) for _ in range(rounds)]
         rows.append(_row(work, statistics.median(cost.cpu_s for cost in costs), "s", MANIFESTS_GOAL_S))
     for name, text in hostile():

@@ -136,9 +136,7 @@ def _by_rule(comments: dict[str, list[Suppression]]) -> dict[tuple[str, str], li
     return found
 
 
-def _suppressed(
-    finding: Finding, by_rule: dict[tuple[str, str], list[Suppression]], used: set[Suppression]
-) -> Finding:
+def _suppressed(finding: Finding, by_rule: dict[tuple[str, str], list[Suppression]], used: set[Suppression]) -> Finding:
     for comment in by_rule.get((finding.place.file, finding.rule), ()):
         if comment.first_line <= finding.place.line <= comment.last_line:
             used.add(comment)

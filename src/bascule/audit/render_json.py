@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from msgspec import to_builtins
+
 from bascule.audit.result import Audit, Finding
 from bascule.audit.rule import Rule
-from bascule.system.plain import plain
 
 VERSION = 1
 
@@ -30,7 +31,7 @@ def document(audit: Audit, *, version: str) -> dict[str, Any]:
         "findings": [_finding(one) for one in audit.findings],
         "suppressed": [_finding(one) for one in audit.suppressed],
         "known": [_finding(one) for one in audit.known],
-        "gone": plain(audit.gone),
+        "gone": to_builtins(audit.gone),
         "unknown": list(audit.unknown),
         "notes": list(audit.notes),
     }
@@ -57,7 +58,5 @@ def listed(rule: Rule) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    told = plain(finding)
-    assert isinstance(told, dict), "a struct becomes a dictionary"  # noqa: S101 - for the type checker
-    related = [{"place": plain(place), "what": what} for place, what in finding.related]
-    return {**told, "related": related, "fixable": bool(finding.edits)}
+    related = [{"place": to_builtins(place), "what": what} for place, what in finding.related]
+    return {**to_builtins(finding), "related": related, "fixable": bool(finding.edits)}

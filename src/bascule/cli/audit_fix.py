@@ -49,7 +49,7 @@ def _show(plan: Plan) -> None:
     for finding, reason in plan.refused:
         console.print(Text(visible(f"{finding.place}: {finding.rule} is not mended: {reason}"), style="yellow"))
     mends = {finding.fingerprint for mended in plan.files for finding in mended.findings}
-    console.print(Text(f"{counted(len(mends), 'finding')} mended in {counted(len(plan.files), 'file')}"))
+    console.print(Text(f"{counted(len(mends), 'finding')} can be mended in {counted(len(plan.files), 'file')}"))
 
 
 def _agreed(plan: Plan) -> bool:

@@ -21,9 +21,7 @@ from bascule.audit.result import Audit, Finding, Gone
 from bascule.audit.visible import address, markdown, visible
 
 RULES = technologies.rules()
-HOSTILE = (
-    "\x1b[31m\x07\x00\u202eevil\u2028\x9b0m </failure>]]> <script>alert(1)</script> [click](http://x) @team `a` **b** |\n"
-)
+HOSTILE = "\x1b[31m\x07\x00\u202eevil\u2028\x9b0m </failure>]]> <script>alert(1)</script> [click](http://x) @team `a` **b** |\n"
 PLAIN = finding("1", rule="BSC-FILE-002", place=Place("a.yaml", 2, 3, 2, 4), line="  x: 1", subject="key x")
 NASTY = finding(
     "2",
@@ -111,8 +109,7 @@ def test_too_many_findings_are_counted() -> None:
 
 def test_the_summary_counts_everything() -> None:
     assert render_terminal.summary(AUDIT).plain == (
-        "3 files (2 kubernetes), 1 of no known technology: "
-        "1 critical, 1 high, 1 low; 1 suppressed; 1 in the baseline"
+        "3 files (2 kubernetes), 1 of no known technology: 1 critical, 1 high, 1 low; 1 suppressed; 1 in the baseline"
     )
     assert render_terminal.summary(Audit(findings=(), files=1)).plain == "1 file: no findings"
 

@@ -50,9 +50,7 @@ def alerting(evidence: Evidence) -> Says | None:
     """Whether alerts wait, say how bad it is, and would be missed when they stop."""
     if "prometheus" not in evidence.estate.claims.values():
         return None
-    broken = evidence.broken(
-        "alert-without-for", "alert-without-severity", "no-dead-mans-switch", "alerts-go-nowhere"
-    )
+    broken = evidence.broken("alert-without-for", "alert-without-severity", "no-dead-mans-switch", "alerts-go-nowhere")
     return Says("failed", f"found by {broken}") if broken else Says("proved", "the rules about alerts found nothing")
 
 
