@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peers.environment import machine
 
+ROOT = Path(__file__).resolve().parents[1]
 MANIFESTS_GOAL_S = 5.0
 START_UP_GOAL_S = 0.4
 HOSTILE_GOAL_S = 1.0

@@ -1,4 +1,4 @@
-"""Garbage never raises; what a YAML library of its own reads, the audit's reader reads alike, in places that are real."""
+"""Garbage never raises; what another YAML library writes is read alike, and places span the text that they are of."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_no_pipe_in_a_directory_is_waited_for(tmp_path: Path, write: Write) -> N
     assert names(things(tmp_path)) == ["one"]
 
 
-def test_standard_input_is_read(write: Write) -> None:
+def test_standard_input_is_read() -> None:
     assert names(things("-", stdin=b"thing: a\n---\nthing: b\n")) == ["a", "b"]
     assert names(things("-", stdin=b"thing text\n")) == ["text"]
 

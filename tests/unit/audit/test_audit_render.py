@@ -17,11 +17,14 @@ from tests.unit.audit.audit_sarif_schema import SCHEMA
 from bascule.audit import render_json, render_junit, render_markdown, render_sarif, render_terminal, technologies
 from bascule.audit.finding import Edit
 from bascule.audit.place import Place
-from bascule.audit.result import Audit, Finding, Gone
+from bascule.audit.result import Audit, Gone
 from bascule.audit.visible import address, markdown, visible
 
 RULES = technologies.rules()
-HOSTILE = "\x1b[31m\x07\x00\u202eevil\u2028\x9b0m </failure>]]> <script>alert(1)</script> [click](http://x) @team `a` **b** |\n"
+HOSTILE = (
+    "\x1b[31m\x07\x00\u202eevil\u2028\x9b0m </failure>]]> <script>alert(1)</script>"
+    " [click](http://x) @team `a` **b** |\n"
+)
 PLAIN = finding("1", rule="BSC-FILE-002", place=Place("a.yaml", 2, 3, 2, 4), line="  x: 1", subject="key x")
 NASTY = finding(
     "2",

@@ -52,7 +52,7 @@ def with_fixable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(technologies, "rules", lambda: (*ours, named_b))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "deploy"
@@ -92,9 +92,7 @@ def test_the_exit_code_is_whether_the_gate_is_reached(deploy: Path, capsys: pyte
         ["deploy", "--output", "nowhere/x.json"],
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line(
-    words: list[str], deploy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_used_is_told_in_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = told(capsys, *words)
     assert code == 2
     assert "Traceback" not in err
@@ -107,7 +105,7 @@ def test_an_empty_directory_is_nothing_to_audit(tmp_path: Path, capsys: pytest.C
     assert "there is nothing to audit" in err
 
 
-def test_people_see_where_why_and_what_to_write(deploy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_see_where_why_and_what_to_write(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = told(capsys, "deploy")
     assert "deploy/twice.yaml" in out
     assert "5:3" in out
@@ -116,7 +114,7 @@ def test_people_see_where_why_and_what_to_write(deploy: Path, capsys: pytest.Cap
     assert "2 files" in out
 
 
-def test_without_paths_the_current_directory_is_audited(deploy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_paths_the_current_directory_is_audited(capsys: pytest.CaptureFixture[str]) -> None:
     assert "deploy/twice.yaml\n" in told(capsys)[1]
 
 
@@ -128,7 +126,7 @@ def test_standard_input_is_audited(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 @pytest.mark.parametrize("form", ["json", "sarif", "junit", "markdown", "text"])
-def test_every_form_can_be_printed_and_written(form: str, deploy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_form_can_be_printed_and_written(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = told(capsys, "deploy", "--format", form)
     assert "BSC-FILE-002" in out
     _, nothing, err = told(capsys, "deploy", "--format", form, "--output", "found.txt")
@@ -142,7 +140,7 @@ def test_every_form_can_be_printed_and_written(form: str, deploy: Path, capsys: 
         assert ET.fromstring(written).get("tests") == "1"  # noqa: S314 - our own document
 
 
-def test_errors_are_json_too(deploy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(told(capsys, "nowhere", "--json")[1])["exit_code"] == 2
     assert json.loads(told(capsys, "deploy", "--json")[1])["counts"]["high"] == 1
 
@@ -160,9 +158,7 @@ def test_rules_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.usefixtures("with_fixable")
-def test_a_system_file_is_recognised_and_its_promises_are_named(
-    deploy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_system_file_is_recognised_and_its_promises_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     system = Path("bascule.yaml")
     system.write_text(STARTER)
     for words in (["bascule.yaml", "deploy"], ["deploy", "--system", "bascule.yaml"]):
@@ -268,7 +264,7 @@ def test_a_file_of_another_encoding_is_not_written(fixable: Path, capsys: pytest
 
 
 def test_a_reader_of_another_technology_may_fail(
-    deploy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_: object) -> object:
         raise RecursionError("\x1b[31mtoo deep")
