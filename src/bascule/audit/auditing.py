@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -25,12 +25,20 @@ MOST_OF_ONE_RULE = 10_000
 _MOST_LINE = 500
 
 
-def audit(estate: Estate, rules: Sequence[Rule], *, unknown: Sequence[str] = (), notes: Sequence[str] = ()) -> Audit:
+def audit(
+    estate: Estate,
+    rules: Sequence[Rule],
+    *,
+    every: Collection[str] = (),
+    unknown: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Audit:
     """Ask every rule, and leave out what is suppressed.
 
     Args:
         estate: Everything that was read.
         rules: The rules to ask; those about the system are asked only where there is one.
+        every: The ids of all rules there are, so that a suppression of none of them is told.
         unknown: Files that are of no technology that is known; kept in the result.
         notes: What was left out, and why; kept in the result.
     """
@@ -44,7 +52,7 @@ def audit(estate: Estate, rules: Sequence[Rule], *, unknown: Sequence[str] = (),
     by_rule = _by_rule(comments)
     judged = [_suppressed(one, by_rule, used) for one in findings]
     if any(one.id == UNUSED_SUPPRESSION.id for one in asked):
-        unused = _unused(comments, used, asked=frozenset(one.id for one in asked))
+        unused = _unused(comments, used, asked=frozenset(one.id for one in asked), every=every)
         more = _numbered([_finding(UNUSED_SUPPRESSION, one, estate) for one in unused])
         judged += [_suppressed(one, by_rule, used) for one in more]
     judged.sort(key=_order)
@@ -144,14 +152,19 @@ def _suppressed(finding: Finding, by_rule: dict[tuple[str, str], list[Suppressio
     return finding
 
 
-def _unused(comments: dict[str, list[Suppression]], used: set[Suppression], *, asked: frozenset[str]) -> list[Found]:
-    """Suppressions with a reason that suppress nothing, where their rules were asked."""
-    return [
-        Found(place=one.place, what=f"nothing is suppressed here: no finding of {', '.join(one.ids)}")
-        for file in comments.values()
-        for one in file
-        if one.reason and one not in used and asked.issuperset(one.ids) and UNUSED_SUPPRESSION.id not in one.ids
-    ]
+def _unused(
+    comments: dict[str, list[Suppression]], used: set[Suppression], *, asked: frozenset[str], every: Collection[str]
+) -> list[Found]:
+    """Suppressions with a reason that suppress nothing: their rules were asked, or are not there."""
+    found: list[Found] = []
+    for comment in (one for file in comments.values() for one in file if one.reason and one not in used):
+        nowhere = [one for one in comment.ids if every and one not in every]
+        if nowhere:
+            found.append(Found(place=comment.place, what=f"there is no rule {', '.join(nowhere)} to suppress"))
+        elif asked.issuperset(comment.ids) and UNUSED_SUPPRESSION.id not in comment.ids:
+            what = f"nothing is suppressed here: no finding of {', '.join(comment.ids)}"
+            found.append(Found(place=comment.place, what=what))
+    return found
 
 
 def _order(finding: Finding) -> tuple[str, int, int, int, str]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bascule.audit.result import Audit, Gone
+from bascule.audit.visible import visible
 from bascule.kernel.errors import InputError
 
 VERSION = 1
@@ -27,7 +28,9 @@ class Baseline(Struct, frozen=True, kw_only=True):
 def encode(audit: Audit) -> bytes:
     """Everything that the audit found and that is not suppressed, as the text of a baseline file."""
     entries = {
-        one.fingerprint: Gone(rule=one.rule, file=one.place.file, subject=one.subject, fingerprint=one.fingerprint)
+        one.fingerprint: Gone(
+            rule=one.rule, file=visible(one.place.file), subject=visible(one.subject), fingerprint=one.fingerprint
+        )
         for one in (*audit.findings, *audit.known)
     }
     ordered = sorted(entries.values(), key=lambda one: (one.file, one.rule, one.subject, one.fingerprint))

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bascule.audit.estate import Unreadable
 from bascule.audit.limits import Limits
+from bascule.audit.place import Place
 from bascule.kernel.errors import InputError
 
 STANDARD_INPUT = "-"
@@ -30,11 +32,11 @@ class Search:
     """Looks for files, never behind links that lead out, and never at more than the limits allow.
 
     Attributes:
-        notes: What was left out, and why; for people.
+        problems: What could not be looked at, or was too much.
     """
 
     limits: Limits
-    notes: list[str] = field(default_factory=list)
+    problems: list[Unreadable] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
     _entries: int = 0
 
@@ -69,7 +71,8 @@ class Search:
             yield from files
             pending += reversed(directories)
             if self._entries > self.limits.entries:
-                self.notes.append(f"{directory}: more than {self.limits.entries:,} entries: the rest was not looked at")
+                what = f"more than {self.limits.entries:,} directory entries: the rest was not looked at"
+                self.problems.append(Unreadable(Place(directory), what))
                 return
 
     def _look(self, directory: str) -> tuple[list[str], list[str]]:
@@ -89,7 +92,7 @@ class Search:
                     elif _may_be_configuration(entry.name) and _stays_inside(entry, directory):
                         files.append(name)
         except OSError as error:
-            self.notes.append(f"{directory}: cannot be looked at: {error.strerror}")
+            self.problems.append(Unreadable(Place(directory), f"cannot be looked at: {error.strerror}"))
         return sorted(files), sorted(directories)
 
 

@@ -18,6 +18,7 @@ class Limits:
         files: How many files are read altogether.
         entries: How many directory entries are looked at.
         all_bytes: The size of everything that is read.
+        all_values: How many keys and values everything has that is read.
     """
 
     file_bytes: int = 10 * MIB
@@ -26,3 +27,4 @@ class Limits:
     files: int = 20_000
     entries: int = 500_000
     all_bytes: int = 200 * MIB
+    all_values: int = 1_000_000

@@ -72,17 +72,28 @@ class _Reader:
     stdin: BinaryIO
     reading: Reading = field(default_factory=Reading)
     bytes_read: int = 0
+    values_read: int = 0
 
     def read(self, paths: Sequence[str]) -> Reading:
         search = Search(self.limits)
         reading = self.reading
         for candidate in search.candidates(paths):
-            if len(reading.estate.files) >= self.limits.files or self.bytes_read >= self.limits.all_bytes:
-                reading.notes.append(f"{candidate.name}: this and what follows was not read: too much to audit at once")
+            too_much = self._too_much()
+            if too_much:
+                self._cannot_read(candidate.name, f"this file and what follows was not read: {too_much}")
                 break
             self._one(candidate)
-        reading.notes += search.notes
+        reading.estate.unreadable += search.problems
         return reading
+
+    def _too_much(self) -> str:
+        """Which bound of the whole is reached; empty when none is."""
+        limits = self.limits
+        if len(self.reading.estate.files) >= limits.files:
+            return f"{limits.files:,} files were"
+        if self.bytes_read >= limits.all_bytes:
+            return f"{limits.all_bytes:,} bytes were"
+        return f"{limits.all_values:,} keys and values were" if self.values_read >= limits.all_values else ""
 
     def _one(self, candidate: Candidate) -> None:
         content = self._content(candidate)
@@ -109,7 +120,7 @@ class _Reader:
         except OSError as error:
             if candidate.named:
                 raise InputError(f"cannot be read: {error.strerror or error}", where=name) from None
-            self.reading.notes.append(f"{name}: cannot be read: {error.strerror or error}")
+            self._cannot_read(name, f"cannot be read: {error.strerror or error}")
             return None
         if len(content) > most:
             self._cannot_read(name, f"larger than {most // 2**20} MiB")
@@ -161,7 +172,8 @@ class _Reader:
 
     def _offer_documents(self, file: SourceFile) -> bool:
         estate = self.reading.estate
-        documents, unreadable = yaml_reader.read(file)
+        documents, unreadable, values = yaml_reader.read_counted(file)
+        self.values_read += values
         estate.documents += documents
         estate.unreadable += unreadable
         return sum(self._offer_document(document) for document in documents) + len(unreadable) > 0

@@ -91,12 +91,13 @@ class Composer:
     Args:
         name: The file's, for places.
         first_line: Which line of the file the text begins with.
+        values: How many keys and values of the file were read before.
     """
 
-    def __init__(self, name: str, *, first_line: int = 1) -> None:
+    def __init__(self, name: str, *, first_line: int = 1, values: int = 0) -> None:
         self._name = name
         self._line = first_line
-        self._values = 0
+        self.values = values
         self._stack: list[_Open] = []
         self._anchors: dict[str, _Anchor] = {}
         self._root: Node | None = None
@@ -157,8 +158,8 @@ class Composer:
         return Broken(self._line + line, column + 1, what, final=final)
 
     def _count(self, values: int, mark: _Mark | None) -> None:
-        self._values += values
-        if self._values > MAX_VALUES:
+        self.values += values
+        if self.values > MAX_VALUES:
             what = f"more than {MAX_VALUES:,} keys and values, aliases written out: split the file"
             raise self._stop(mark, what, final=True)
 
@@ -198,7 +199,7 @@ class Composer:
             raise self._stop(event.start_mark, f"nested deeper than {MAX_DEPTH} levels", final=True)
         one = _Open(event, self._line + event.start_mark.line)
         if event.anchor is not None:
-            one.anchor = self._anchors[event.anchor] = _Anchor(self._values - 1)
+            one.anchor = self._anchors[event.anchor] = _Anchor(self.values - 1)
         stack.append(one)
 
     def _finish(self, event: _Event) -> None:
@@ -216,7 +217,7 @@ class Composer:
             node = Mapping(place, one.entries, one.keys, tuple(one.duplicates), one.flow)
         if one.anchor is not None:
             one.anchor.node = node
-            one.anchor.values = self._values - one.anchor.before
+            one.anchor.values = self.values - one.anchor.before
             one.anchor.depth = one.below + 1
         if self._stack:
             self._stack[-1].below = max(self._stack[-1].below, one.below + 1)

@@ -26,15 +26,20 @@ def read(file: SourceFile) -> tuple[list[YamlDocument], list[Unreadable]]:
 
     After an error, reading goes on with the next document, so that one mistake hides no other.
     """
+    return read_counted(file)[:2]
+
+
+def read_counted(file: SourceFile) -> tuple[list[YamlDocument], list[Unreadable], int]:
+    """The same, and how many keys and values were read."""
     unreadable = unparsable_character(file)
     if unreadable is not None:
-        return [], [unreadable]
+        return [], [unreadable], 0
     documents: list[YamlDocument] = []
     problems: list[Unreadable] = []
     text = without_odd_line_ends(file.text)
-    line = number = 0
+    line = number = values = 0
     while True:
-        composer = Composer(file.name, first_line=line + 1)
+        composer = Composer(file.name, first_line=line + 1, values=values)
         try:
             for root in composer.documents(text):
                 number += 1
@@ -42,14 +47,15 @@ def read(file: SourceFile) -> tuple[list[YamlDocument], list[Unreadable]]:
                     documents.append(YamlDocument(file, number, root))
         except Broken as error:
             number += 1
+            values = composer.values
             problems.append(_told(file, error))
             rest = _rest(text, error.line - line)
             if rest is None or error.final or len(problems) == MAX_ERRORS:
-                return documents, problems
+                return documents, problems, values
             line += rest[0]
             text = rest[1]
         else:
-            return documents, problems
+            return documents, problems, composer.values
 
 
 def _told(file: SourceFile, error: Broken) -> Unreadable:

@@ -137,7 +137,8 @@ def _answer(question: _Question) -> tuple[Estate, Audit]:
         named = question.system or question.paths[0]
         if take_system(read.estate, named, required=bool(question.system), reports=question.reports):
             read.unknown = [one for one in read.unknown if one != named]
-        found = ask(read.estate, question.rules, unknown=read.unknown, notes=read.notes)
+        every = {one.id for one in technologies.rules()}
+        found = ask(read.estate, question.rules, every=every, unknown=read.unknown, notes=read.notes)
     if question.baseline is not None:
         found = baselines.apply(found, _baseline(question.baseline))
     return read.estate, found

@@ -152,6 +152,9 @@ def test_a_suppression_that_suppresses_nothing_is_told_when_its_rule_was_asked()
     assert audit(estate(a=text), ours).findings == ()
     used = audit(estate(a=text), [*ours, made("BSC-K8S-001", at(1))])
     assert used.findings == ()
+    (nowhere,) = audit(estate(a=text), ours, every={"BSC-K8S-002"}).findings
+    assert nowhere.what == "there is no rule BSC-K8S-001 to suppress"
+    assert audit(estate(a=text), ours, every={"BSC-K8S-001"}).findings == ()
 
 
 def test_fingerprints_survive_lines_that_move_and_tell_findings_apart() -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tests.unit.audit.audit_findings import finding
 
 from bascule.audit import baseline
+from bascule.audit.place import Place
 from bascule.audit.result import Audit
 from bascule.kernel.errors import InputError
 
@@ -33,6 +34,12 @@ def test_entries_of_rules_that_were_not_asked_and_suppressed_ones_are_not_gone()
 def test_a_baseline_that_is_written_again_keeps_what_it_knew() -> None:
     known = Audit(findings=(finding("2"),), known=(replace(finding("1"), known=True),))
     assert [one["fingerprint"] for one in json.loads(baseline.encode(known))["entries"]] == ["1", "2"]
+
+
+def test_names_that_are_no_text_can_be_kept() -> None:
+    odd = finding("1", subject="a\udcff\x1b", place=Place("b\udcff.yaml"))
+    kept = baseline.decode(baseline.encode(Audit(findings=(odd,))), "b.json")
+    assert baseline.apply(Audit(findings=(odd,)), kept).findings == ()
 
 
 def test_the_file_does_not_depend_on_the_order_of_findings() -> None:

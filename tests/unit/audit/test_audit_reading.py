@@ -146,11 +146,13 @@ def test_too_many_files_are_told(tmp_path: Path, write: Write) -> None:
         write(f"{number}.yaml", f"thing: {number}")
     read = things(tmp_path, limits=Limits(files=3))
     assert names(read) == ["0", "1", "2"]
-    assert "3.yaml" in read.notes[0]
-    read = things(tmp_path, limits=Limits(all_bytes=15))
-    assert names(read) == ["0", "1"]
-    read = things(tmp_path, limits=Limits(entries=3))
-    assert "more than 3 entries" in read.notes[0]
+    (problem,) = read.estate.unreadable
+    assert problem.place.file.endswith("3.yaml")
+    assert "3 files were" in problem.what
+    assert names(things(tmp_path, limits=Limits(all_bytes=15))) == ["0", "1"]
+    assert names(things(tmp_path, limits=Limits(all_values=5))) == ["0", "1"]
+    (problem,) = things(tmp_path, limits=Limits(entries=3)).estate.unreadable
+    assert "more than 3 directory entries" in problem.what
 
 
 def test_files_of_no_technology_are_listed(write: Write) -> None:

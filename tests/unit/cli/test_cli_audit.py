@@ -100,7 +100,8 @@ def test_what_cannot_be_used_is_told_in_one_line(words: list[str], capsys: pytes
 
 
 def test_an_empty_directory_is_nothing_to_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = told(capsys, str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    code, _, err = told(capsys, "empty")
     assert code == 2
     assert "there is nothing to audit" in err
 
