@@ -105,6 +105,12 @@ def test_times_are_milliseconds_unless_they_say_otherwise(text: str, expected: f
     assert seconds(None, 2.0) == 2.0
 
 
+@pytest.mark.parametrize(("written", "count"), [("5", 5), ("2-4", 3), ("4-2", 1), ("0", 1), ("x", 1), ("9" * 7, 1)])
+def test_a_template_makes_as_many_servers_as_it_says(written: str, count: int) -> None:
+    (server,) = section(f"backend x\n server-template d {written} e.example:80").servers
+    assert server.count == count
+
+
 def test_numbers_that_are_variables_are_unknown() -> None:
     assert (whole("12"), whole(None, 3), whole("${N}"), whole("²")) == (12, 3, None, None)
 

@@ -91,6 +91,7 @@ def backend(*lines: str) -> str:
         (("mode tcp", "option httpchk GET /primary", TWO), {"011"}),
         (("mode tcp", "option httpchk OPTIONS /master?lag=1MB HTTP/1.1", TWO), {"011"}),
         (("mode tcp", "http-check send meth GET uri /read-write", TWO), {"011"}),
+        (("mode tcp", "option httpchk /primary", TWO), {"011"}),
         (("mode tcp", "no option httpchk", "tcp-check expect string role:master", TWO), {"011"}),
         (("mode tcp", "option httpchk GET /replica", TWO), set()),
         (("mode tcp", "default-server port 8008", TWO), {"011"}),
