@@ -8,6 +8,9 @@ from bascule.audit import yaml_reader
 from bascule.audit.compose import READER, RULES
 from bascule.audit.estate import Estate, SourceFile
 from bascule.audit.finding import Found
+from bascule.kernel.quantities import Rate, Share
+from bascule.system import Positions
+from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
 
 WEB = "{image: 'a:1', restart: always, mem_limit: 1g, healthcheck: {test: x}, logging: {driver: local}%s}"
 DATABASE = WEB.replace("a:1", "registry.example:5000/x/postgres:17-alpine").replace("%s", ", stop_grace_period: 1m%s")
@@ -100,6 +103,54 @@ def test_what_others_wait_for_to_end_is_no_server() -> None:
     waiting = web(", depends_on: {s0: {condition: service_completed_successfully}}")
     assert ids(task, waiting) == set()
     assert ids(task, web()) == {"001", "002", "005", "007", "010"}
+
+
+def merged(**files: str) -> set[str]:
+    estate = Estate()
+    assert READER.read_yaml is not None
+    for name, body in files.items():
+        text = f"services:\n  a: {body}\n  b: {web()}\n"
+        path = name.replace("_", "/") + ".yml"
+        (document,), _ = yaml_reader.read(SourceFile(path, text, yaml_reader.lines_of(text)))
+        estate.add(READER.read_yaml(document))
+    return {rule.id.removeprefix("BSC-CMP-") for rule in RULES for _ in rule.check(estate)}
+
+
+def test_files_of_one_directory_are_merged_and_what_one_says_is_not_missed_in_the_other() -> None:
+    base, more = "{image: 'a:1'}", web().replace("image: 'a:1', ", "")
+    missing = {"001", "002", "007", "010"}
+    assert merged(shop_compose=base) == missing
+    assert merged(shop_compose=base, shop_override=more) == set()
+    assert merged(shop_compose=base, other_override=more) == missing
+    assert merged(shop_compose=base, shop_override="{scale: 2, ports: ['80:80']}") == missing
+    postgres = (DATABASE % "").replace("17-alpine", "17")
+    assert merged(shop_compose=postgres) == {"006"}
+    assert merged(shop_compose=postgres, shop_override="{volumes: ['d:/var/lib/postgresql/data']}") == set()
+
+
+def described(replicas: int, *services: str) -> set[str]:
+    estate = Estate(positions=Positions("bascule.yaml", {}, {}))
+    estate.system = System(
+        system="shop",
+        objectives=Objectives(availability=Availability(target=Share(0.999))),
+        regions={"one": Region(zones=("x",))},
+        components={"web": Component(engine="service", replicas={"x": replicas})},
+        workload=Workload(through="web", rate=Rate(1)),
+    )
+    text = "services:\n" + "".join(f"  {one}\n" for one in services)
+    (document,), _ = yaml_reader.read(SourceFile("compose.yaml", text, yaml_reader.lines_of(text)))
+    assert READER.read_yaml is not None
+    estate.add(READER.read_yaml(document))
+    return {rule.id.removeprefix("BSC-CMP-") for rule in RULES for _ in rule.check(estate)}
+
+
+def test_replicas_are_compared_with_the_systems() -> None:
+    assert described(2, f"web: {web()}") == {"004"}
+    assert described(1, f"web: {web()}") == set()
+    assert described(2, f"web: {web(', scale: 2')}") == set()
+    assert described(2, f"web: {web(', deploy: {replicas: 1}')}") == {"004"}
+    assert described(2, f"web: {web()}", f"web-2: {web()}") == set()
+    assert described(2, f"other: {web()}") == set()
 
 
 def test_a_restart_policy_is_added_where_services_are_written_as_lines() -> None:

@@ -124,6 +124,7 @@ def test_what_is_a_weakness_of_a_backend_and_what_is_none(lines: tuple[str, ...]
 def test_a_piece_may_have_its_timeouts_elsewhere() -> None:
     piece = f"backend x\n    mode http\n    option httpchk\n    {TWO}"
     assert ids(piece) == set()
+    assert ids(piece.replace("option httpchk", "balance first")) == set()
     assert ids("defaults\n    option redispatch\n" + piece) == {"002"}
     unlimited = "defaults\n    timeout server 0\n    timeout connect ${T}\n"
     (found,) = [one for number, one in audited(unlimited + piece) if number == "002"]

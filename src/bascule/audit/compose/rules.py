@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bascule.audit.compose.services import ComposeFile, Service, published, seconds, servers, waits
+from bascule.audit.compose.services import Service, published, seconds, servers, waits
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.rule import rule
@@ -29,17 +29,17 @@ _NUMBERED = re.compile(r"(.+?)[-_]?[0-9a-c]")
 def nobody_starts_it_again(estate: Estate) -> Iterator[Found]:
     """Services without a restart policy; one that says `no` was meant so."""
     for one in servers(estate):
-        policy = at(one.body, "deploy", "restart_policy", "condition")
-        if at(one.body, "restart") is not None or one.is_swarm or _extends(one):
+        policy = one.given("deploy", "restart_policy", "condition")
+        if one.given("restart") is not None or one.is_swarm or _extends(one):
             continue
-        if at(one.body, "deploy", "restart_policy") is None or text(policy) == "none":
+        if one.given("deploy", "restart_policy") is None or text(policy) == "none":
             what = f"{one.name} stays down after a crash: it has no restart policy"
             yield Found(place=one.key, what=what, subject=one.subject, edits=one.added("restart: unless-stopped"))
 
 
 def _extends(one: Service) -> bool:
     """Whether what is missing here may stand where the service comes from."""
-    return at(one.body, "extends") is not None
+    return one.given("extends") is not None
 
 
 @rule(
@@ -55,7 +55,7 @@ def _extends(one: Service) -> bool:
 def no_healthcheck(estate: Estate) -> Iterator[Found]:
     """Services without a check, or with one that is switched off."""
     for one in servers(estate):
-        check = at(one.body, "healthcheck")
+        check = one.given("healthcheck")
         off = boolean(check, "disable") or [text(each) for each in items(check, "test")] == ["NONE"]
         if (check is None and not _extends(one)) or off:
             what = f"the healthcheck of {one.name} is off" if off else f"{one.name} has no healthcheck of its own"
@@ -142,7 +142,7 @@ def data_without_volume(estate: Estate) -> Iterator[Found]:
     """Databases without a volume for their data."""
     for one in servers(estate):
         data = one.data
-        if data is None or _extends(one) or at(one.body, "volumes_from") is not None:
+        if data is None or _extends(one) or one.given("volumes_from") is not None:
             continue
         if not any(_holds(each.rstrip("/"), data) for each in one.mounts()):
             what = f"the data of {one.name} stands in {data} without a volume"
@@ -167,7 +167,7 @@ def _holds(mount: str, data: str) -> bool:
 def no_memory_limit(estate: Estate) -> Iterator[Found]:
     """Services that may take all memory."""
     for one in servers(estate):
-        limits = (at(one.body, "mem_limit"), at(one.body, "deploy", "resources", "limits", "memory"))
+        limits = (one.given("mem_limit"), one.given("deploy", "resources", "limits", "memory"))
         if limits == (None, None) and not _extends(one):
             yield Found(place=one.key, what=f"{one.name} may take all memory of its host", subject=one.subject)
 
@@ -185,7 +185,7 @@ def no_memory_limit(estate: Estate) -> Iterator[Found]:
 def killed_too_soon(estate: Estate) -> Iterator[Found]:
     """Databases with less than 30 s to stop, and anything with less than the default."""
     for one in servers(estate):
-        written = text(one.body, "stop_grace_period")
+        written = text(one.given("stop_grace_period"))
         grace_s = _GRACE_S if written is None else seconds(written)
         least_s = _DATABASE_GRACE_S if one.kind in _DATABASES else _GRACE_S
         if grace_s is not None and grace_s < least_s and not _extends(one):
@@ -230,17 +230,19 @@ def replicas_want_one_port(estate: Estate) -> Iterator[Found]:
 )
 def logs_without_bound(estate: Estate) -> Iterator[Found]:
     """Files some of whose services keep all their logs; told once for each file."""
-    for file in estate.of(ComposeFile):
-        found = [one for one in file.services if not one.is_task and _logs_for_ever(one)]
-        if found:
-            names = ", ".join(one.name for one in found[:5]) + (", ..." if len(found) > 5 else "")
-            what = f"logs grow until the disk is full: {names}"
-            yield Found(place=found[0].key, what=what, subject="logging")
+    by_file: dict[str, list[Service]] = {}
+    for one in servers(estate):
+        if _logs_for_ever(one):
+            by_file.setdefault(one.file, []).append(one)
+    for found in by_file.values():
+        names = ", ".join(one.name for one in found[:5]) + (", ..." if len(found) > 5 else "")
+        what = f"logs grow until the disk is full: {names}"
+        yield Found(place=found[0].key, what=what, subject="logging")
 
 
 def _logs_for_ever(one: Service) -> bool:
-    driver = text(one.body, "logging", "driver") or "json-file"
-    return driver == "json-file" and at(one.body, "logging", "options", "max-size") is None and not _extends(one)
+    driver = text(one.given("logging", "driver")) or "json-file"
+    return driver == "json-file" and one.given("logging", "options", "max-size") is None and not _extends(one)
 
 
 RULES = (

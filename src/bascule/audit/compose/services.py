@@ -6,12 +6,12 @@ Source: the Compose Specification, Services; Compose Deploy Specification.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bascule.audit.estate import Estate, YamlDocument
 from bascule.audit.finding import Edit
 from bascule.audit.place import Place
-from bascule.audit.tree import Mapping, Node, Scalar, Sequence, at, entries, items, key_place, text, whole
+from bascule.audit.tree import Mapping, Node, Scalar, Sequence, at, entries, items, text, whole
 
 DATA = {
     "postgres": "/var/lib/postgresql",
@@ -30,6 +30,7 @@ DATA = {
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:us|ms|s|m|h))+")
 _PART = re.compile(r"([0-9.]+)(us|ms|s|m|h)")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MOST_MERGED = 8
 _SWARM = ("mode", "placement", "update_config", "rollback_config", "endpoint_mode")
 
 
@@ -38,14 +39,18 @@ class Service:
     """One service.
 
     Attributes:
+        file: The file that it is in.
         key: Where its name stands.
         is_awaited_to_end: Whether another one waits until it has done its work: a migration, not a server.
+        others: What further files of the same directory say of the same service: Compose merges them.
     """
 
+    file: str
     name: str
     body: Mapping
     key: Place
     is_awaited_to_end: bool = False
+    others: tuple[Mapping, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -70,13 +75,18 @@ class Service:
     @property
     def is_swarm(self) -> bool:
         """Whether it says what only a swarm carries out; there, other defaults hold."""
-        return any(at(self.body, "deploy", key) is not None for key in _SWARM)
+        return any(self.given("deploy", key) is not None for key in _SWARM)
 
     @property
     def replicas(self) -> int:
         """How many containers of it run."""
-        asked = whole(self.body, "deploy", "replicas")
-        return asked if asked is not None else whole(self.body, "scale") or 1
+        asked = whole(self.given("deploy", "replicas"))
+        return asked if asked is not None else whole(self.given("scale")) or 1
+
+    def given(self, *path: str) -> Node | None:
+        """What this file says there, else another file that is merged with it; None where none does."""
+        parts = (at(body, *path) for body in (self.body, *self.others))
+        return next((found for found in parts if found is not None), None)
 
     def at(self, *path: str) -> Place:
         """Where this stands; the service's name where it is missing."""
@@ -97,7 +107,7 @@ class Service:
         known = DATA.get(self.kind)
         if known != DATA["postgres"]:
             return known
-        environment = at(self.body, "environment")
+        environment = self.given("environment")
         listed = dict(
             one.text.split("=", 1) for one in items(environment) if isinstance(one, Scalar) and "=" in one.text
         )
@@ -105,7 +115,8 @@ class Service:
 
     def mounts(self) -> list[str]:
         """The paths inside the container that volumes are mounted at."""
-        return [target for node in items(self.body, "volumes") if (target := _target(node))]
+        bodies = (self.body, *self.others)
+        return [target for body in bodies for node in items(body, "volumes") if (target := _target(node))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +125,6 @@ class ComposeFile:
 
     file: str
     services: tuple[Service, ...]
-    key: Place
 
 
 def read_yaml(document: YamlDocument) -> object | None:
@@ -132,14 +142,29 @@ def read_yaml(document: YamlDocument) -> object | None:
         for name, wait in entries(body, "depends_on").items()
         if text(wait, "condition") == "service_completed_successfully"
     }
-    services = [Service(name, body, named.keys[name], name in awaited) for name, body in bodies.items()]
-    key = key_place(root, "services") or root.place
-    return ComposeFile(document.file.name, tuple(services), key)
+    file = document.file.name
+    services = [Service(file, name, body, named.keys[name], name in awaited) for name, body in bodies.items()]
+    return ComposeFile(file, tuple(services))
 
 
 def servers(estate: Estate) -> list[Service]:
-    """Every service of every file that is meant to go on for ever."""
-    return [one for file in estate.of(ComposeFile) for one in file.services if not one.is_task]
+    """Every service that is meant to go on for ever, where its image is named or built; pieces of it are not alone."""
+    return estate.index(_servers)
+
+
+def _servers(estate: Estate) -> list[Service]:
+    everything = [one for file in estate.of(ComposeFile) for one in file.services]
+    by_name: dict[tuple[str, str], list[Service]] = {}
+    for one in everything:
+        by_name.setdefault((one.file.rpartition("/")[0], one.name), []).append(one)
+    found: list[Service] = []
+    for one in everything:
+        same = by_name[one.file.rpartition("/")[0], one.name]
+        whole_here = {"image", "build", "extends"} & set(one.body.entries)
+        if whole_here and not any(each.is_task for each in same):
+            others = tuple(each.body for each in same[:_MOST_MERGED] if each is not one)
+            found.append(replace(one, others=others))
+    return found
 
 
 def _target(node: Node) -> str:

@@ -185,9 +185,11 @@ def _detection_s(server: Server) -> float | None:
 )
 def connection_is_no_health(estate: Estate) -> Iterator[Found]:
     """HTTP backends whose checks do not go beyond the connection."""
-    for _, section in balanced(estate):
+    for configuration, section in balanced(estate):
         checked = [one for one in section.servers if one.has("check") and not one.has("agent-check")]
-        if section.mode != "http" or not checked or any(section.option(one) for one in CHECKS):
+        if section.mode != "http" or not checked or not configuration.is_whole:
+            continue
+        if any(section.option(one) for one in CHECKS):
             continue
         if any(section.find("tcp-check", one) for one in ("expect", "send", "send-binary")):
             continue
