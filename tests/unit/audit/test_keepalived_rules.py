@@ -68,6 +68,8 @@ def unicast(source: str, *peers: str, priority: int) -> str:
         ((TWO.replace(" priority 100", " @x priority 100"), TWO), set()),
         ((TWO.replace("track_script", "track_nothing"),), {"003"}),
         ((TWO.replace("track_script", "track_interface"),), set()),
+        ((TWO.replace("track_script", "track_nothing") + "virtual_server 10.0.0.9 80 {\n}\n",), set()),
+        ((TWO.replace("track_script", "track_nothing") + "virtual_server 10.0.0.8 80 {\n}\n",), {"003"}),
         # Weights that do not reach, just reach, and go beyond.
         ((host(priority=110, script=SCRIPT.replace("{", "{\n weight -10", 1)), TWO), {"004"}),
         ((host(priority=110, script=SCRIPT.replace("{", "{\n weight -11", 1)), TWO), set()),

@@ -146,6 +146,15 @@ def test_somebody_else_must_be_able_to_take_over() -> None:
     assert ids(member(1, "nofailover: true")) == set()
 
 
+def test_members_are_known_by_their_names_or_else_by_their_files() -> None:
+    nameless = LOCAL.replace("name: one\n", "")
+    assert ids(nameless, nameless + "tags: {nofailover: true}\n") == {"016"}
+    (found,) = [one for _, one in audited(nameless + "watchdog: {mode: off}\n")]
+    assert found.subject == "member 0.yml"
+    (found,) = [one for _, one in audited(LOCAL + "watchdog: {mode: off}\n")]
+    assert found.subject == "member one"
+
+
 def test_a_misspelt_setting_is_told_with_what_was_meant() -> None:
     (found,) = [one for number, one in audited(DUMP + "maximum_lag_on_failver: 1\n") if number == "002"]
     assert found.fix == "did you mean 'maximum_lag_on_failover'?"

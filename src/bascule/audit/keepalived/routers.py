@@ -28,7 +28,8 @@ class Instance:
         router: Its virtual_router_id; None where it is missing or varies.
         addresses: Its virtual addresses, without their prefix lengths.
         defined: The scripts and processes that the host may track, by kind and name.
-        is_tracked: Whether it, or a group that it is in, tracks anything.
+        is_tracked: Whether it, or a group that it is in, tracks anything, or its service is keepalived's own: a
+            `virtual_server` at one of its addresses.
     """
 
     configuration: Configuration
@@ -135,16 +136,20 @@ def _instances(configuration: Configuration) -> list[Instance]:
         for line in group.inside("group")
         for word in line.words
     }
+    served = {one.word(1) for one in root.all("virtual_server")}
     return [
         Instance(
             configuration=configuration,
             block=block,
             router=whole(block.value("virtual_router_id"), None),
-            addresses=_addresses(block),
+            addresses=addresses,
             defined=defined,
-            is_tracked=block.word(1) in tracked or any(block.all(each) for each in TRACKERS),
+            is_tracked=block.word(1) in tracked
+            or any(block.all(each) for each in TRACKERS)
+            or not served.isdisjoint({*addresses, "group", "fwmark"}),
         )
         for block in root.all("vrrp_instance")
+        for addresses in (_addresses(block),)
     ]
 
 

@@ -141,10 +141,10 @@ def peer_not_told(estate: Estate) -> Iterator[Found]:
 @rule(
     "BSC-KAL-010",
     "two-start-as-master",
-    severity="medium",
+    severity="low",
     technology="keepalived",
     breaks=("availability",),
-    why="Whenever one of them starts, it takes the address before it has listened, and gives it back a moment later.",
+    why="What starts as MASTER listens for one advert alone, or none in old versions: it may take an address in use.",
     fix="Write `state BACKUP` on all hosts but one, or on all.",
     source="keepalived.conf(5), vrrp_instance, state",
 )
