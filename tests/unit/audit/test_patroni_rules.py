@@ -142,6 +142,7 @@ def test_somebody_else_must_be_able_to_take_over() -> None:
     assert ids(member(1), member(2, "nofailover: true")) == {"016"}
     assert ids(member(1), member(2), member(3, "nofailover: true")) == set()
     assert ids(member(1), member(2, "failover_priority: 0")) == {"016"}
+    assert ids(member(1), member(2, "failover_priority: 1")) == set()
     assert ids(member(1), member(2, "failover_priority: 0, nofailover: false")) == set()
     assert ids(member(1, "nofailover: true")) == set()
 
