@@ -41,8 +41,15 @@ drill: $(VENV)/run.stamp  ## Break the example system for real, and judge it
 drill-all: $(VENV)/run.stamp  ## Every experiment, one after the other
 	$(BIN)/bascule drill examples/taskmanagerpro/bascule.yaml --all
 
-test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included
-	$(BIN)/python -m pytest
+# What starts servers, or looks at the whole machine, is judged by when things happen, and has the machine to itself.
+ALONE := real or alone
+TESTERS ?= $(shell nproc)
+
+test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included (TESTERS=2: so many processes)
+	@failed=; \
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist worksteal -m 'not ($(ALONE))' || failed=yes; \
+	$(BIN)/python -m pytest -m '$(ALONE)' || failed=yes; \
+	test -z "$$failed"
 
 test-pythons: export BASCULE_PYTHONS ?= $(PYTHONS)/python3.13/bin/python3.13:$(PYTHONS)/python3.13t/bin/python3.13t
 test-pythons:  ## The library's tests under every other Python that is found (BASCULE_PYTHONS=path:path, or by `make pythons`)

@@ -411,6 +411,7 @@ def test_a_disk_that_hangs_is_new_when_its_member_starts_again(lab: LabClient) -
     assert works(lab, OTHER)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["down", "keeper", "supervisor", "owner"])
 def test_nothing_of_a_lab_stays_whatever_its_disks_are_at(tmp_path: Path, how: str) -> None:
     before = disks()

@@ -19,7 +19,7 @@ from bascule.measure.ledger import read_status
 from bascule.measure.records import read
 from bascule.measure.schedule import lag_bound_s
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 CONFIGURATION = """
 global

@@ -19,7 +19,7 @@ from bascule.measure.plan import Plan, Target
 from bascule.measure.records import Record, read
 from bascule.system.model import Operation, Session
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 CREATE = Operation(name="create", method="POST", path="/tasks", body='{"n": {number}}', writes=True)
 READ = Operation(name="read", method="GET", path="/tasks")

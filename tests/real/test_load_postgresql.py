@@ -26,6 +26,7 @@ from bascule.measure.records import Record, read
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.alone,
     pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (package util-linux)"),
 ]
 

@@ -39,7 +39,7 @@ from bascule.lab.client import LabClient
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Objectives, Region, System, Workload
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]  # they count what carries frames on the whole machine
 SYSTEM = System(
     system="pair",
     objectives=Objectives(availability=Availability(target=Share(0.9))),

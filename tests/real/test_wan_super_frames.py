@@ -4,11 +4,14 @@ import hashlib
 import sys
 from pathlib import Path
 
+import pytest
+
 from bascule.kernel.quantities import Duration, Rate, Share
 from bascule.lab import world
 from bascule.lab.plan import layout
 from bascule.system.model import Availability, Component, Link, Objectives, Region, System, Workload
 
+pytestmark = pytest.mark.real
 SIZE_BYTES = 3_000_000
 SINK = """
 import hashlib, socket, sys

@@ -11,7 +11,7 @@ from tests.contract.cluster_stores import on_etcd
 from tests.contract.cluster_stores.processes import Process, free_port
 from tests.real.cluster.leaders import Leaders, out_of_order, overlaps
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 FOREVER_S = 150.0
 """A lease that no test waits for: who follows within a minute, follows because the lease was given back."""
 KINDS = ("thread", "task")

@@ -105,6 +105,7 @@ def test_on_loopback_what_cannot_be_done_is_skipped_and_said(run: Callable[..., 
     assert measure_of(trial_of(report, "postmaster-kill"), "rpo_writes")["value"] == 0
 
 
+@pytest.mark.alone
 def test_a_busy_port(run: Callable[..., Command], tmp_path: Path) -> None:
     with socket.create_server(("0.0.0.0", 5432)):  # noqa: S104 - takes the port on every loopback address
         code, _, err = run("drill", SMALL, "--isolation", "loopback", "-o", tmp_path / "run", within=ORDINARY).result(

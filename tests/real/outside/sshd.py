@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import getpass
 import os
 import subprocess
@@ -71,15 +72,34 @@ class Sshd:
 @contextlib.contextmanager
 def running(place: Path, *lines: str) -> Iterator[Sshd]:
     """One that serves; as root it wants a directory of the system's, which is made if need be."""
-    empty = Path("/run/sshd")
-    made = os.geteuid() == 0 and not empty.exists()
-    if made:
-        empty.mkdir(mode=0o755)
     server = Sshd(place, *lines)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        if made:
-            empty.rmdir()
+    with _separation():
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def _separation() -> Iterator[None]:
+    """The directory is there; it goes with the last test, of all that run at this time, that made or found it made."""
+    if os.geteuid() != 0:
+        yield
+        return
+    empty = Path("/run/sshd")
+    with Path("/run/bascule-tests-sshd").open("a+") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with contextlib.suppress(FileExistsError):  # the system's own, or another test's
+            empty.mkdir(mode=0o755)
+            users.write("made\n")
+            users.flush()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BlockingIOError):  # another test has a server
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                users.seek(0)
+                if users.read():
+                    users.truncate(0)
+                    empty.rmdir()

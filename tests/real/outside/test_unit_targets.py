@@ -128,6 +128,7 @@ def test_a_unit_is_started_again_when_the_line_is_cut(rig: UserManagerRig) -> No
     platform.close()
 
 
+@pytest.mark.alone
 def test_a_unit_is_freed_when_its_agent_is_killed_and_another_comes(rig: UserManagerRig) -> None:
     platform = met(rig, WEB)
     platform.freeze(WEB)

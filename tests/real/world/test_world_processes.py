@@ -297,6 +297,7 @@ def test_nonsense_on_the_control_socket_is_answered_and_harms_nobody(make: Make)
     assert lab.reachable(HOST, "client")
 
 
+@pytest.mark.alone
 def test_what_programs_leave_in_shared_memory_goes_with_the_lab(make: Make) -> None:
     lab = make()
     before = sorted(path.name for path in Path("/dev/shm").iterdir())  # noqa: S108 - where shared memory lies

@@ -21,6 +21,8 @@ from bascule.chaos.watchdog_process import Watchdog
 from bascule.kernel.clock import SystemClock
 from bascule.kernel.errors import FaultError
 
+pytestmark = pytest.mark.alone
+
 SERVE = """
 import sys
 from pathlib import Path
