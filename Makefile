@@ -41,15 +41,15 @@ drill: $(VENV)/run.stamp  ## Break the example system for real, and judge it
 drill-all: $(VENV)/run.stamp  ## Every experiment, one after the other
 	$(BIN)/bascule drill examples/taskmanagerpro/bascule.yaml --all
 
-# What starts servers, or looks at the whole machine, is judged by when things happen, and has the machine to itself.
-ALONE := real or alone
-TESTERS ?= $(shell nproc)
-
-test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included (TESTERS=2: so many processes)
-	@failed=; \
-	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist worksteal -m 'not ($(ALONE))' || failed=yes; \
-	$(BIN)/python -m pytest -m '$(ALONE)' || failed=yes; \
-	test -z "$$failed"
+# Each test is in one of three parts, by its marks: those that only reckon, in as many processes as there are processors;
+# those with real servers, which mostly wait, two at a time; and those that look at the whole machine or at when exactly
+# things happen, one by one. All parts are run, and one that fails, or has no tests, fails it all.
+test: $(VENV)/dev.stamp  ## Run every test, real servers and real failures included
+	@failed=0; part() { $(BIN)/python -m pytest "$$@" || { failed=$$?; test $$failed -ne 2 || exit 2; }; }; \
+	part -m 'not real and not alone' --numprocesses "$$(nproc)" --dist worksteal; \
+	part -m 'real and not alone' --numprocesses 2 --dist loadfile --no-loadscope-reorder; \
+	part -m 'alone'; \
+	exit $$failed
 
 test-pythons: export BASCULE_PYTHONS ?= $(PYTHONS)/python3.13/bin/python3.13:$(PYTHONS)/python3.13t/bin/python3.13t
 test-pythons:  ## The library's tests under every other Python that is found (BASCULE_PYTHONS=path:path, or by `make pythons`)

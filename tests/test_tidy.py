@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import re
 import subprocess
 import tokenize
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark.expression import Expression
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "bascule"
@@ -266,3 +268,20 @@ def within_loop(path: Path, line: int) -> bool:
     return any(
         isinstance(node, ast.While) and node.lineno < line <= (node.end_lineno or 0) for node in ast.walk(tree(path))
     )
+
+
+def test_every_test_is_in_one_part_of_make_test_whatever_its_marks() -> None:
+    parts = [Expression.compile(text) for text in re.findall(r"\bpart -m '([^']+)'", (ROOT / "Makefile").read_text())]
+    for real, alone in itertools.product((False, True), repeat=2):
+        marks = {"real": real, "alone": alone}
+        taken = sum(part.evaluate(lambda name, /, marks=marks, **_: marks[name]) for part in parts)
+        assert taken == 1, f"a test with the marks {marks} is run by {taken} parts"
+
+
+def test_what_stands_among_the_real_tests_is_marked_so() -> None:
+    found = [
+        at(path, 1, "no test of it is marked as real")
+        for path in sorted((ROOT / "tests" / "real").rglob("test_*.py"))
+        if "pytest.mark.real" not in path.read_text(encoding="utf-8")
+    ]
+    nothing(found, "`make test` runs tests beside each other by their marks")

@@ -12,6 +12,8 @@ from bascule.lab.plan import LabPlan
 
 _FIRST, _LAST = 88, 250
 _PORT = 61127
+_APART = 61
+"""So far from each other two processes begin that were started one after the other; it has no divisor of the count."""
 
 
 def prefix_of(plan: LabPlan) -> str:
@@ -48,7 +50,7 @@ def free_prefix() -> str:
     count = _LAST - _FIRST
     used = _listening()
     for step in range(count):
-        prefix = f"127.{_FIRST + (os.getpid() + step) % count}"
+        prefix = f"127.{_FIRST + (os.getpid() * _APART + step) % count}"
         if prefix in used:
             continue
         try:
