@@ -22,6 +22,7 @@ FAULTS = (
 ENTRIES = ("entry-kill", "entry-host-loss", "entry-partition")
 
 
+@pytest.mark.alone
 def test_taskmanagerpro_survives_everything(run: Callable[..., Command], tmp_path: Path) -> None:
     """Every experiment: nothing acknowledged is lost, nobody splits, and the engines' own events explain the rest."""
     where = tmp_path / "run"
