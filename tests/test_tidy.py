@@ -285,3 +285,15 @@ def test_what_stands_among_the_real_tests_is_marked_so() -> None:
         if "pytest.mark.real" not in path.read_text(encoding="utf-8")
     ]
     nothing(found, "`make test` runs tests beside each other by their marks")
+
+
+def test_what_threads_decode_has_its_decoder_before_there_are_threads() -> None:
+    """Members are observed in threads; two that make the decoder of one type at once end the process by SIGSEGV."""
+    found = [
+        at(path, node.lineno, ast.unparse(node))
+        for path in python_files("src/bascule/engines")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("msgspec.") and node.keywords
+        if ast.unparse(node.func).endswith(".decode") and any(word.arg == "type" for word in node.keywords)
+    ]
+    nothing(found, "an engine decodes what members say by a decoder that its module made")

@@ -12,11 +12,14 @@ from bascule.cluster.agent.status import Status
 from bascule.engines.agent.render import CONTROL
 from bascule.kernel.errors import BasculeError, FaultError
 
+# Made here, and not at the first answer: threads that make the same decoder at once end the process by SIGSEGV.
+_decode_status = msgspec.json.Decoder(Status).decode
+
 
 def is_ready(directory: Path, group: str, timeout_s: float) -> bool:
     """Whether the agent whose directory this is has a session, and may be chosen for the group. Never raises."""
     try:
-        told = msgspec.json.decode(_ask(directory, control.Request(do="status"), timeout_s), type=Status)
+        told = _decode_status(_ask(directory, control.Request(do="status"), timeout_s))
     except (BasculeError, OSError, msgspec.DecodeError):
         return False
     return bool(told.session) and any(one.group == group and one.eligible for one in told.groups)

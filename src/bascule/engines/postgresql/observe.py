@@ -43,6 +43,11 @@ class _Status(Struct, frozen=True):
     tags: dict[str, Any] = field(default_factory=dict)
 
 
+# Made here, and not at the first answer: threads that make the same decoder at once end the process by SIGSEGV.
+_decode_status = msgspec.json.Decoder(_Status).decode
+_decode_cluster = msgspec.json.Decoder(_Cluster).decode
+
+
 def _lag_bytes(status: _Status) -> int | None:
     replayed = status.xlog.replayed_location
     newest = max(status.latest_end_lsn or 0, status.xlog.received_location or 0)
@@ -80,7 +85,7 @@ def judge(body: bytes) -> Observation:
     commits wait for standbys, is one of those that Patroni may promote.
     """
     try:
-        status = msgspec.json.decode(body, type=_Status)
+        status = _decode_status(body)
     except msgspec.DecodeError as error:
         return Observation(up=False, detail=f"an answer that is not Patroni's: {error}")
     epoch = status.timeline or 0
@@ -107,13 +112,13 @@ def _is_synchronous_now(body: bytes, dial: Dial, timeout_s: float) -> bool:
 
     A Patroni learns that of itself at its next look at the store, a second or more later; GET /cluster asks the store.
     """
-    status = msgspec.json.decode(body, type=_Status)
+    status = _decode_status(body)
     streams = status.state == "running" and status.replication_state == "streaming"
     if not streams or not status.tags.get(SYNCHRONOUS_TAG) or (_lag_bytes(status) or 0) > LAG_BOUND_BYTES:
         return False
     try:
         answer = http_over.ask(dial, REST_PORT, "/cluster", timeout_s=timeout_s)
-        cluster = msgspec.json.decode(answer.body, type=_Cluster)
+        cluster = _decode_cluster(answer.body)
     except (http_over.NoAnswerError, msgspec.DecodeError):
         return False
     return any(each.name == status.patroni.name and each.role == "sync_standby" for each in cluster.members)
