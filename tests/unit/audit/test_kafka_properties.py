@@ -81,6 +81,22 @@ def test_whose_file_it_is_is_told_by_its_keys(text: str, kind: str | None) -> No
     assert not recognises(source(text, "server.txt"))
 
 
+def test_people_are_told_which_broker_or_client_it_is() -> None:
+    texts = (
+        "broker.id=7",
+        "node.id=8\nprocess.roles=controller",
+        "process.roles=broker",
+        "bootstrap.servers=a\nacks=all",
+    )
+    found = [read(source(text))[0][0] for text in texts]
+    assert [one.subject for one in found if isinstance(one, Properties)] == [
+        "broker 7",
+        "controller 8",
+        "server",
+        "producer",
+    ]
+
+
 def test_a_controller_keeps_no_data_and_a_broker_does() -> None:
     assert not parsed("process.roles=controller").is_broker
     assert parsed("process.roles=broker,controller").is_broker

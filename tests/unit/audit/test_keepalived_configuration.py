@@ -50,6 +50,8 @@ def test_words_know_where_they_stand() -> None:
     found, _ = parsed('vrrp_script "a b" {\n    interval 2 ! seconds\n}')
     script = found.root.below[0]
     assert (script.place.column, script.place.end_column) == (1, 18)
+    found, _ = parsed(" a bc{\n}")
+    assert (found.root.below[0].place.column, found.root.below[0].place.end_column) == (2, 6)
     interval = script.below[0]
     assert (interval.place.line, interval.place.column, interval.place.end_column) == (2, 5, 15)
 

@@ -63,6 +63,7 @@ def unicast(source: str, *peers: str, priority: int) -> str:
         ((ONE + host(name="b", ip="10.7.0.1"),), {"001"}),
         ((ONE + host(name="b", ip="2001:db8::1"),), set()),
         ((ONE + host(name="b", router=6, ip="10.7.0.1"),), set()),
+        ((unicast("10.0.0.1", "10.0.0.2", priority=110) + host(name="b", ip="10.7.0.1"),), set()),
         ((TWO, TWO), {"002"}),
         ((TWO.replace(" priority 100\n", ""), TWO), {"002"}),
         ((TWO.replace(" priority 100", " @x priority 100"), TWO), set()),

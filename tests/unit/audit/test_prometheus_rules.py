@@ -40,6 +40,8 @@ def alert(expression: str, *more: str, waits: str = "1m") -> str:
         (alert("x > 1"), set()),
         (alert("x > 1", waits="0s"), {"001"}),
         (alert("increase(x[10m]) > 1", waits="0s"), set()),
+        (alert("increase(x[2m]) > 1", waits="0s"), set()),
+        (alert("increase(x[119s]) > 1", waits="0s"), {"001"}),
         (alert("max_over_time(x[1m]) > 1", waits="0s"), {"001"}),
         (alert("x > 1").replace("severity", "team"), {"002"}),
         (alert('up{job="a"} == 0'), {"003"}),

@@ -58,7 +58,9 @@ class Properties:
     def subject(self) -> str:
         """For people: `broker 1`, `producer`."""
         number = self.text("broker.id") or self.text("node.id")
-        return f"broker {number}" if self.kind == "server" and number else self.kind
+        if self.kind != "server" or not number:
+            return self.kind
+        return f"{'broker' if self.is_broker else 'controller'} {number}"
 
     @property
     def is_broker(self) -> bool:
