@@ -3,8 +3,8 @@
     python docs/make_audit_compared.py             install checkov in an environment of its own, and compare
     python docs/make_audit_compared.py --check X   with the checkov that stands at this path
 
-The manifests are the examples that every rule is held to: one that has its defect and one that has not. A tool tells the
-defect when it says something about the first that it does not say about the second.
+The manifests are the examples that every rule is held to: one that has its defect and one that has not. A tool tells
+the defect when it says something about the first that it does not say about the second.
 """  # noqa: INP001 - it is a script
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def _page(rules: list[Rule], theirs: Mapping[str, list[str]], version: str) -> s
     lines = [
         "# What an audit finds",
         "",
-        f"Written by `docs/make_audit_compared.py`. For each of the {len(rules)} rules about Kubernetes, its example with",
-        "the defect (`tests/golden/audit/ID/failing*`): what `bascule audit` says, why it matters, and what checkov",
+        f"Written by `docs/make_audit_compared.py`. For each of the {len(rules)} rules about Kubernetes, its example",
+        "with the defect (`tests/golden/audit/ID/failing*`): what `bascule audit` says, why it matters, and what checkov",
         f"{version} says about it that it does not say about the example without the defect. checkov is made for",
         "security; it is here because it is the one such tool with an eye on availability that pip installs.",
         "",

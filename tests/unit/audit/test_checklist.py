@@ -32,7 +32,9 @@ def judged(*found: str, of: Estate | None = None, drills: tuple[Drilled, ...] = 
     return {one.id: one for one in checklist.points}
 
 
-def drill(*, experiment: str = "primary-kill", scope: str = "process", outcome: str = "PASS", days: float = 1) -> Drilled:
+def drill(
+    *, experiment: str = "primary-kill", scope: str = "process", outcome: str = "PASS", days: float = 1
+) -> Drilled:
     return Drilled(experiment=experiment, scope=scope, outcome=outcome, age_s=days * DAY_S)
 
 
@@ -78,7 +80,8 @@ def test_a_good_system_proves_its_architecture() -> None:
 
 
 def test_a_single_replica_fails_what_it_breaks() -> None:
-    alone = SYSTEM.replace("replicas: {paris-a: 1, lyon-a: 1}\n    options:\n      listeners:\n        # Not", "replicas: {paris-a: 1}\n    options:\n      listeners:\n        # Not")  # fmt: skip
+    head, entry = SYSTEM.split("  edge:\n")
+    alone = f"{head}  edge:\n{entry.replace('{paris-a: 1, lyon-a: 1}', '{paris-a: 1}', 1)}"
     assert alone != SYSTEM
     told = judged("single-point-of-failure", of=estate(alone))
     assert told["A1"].state == "failed"
@@ -98,7 +101,8 @@ def test_a_file_can_fail_a_backup_but_not_prove_one() -> None:
     kept = "    engine: postgresql\n    backup: {{every: {every}, off_site: {there}, encrypted: true}}\n"
     daily = estate(SYSTEM.replace("    engine: postgresql\n", kept.format(every="1h", there="true")))
     rare = estate(SYSTEM.replace("    engine: postgresql\n", kept.format(every="7d", there="false")))
-    assert [judged(of=daily)[one].state for one in ("D2", "D3", "D4", "S2")] == ["unknown", "failed", "unknown", "unknown"]
+    states = [judged(of=daily)[one].state for one in ("D2", "D3", "D4", "S2")]
+    assert states == ["unknown", "failed", "unknown", "unknown"]
     assert [judged(of=rare)[one].state for one in ("D2", "D4")] == ["failed", "failed"]
 
 
@@ -153,7 +157,8 @@ def test_timeouts_are_proved_only_when_each_call_has_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("proved", "named"), [(0, "low"), (59, "low"), (60, "good"), (79, "good"), (80, "high"), (94, "high"), (95, "ultra-high")]
+    ("proved", "named"),
+    [(0, "low"), (59, "low"), (60, "good"), (79, "good"), (80, "high"), (94, "high"), (95, "ultra-high")],
 )
 def test_levels_are_those_of_the_field(proved: int, named: str) -> None:
     assert level(proved, 100) == named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from described import AT_TIMES, component, system
@@ -134,7 +135,7 @@ def test_a_service_counts_as_available_as_the_file_says() -> None:
 def test_a_long_chain_of_needs_is_no_deep_recursion() -> None:
     names = [f"c{number}" for number in range(1500)]
     chain = component("web", "{north-a: 1}", needs="{c0: hard}")
-    for name, other in zip(names, names[1:], strict=False):
+    for name, other in pairwise(names):
         chain += component(name, "{north-a: 1}", needs=f"{{{other}: hard}}", reliability="{mtbf: 300000d, mttr: 1s}")
     described = system(chain + component(names[-1], "{north-a: 1}"))
     assert math.isclose(of(described), 1 - (1 - Q) ** 2, rel_tol=1e-4)
