@@ -27,7 +27,14 @@ ROUNDING = 2.0**-50
 Bounds = tuple[float, float]
 
 
-def bounded(module: Module, inputs: Sequence[Bounds], *, expired: Callable[[], bool], most_cases: int) -> Bounds:
+def bounded(
+    module: Module,
+    inputs: Sequence[Bounds],
+    *,
+    expired: Callable[[], bool],
+    most_cases: int,
+    least_visits: int = LEAST_VISITS,
+) -> Bounds:
     """Bounds of the probability that a module fails.
 
     Args:
@@ -35,8 +42,9 @@ def bounded(module: Module, inputs: Sequence[Bounds], *, expired: Callable[[], b
         inputs: For each of its inputs bounds of the probability that it has failed.
         expired: Whether time is up. A little is done all the same.
         most_cases: How many cases may be held at a time.
+        least_visits: How many gates are looked at even when time is up.
     """
-    return _Cases(module, inputs).split(expired, most_cases)
+    return _Cases(module, inputs).split(expired, most_cases, least_visits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class _Cases:
         self._inputs = inputs
         self._coherent = all(least != NEGATION for least, _ in module.gates)
 
-    def split(self, expired: Callable[[], bool], most_cases: int) -> Bounds:
+    def split(self, expired: Callable[[], bool], most_cases: int, least_visits: int) -> Bounds:
         """Split cases until the bounds meet, time is up, or there are too many."""
         whole = self._case({}, 1.0, 1.0)
         open_cases = [(-_gap(whole), 0, whole)]
@@ -73,7 +81,7 @@ class _Cases:
         gap, high = _gap(whole), whole.bounds[1]
         while open_cases and len(open_cases) < most_cases and gap > CLOSE * high:
             visits += 2 * len(self._module.gates)
-            if visits > MOST_VISITS or (visits > LEAST_VISITS and expired()):
+            if visits > MOST_VISITS or (visits > least_visits and expired()):
                 break
             case = heapq.heappop(open_cases)[2]
             gap -= _gap(case)

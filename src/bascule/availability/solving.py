@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from bascule.availability.bounds import Bounds, bounded
+from bascule.availability.bounds import LEAST_VISITS, Bounds, bounded
 from bascule.availability.coalescing import coalesced
 from bascule.availability.diagram import BudgetSpentError, Diagram, Diagrams, built
 from bascule.availability.diagram_oxidd import OxiddDiagrams, manager
@@ -174,10 +174,15 @@ class _OxiddDiagrams:
 def _between(unsolved: _Unsolved, expired: Callable[[], bool]) -> Solution:
     """Bounds: of what has a diagram exactly as those of its inputs allow, of what has none by splitting cases."""
     known: list[Bounds] = []
+    unsolved_count = unsolved.diagrams.count(None)
     for module, diagram in zip(unsolved.modules, unsolved.diagrams, strict=True):
         inputs = [(unsolved.events[one][0],) * 2 if one >= 0 else known[~one] for one in module.inputs]
         if diagram is None:
-            known.append(bounded(module, inputs, expired=expired, most_cases=MOST_CASES))
+            known.append(
+                bounded(
+                    module, inputs, expired=expired, most_cases=MOST_CASES, least_visits=LEAST_VISITS // unsolved_count
+                )
+            )
             continue
         lower = [inputs[one][0] for one in diagram.order]
         upper = [inputs[one][1] for one in diagram.order]
