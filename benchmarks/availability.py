@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peers.environment import machine
 
-from bascule.availability.cut_sets import cut_sets
-from bascule.availability.importance import importances
-from bascule.availability.solving import Engine, solve
 from bascule.availability.structure import Basic, Event, Node, Structure, all_of, any_of, at_least
+from bascule.availability.trees.cut_sets import cut_sets
+from bascule.availability.trees.importance import importances
+from bascule.availability.trees.solving import Engine, solve
 
 GOAL_S = 1.0
 REGIONS, ZONES = 2, 3

@@ -95,9 +95,8 @@ def _page(rules: list[Rule], theirs: Mapping[str, list[str]], version: str) -> s
     lines = [
         "# What an audit finds",
         "",
-        "Written by `docs/make_audit_compared.py`. For each of the "
-        f"{len(rules)} rules about Kubernetes, its example",
-        "with the defect (`tests/golden/audit/ID/failing*`): what `bascule audit` says, why it matters, and what checkov",
+        "Written by `docs/make_audit_compared.py`. For each rule about Kubernetes, its example with the defect",
+        "(`tests/golden/audit/ID/failing*`): what `bascule audit` says, why it matters, and what checkov",
         f"{version} says about it that it does not say about the example without the defect. checkov is made for",
         "security; it is here because it is the one such tool with an eye on availability that pip installs.",
         "",

@@ -63,7 +63,7 @@ def changes(of: Structure, months: int) -> float:
 
 def with_bascule(months: int, per_year: float) -> Told:
     """Arrays of intervals."""
-    from bascule.availability.simulation import simulate  # noqa: PLC0415 - the peer's interpreter has no numpy
+    from bascule.availability.simulation.simulating import simulate  # noqa: PLC0415 - the peer's interpreter has no numpy
 
     told = simulate(structure(per_year), months=months, seed=SEED, expired=lambda: False)
     return Told(told.downtime_s.value / MONTH_S, told.outages.count)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bascule.availability.bounds import bounded
-from bascule.availability.cut_sets import cut_sets, path_sets
-from bascule.availability.importance import Importance, importances
-from bascule.availability.modules import whole
-from bascule.availability.network import flat
-from bascule.availability.solving import solve
 from bascule.availability.structure import Basic, Event, Fixed, Gate, Node, Not, Structure
+from bascule.availability.trees.bounds import bounded
+from bascule.availability.trees.cut_sets import cut_sets, path_sets
+from bascule.availability.trees.importance import Importance, importances
+from bascule.availability.trees.modules import whole
+from bascule.availability.trees.network import flat
+from bascule.availability.trees.solving import solve
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 # No shares so small that products of them have no digits left.

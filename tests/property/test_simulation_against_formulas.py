@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bascule.availability.simulation import MONTH_S, simulate
-from bascule.availability.simulation_months import YEAR_S, Months
-from bascule.availability.simulation_renewal import Renewal
+from bascule.availability.simulation.months import YEAR_S, Months
+from bascule.availability.simulation.renewal import Renewal
+from bascule.availability.simulation.simulating import MONTH_S, simulate
 from bascule.availability.structure import Basic, Event, Node, Not, Structure, all_of, any_of, at_least, fails
 
 HOUR_S = 3600.0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.availability.simulation_intervals import Keys, always, at_least, complement, from_times, per_month, times
+from bascule.availability.simulation.intervals import Keys, always, at_least, complement, from_times, per_month, times
 
 SPAN_S = 24
 seconds = st.frozensets(st.integers(0, SPAN_S - 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bascule.availability.network import ALWAYS, NEGATION, NEVER, VARIABLE, Network
+from bascule.availability.trees.network import ALWAYS, NEGATION, NEVER, VARIABLE, Network
 
 MOST_GROWTH = 4
 SPARE = 1000

@@ -10,9 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bascule.availability import importance, solving, survival, translation, whatif
+from bascule.availability import survival, translation, whatif
 from bascule.availability.assumptions import Assumptions, assume
-from bascule.availability.cut_sets import of_solved
 from bascule.availability.figures import Figures
 from bascule.availability.measured import Measured
 from bascule.availability.prediction import (
@@ -25,14 +24,17 @@ from bascule.availability.prediction import (
     Part,
     Prediction,
     RegionUptime,
+    Survival,
     Uptime,
     Weight,
 )
 from bascule.availability.recovery import Parts, length_s, recoveries
-from bascule.availability.simulation import simulate
-from bascule.availability.simulation_months import Months
+from bascule.availability.simulation.months import Months
+from bascule.availability.simulation.simulating import simulate
 from bascule.availability.strategies import Choice, choose
 from bascule.availability.structure import Structure, fails
+from bascule.availability.trees import importance, solving
+from bascule.availability.trees.cut_sets import of_solved
 from bascule.availability.uptime import uptime
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
@@ -192,7 +194,7 @@ class Predicting:
         )
         return CutSets(count=found.count, by_order=found.by_order, shown=shown)
 
-    def _survival(self) -> tuple[survival.Survival, ...]:
+    def _survival(self) -> tuple[Survival, ...]:
         needed = {name: one.needed for name, one in self.assumptions.components.items()}
         return survival.survivals(self.system, self.structure, needed, self.asked.allow(self.asked.limit_s))
 

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from bascule.availability.assumptions import Assumption
-from bascule.availability.simulation import Months
+from bascule.availability.simulation.months import Months
 from bascule.availability.strategies import Choice
 
 YEAR_S = 365.25 * 86400.0

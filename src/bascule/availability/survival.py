@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from bascule.availability import solving
 from bascule.availability.prediction import Survival, Uptime
 from bascule.availability.structure import Event, Structure, fails
 from bascule.availability.translation import reached
+from bascule.availability.trees import solving
 from bascule.availability.uptime import uptime
 from bascule.system.model import System
 

@@ -9,8 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bascule.availability import cut_sets, importance, openpsa, solving
 from bascule.availability.structure import Structure
+from bascule.availability.trees import cut_sets, importance, openpsa, solving
+from bascule.availability.trees.cut_sets import CutSet
 from bascule.cli.output import emit
 from bascule.cli.predict import Question
 from bascule.cli.predicting import allow
@@ -38,7 +39,7 @@ class Solved(msgspec.Struct, frozen=True, kw_only=True):
     basic_events: int
     cut_sets: int | None = None
     by_order: dict[int, int] = {}
-    likeliest: tuple[cut_sets.CutSet, ...] = ()
+    likeliest: tuple[CutSet, ...] = ()
     importances: tuple[importance.Importance, ...] = ()
 
 

@@ -11,9 +11,12 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bascule.availability import catalogue, render_html, render_json, render_terminal
+from bascule.availability import catalogue
 from bascule.availability.predict import Asked, predict
 from bascule.availability.prediction import Prediction
+from bascule.availability.render import as_json as render_json
+from bascule.availability.render import page as render_html
+from bascule.availability.render import terminal as render_terminal
 from bascule.cli.output import emit, terminal
 from bascule.cli.predict import Question
 from bascule.cli.predict_measured import measured

@@ -84,7 +84,7 @@ def figures(system: System) -> dict[str, Figures]:
     known = set(names())
     found: dict[str, Figures] = {}
     for name, component in system.components.items():
-        theirs = engine(component.engine) if component.engine in known else None
+        theirs: object = engine(component.engine) if component.engine in known else None
         if isinstance(theirs, Figured):
             found[name] = theirs.figures(system, name)
     return found

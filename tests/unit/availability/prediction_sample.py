@@ -23,8 +23,8 @@ from bascule.availability.prediction import (
     Survival,
     Weight,
 )
-from bascule.availability.simulation import simulate
-from bascule.availability.simulation_months import Months
+from bascule.availability.simulation.months import Months
+from bascule.availability.simulation.simulating import simulate
 from bascule.availability.strategies import choose
 from bascule.availability.structure import Basic, Event, Structure, any_of
 from bascule.availability.uptime import uptime

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bascule.availability.bounds import Bounds, bounded
-from bascule.availability.modules import whole
-from bascule.availability.network import flat
 from bascule.availability.structure import Basic, Event, Node, Not, Structure, all_of, any_of, at_least
+from bascule.availability.trees.bounds import Bounds, bounded
+from bascule.availability.trees.modules import whole
+from bascule.availability.trees.network import flat
 
 A, B, C, D = (Basic(name) for name in "ABCD")
 

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from bascule.availability.cut_sets import CutSets, cut_sets, dual, path_sets
-from bascule.availability.solving import solve
 from bascule.availability.structure import Basic, Event, Fixed, Node, Not, Structure, all_of, any_of, at_least
+from bascule.availability.trees.cut_sets import CutSets, cut_sets, dual, path_sets
+from bascule.availability.trees.solving import solve
 from bascule.kernel.errors import InputError
 
 

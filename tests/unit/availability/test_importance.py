@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from bascule.availability.importance import Importance, importances
 from bascule.availability.structure import Basic, Event, Fixed, Node, Not, Structure, all_of, any_of
+from bascule.availability.trees.importance import Importance, importances
 from bascule.kernel.errors import InputError
 
 

@@ -1,10 +1,10 @@
 """Modules: what shares nothing with the rest is solved on its own, and gates that say the same are one."""
 
 from bascule.availability.coalescing import coalesced
-from bascule.availability.modules import modules, whole
-from bascule.availability.network import flat
-from bascule.availability.orders import depth_first, shared_first
 from bascule.availability.structure import Basic, Event, Node, Structure, all_of, any_of, at_least
+from bascule.availability.trees.modules import modules, whole
+from bascule.availability.trees.network import flat
+from bascule.availability.trees.orders import depth_first, shared_first
 
 A, B, C, D, E, F = (Basic(name) for name in "ABCDEF")
 

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from bascule.availability import openpsa_xml
-from bascule.availability.openpsa import Model, read, structure, tops
-from bascule.availability.openpsa_xml import MOST_BYTES, MOST_DEPTH
-from bascule.availability.solving import solve
+from bascule.availability.trees import openpsa_xml
+from bascule.availability.trees.openpsa import Model, read, structure, tops
+from bascule.availability.trees.openpsa_xml import MOST_BYTES, MOST_DEPTH
+from bascule.availability.trees.solving import solve
 from bascule.kernel.errors import InputError
 
 DATA = "".join(f'<define-basic-event name="{name}"><float value="0.{digit}"/></define-basic-event>' for name, digit in (

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bascule.availability.cut_sets import CutSets, cut_sets
-from bascule.availability.importance import importances
-from bascule.availability.openpsa import read, structure
-from bascule.availability.solving import Engine, solve
 from bascule.availability.structure import Structure
+from bascule.availability.trees.cut_sets import CutSets, cut_sets
+from bascule.availability.trees.importance import importances
+from bascule.availability.trees.openpsa import read, structure
+from bascule.availability.trees.solving import Engine, solve
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "availability"
 ENGINES: tuple[Engine, ...] = ("own", "oxidd")

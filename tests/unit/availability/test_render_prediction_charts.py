@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.availability.prediction_sample import months, prediction
+from prediction_sample import months, prediction
 
-from bascule.availability.render_charts import columns_of, months_chart, months_words, recovery_chart
-from bascule.availability.simulation_months import Histogram
+from bascule.availability.render.charts import columns_of, months_chart, months_words, recovery_chart
+from bascule.availability.simulation.months import Histogram
 
 
 def test_the_bars_of_months_add_up_to_all_of_them() -> None:

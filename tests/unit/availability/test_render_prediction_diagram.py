@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from msgspec.structs import replace
-from tests.unit.availability.prediction_sample import (
+from prediction_sample import (
     large,
     large_system,
     minimal,
@@ -13,7 +13,7 @@ from tests.unit.availability.prediction_sample import (
     weight,
 )
 
-from bascule.availability.render_diagram import MOST_ROWS, diagram, lanes
+from bascule.availability.render.diagram import MOST_ROWS, diagram, lanes
 from bascule.system.model import Need
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from msgspec.structs import replace
-from tests.unit.availability.prediction_sample import HOSTILE, hostile, large, minimal, prediction, weight
+from prediction_sample import HOSTILE, hostile, large, minimal, prediction, weight
 
 from bascule.availability.prediction import Part, Prediction
-from bascule.availability.render_json import schema, schema_text, to_json
+from bascule.availability.render.as_json import schema, schema_text, to_json
 
 SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "prediction.schema.json"
 REGENERATE = (
-    "python -c 'from bascule.availability.render_json import schema_text as s; print(s(), end=\"\")'"
+    "python -c 'from bascule.availability.render.as_json import schema_text as s; print(s(), end=\"\")'"
     " > docs/prediction.schema.json"
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.availability.prediction_sample import (
+from prediction_sample import (
     HOSTILE,
     hostile,
     hostile_system,
@@ -24,8 +24,8 @@ from tests.unit.availability.prediction_sample import (
 )
 
 from bascule.availability.prediction import Prediction
-from bascule.availability.render_html import html
-from bascule.availability.render_markup import tone
+from bascule.availability.render.markup import tone
+from bascule.availability.render.page import html
 from bascule.availability.uptime import uptime
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -4,11 +4,11 @@ from io import StringIO
 
 import pytest
 from msgspec.structs import replace
+from prediction_sample import hostile, large, minimal, prediction
 from rich.console import Console
-from tests.unit.availability.prediction_sample import hostile, large, minimal, prediction
 
 from bascule.availability.prediction import Prediction
-from bascule.availability.render_terminal import summary
+from bascule.availability.render.terminal import summary
 
 
 def printed(said: Prediction, width: int = 120, *, colours: bool = False) -> str:

@@ -4,10 +4,10 @@ import math
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.availability.prediction_sample import minimal, prediction, weight
+from prediction_sample import minimal, prediction, weight
 
 from bascule.availability.prediction import Recovery
-from bascule.availability.render_words import (
+from bascule.availability.render.words import (
     clean,
     count_text,
     duration_text,

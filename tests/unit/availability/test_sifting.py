@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from bascule.availability.diagram import Diagrams
-from bascule.availability.sifting import Sifting
+from bascule.availability.trees.diagram import Diagrams
+from bascule.availability.trees.sifting import Sifting
 
 
 def never() -> bool:

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from bascule.availability.simulation import MONTH_S, simulate
-from bascule.availability.simulation_months import Months
+from bascule.availability.simulation.months import Months
+from bascule.availability.simulation.simulating import MONTH_S, simulate
 from bascule.availability.structure import Basic, Event, Fixed, Gate, Node, Not, Structure, all_of, any_of, at_least
 from bascule.kernel.errors import InputError
 

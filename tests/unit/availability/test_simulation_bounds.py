@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bascule.availability.simulation_bounds import mean_of, ranks, student_t, wilson
+from bascule.availability.simulation.bounds import mean_of, ranks, student_t, wilson
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bascule.availability.solving import Engine, exactly, solve
 from bascule.availability.structure import Basic, Event, Fixed, Gate, Node, Not, Structure, all_of, any_of, at_least
+from bascule.availability.trees.solving import Engine, exactly, solve
 from bascule.kernel.errors import InputError, MissingProgramError
 
 ENGINES: tuple[Engine, ...] = ("own", "oxidd")

@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 from described import AT_TIMES, component, system
 
-from bascule.availability import solving, translation
+from bascule.availability import translation
 from bascule.availability.assumptions import assume
 from bascule.availability.structure import Structure
+from bascule.availability.trees import solving
 from bascule.system.model import System
 
 Q = 1 / 101

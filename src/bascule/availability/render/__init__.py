@@ -1,0 +1,1 @@
+"""What does a prediction look like: in a terminal, as a page, as JSON?"""

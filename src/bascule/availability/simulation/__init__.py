@@ -1,0 +1,1 @@
+"""How do months of a system differ?"""

@@ -1,0 +1,1 @@
+"""How likely does a fault tree fail, through what, and what matters most in it?"""
