@@ -39,8 +39,8 @@ def plan(texts: dict[str, SourceFile], *findings: Finding) -> fixing.Plan:
 
 
 def test_comments_and_layout_stay() -> None:
-    found = plan(files(a=TEXT), mends("1", edit(2, 11, 12, "3")), mends("2", edit(4, 6, 6, "\n  - b")))
-    assert [one.after for one in found.files] == ["# kept\nreplicas: 3   # as it was\nlist:\n  - a\n  - b\n"]
+    found = plan(files(a=TEXT), mends("1", edit(2, 11, 12, "30")), mends("2", edit(4, 6, 6, "\n  - b")))
+    assert [one.after for one in found.files] == ["# kept\nreplicas: 30   # as it was\nlist:\n  - a\n  - b\n"]
     assert [one.fingerprint for one in found.files[0].findings] == ["1", "2"]
     assert found.refused == ()
 

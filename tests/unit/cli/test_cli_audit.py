@@ -197,7 +197,7 @@ def fixable(deploy: Path, with_fixable: None) -> Path:
     Path("bascule.yaml").write_text(STARTER)
     path = deploy / "named.yaml"
     path.write_bytes(b"\xef\xbb\xbfname: b   # kept\r\nother: 1\r\n")
-    path.chmod(0o640)
+    path.chmod(0o662)
     return path
 
 
@@ -217,7 +217,7 @@ def test_what_is_mended_keeps_all_else(fixable: Path, capsys: pytest.CaptureFixt
     code, out, err = told(capsys, *FIX, "--yes", "--fail-on", "low")
     assert code == 0
     assert fixable.read_bytes() == b"\xef\xbb\xbfname: c   # kept\r\nother: 1\r\n"
-    assert stat.S_IMODE(fixable.stat().st_mode) == 0o640
+    assert stat.S_IMODE(fixable.stat().st_mode) == 0o662
     assert "1 finding can be mended in 1 file" in err
     assert "no findings" in out
     assert sorted(path.name for path in fixable.parent.iterdir()) == ["named.yaml", "sound.yaml", "twice.yaml"]
