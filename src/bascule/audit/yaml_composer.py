@@ -12,8 +12,8 @@ from bascule.audit.tree import Mapping, Node, Scalar, Sequence
 from bascule.audit.yaml_values import plain_value, tagged_value
 
 MAX_DEPTH = 100
-MAX_VALUES = 250_000
-"""Keys and values of one text, aliases written out: as many as two thousand manifests have."""
+MAX_VALUES = 200_000
+"""Keys and values of one text, aliases written out: as many as 1,500 manifests have."""
 COMPLEX_KEY = "?"
 _MERGE = "<<"
 _SCALAR, _ALIAS = yaml.ScalarEvent, yaml.AliasEvent
@@ -112,11 +112,13 @@ class Composer:
         """
         mark: _Mark | None = None
         try:
-            loader = _LOADER(text)
+            next_event = _LOADER(text).get_event
             while True:
-                event: _Event = loader.get_event()
+                event: _Event = next_event()
                 mark = event.start_mark
-                if self._take(event):
+                if type(event) is _SCALAR:
+                    self._scalar(event)
+                elif self._take(event):
                     yield self._whole()
                 elif type(event) is yaml.StreamEndEvent:
                     return
@@ -126,11 +128,8 @@ class Composer:
             raise self._stop(mark, f"this is not YAML: {error}") from None
 
     def _take(self, event: _Event) -> bool:
-        """Take in one event: true when a document is whole."""
+        """Take in an event that is no scalar: true when a document is whole."""
         kind = type(event)
-        if kind is _SCALAR:
-            self._scalar(event)
-            return False
         if kind in _BEGINS:
             self._begin(event)
         elif kind in _ENDS:
@@ -165,17 +164,23 @@ class Composer:
 
     def _place(self, event: _Event) -> Place:
         start, end = event.start_mark, event.end_mark
-        line = self._line + start.line
-        self._end = (line if end.line == start.line else self._line + end.line, end.column + 1)
-        return Place(self._name, line, start.column + 1, *self._end)
+        begins = start.line
+        line = self._line + begins
+        last = line if end.line == begins else self._line + end.line
+        column = end.column + 1
+        self._end = (last, column)
+        return Place(self._name, line, start.column + 1, last, column)
 
     def _scalar(self, event: _Event) -> None:
         place = self._place(event)
-        text: str = self._words.setdefault(event.value, event.value)
-        stack = self._stack
-        self._count(1, event.start_mark)
-        if stack and stack[-1].items is None and stack[-1].key is None:
-            stack[-1].key = (text, place, text == _MERGE and not event.style)
+        written = event.value
+        text: str = self._words.setdefault(written, written)
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self._count(0, event.start_mark)
+        top = self._stack[-1] if self._stack else None
+        if top is not None and top.items is None and top.key is None:
+            top.key = (text, place, text == _MERGE and not event.style)
             if event.anchor is not None:
                 self._keep(event.anchor, Scalar(place, text, text))
             return
@@ -186,7 +191,10 @@ class Composer:
         node = Scalar(place, text, value)
         if event.anchor is not None:
             self._keep(event.anchor, node)
-        self._attach(node)
+        if top is not None and top.items is not None:
+            top.items.append(node)
+        else:
+            self._attach(node)
 
     def _keep(self, name: str, node: Scalar) -> None:
         anchor = self._anchors[name] = _Anchor(0)
