@@ -131,6 +131,17 @@ def test_a_private_name_means_what_is_nearest_and_has_a_path_from_outside() -> N
     assert solve(structure(found), expired=lambda: False).unavailability == pytest.approx(1 - 0.95 * 0.75, rel=1e-12)
 
 
+def test_a_private_name_is_known_in_the_containers_within() -> None:
+    found = model(
+        '<define-fault-tree name="t" role="private"><define-component name="outer">'
+        '<define-basic-event name="e"><float value="0.5"/></define-basic-event>'
+        '<define-component name="inner"><define-gate name="g"><event name="e"/></define-gate></define-component>'
+        "</define-component></define-fault-tree>"
+    )
+    assert set(found.gates) == {"t.outer.inner.g"}
+    assert set(found.events) == {"t.outer.e"}
+
+
 def test_a_house_event_is_a_constant_and_false_where_nothing_is_said() -> None:
     found = model(
         '<define-fault-tree name="t"><define-gate name="g"><or><event name="h"/><event name="a"/></or></define-gate>'

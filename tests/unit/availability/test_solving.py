@@ -123,6 +123,11 @@ def test_birnbaum_goes_through_modules_by_the_chain_rule(engine: Engine) -> None
     assert solution.unavailability == pytest.approx(1 - 0.98 * (1 - majority), rel=1e-12)
 
 
+def test_birnbaum_goes_through_modules_of_modules() -> None:
+    solution = solve(tree(any_of(A, all_of(B, any_of(C, D))), A=0.1, B=0.2, C=0.3, D=0.4), expired=never)
+    assert solution.birnbaum["C"] == pytest.approx(0.9 * 0.2 * 0.6, rel=1e-12)
+
+
 def deep(levels: int) -> Structure:
     """A ladder, each rung of which shares an event with the next: no modules, and far deeper than Python's stack."""
     events = {f"e{number}": Event(0.5) for number in range(levels + 1)}
