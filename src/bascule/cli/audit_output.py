@@ -11,7 +11,7 @@ from typing import Literal
 from rich.console import Console, RenderableType
 
 from bascule import __version__
-from bascule.audit import render_json, render_junit, render_markdown, render_sarif, render_terminal
+from bascule.audit import render_json, render_terminal
 from bascule.audit.finding import Severity
 from bascule.audit.result import Audit
 from bascule.audit.rule import Rule
@@ -29,10 +29,16 @@ def rendered(audit: Audit, rules: Sequence[Rule], form: Format, gate: Severity |
     if form == "json":
         return render_json.render(render_json.document(audit, version=__version__)).encode()
     if form == "sarif":
-        return render_sarif.sarif(audit, rules, version=__version__).encode()
+        from bascule.audit.render_sarif import sarif  # noqa: PLC0415 - each form is loaded where it is asked for
+
+        return sarif(audit, rules, version=__version__).encode()
     if form == "junit":
-        return render_junit.junit(audit, gate=gate)
-    return render_markdown.page(audit).encode("utf-8", "backslashreplace")
+        from bascule.audit.render_junit import junit  # noqa: PLC0415 - as above
+
+        return junit(audit, gate=gate)
+    from bascule.audit.render_markdown import page  # noqa: PLC0415 - as above
+
+    return page(audit).encode("utf-8", "backslashreplace")
 
 
 def show(content: RenderableType | bytes, *, output: Path | None, audit: Audit) -> None:
