@@ -39,6 +39,7 @@ from bascule.availability.uptime import uptime
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
 from bascule.system.model import System
+from bascule.system.reach import reached
 
 Expired = Callable[[], bool]
 MINUTES_PER_YEAR = 525_960
@@ -132,7 +133,7 @@ class Predicting:
         """Soft needs count too: what users have when nothing at all is missing."""
         soft = any(
             need.kind == "soft"
-            for name in translation.reached(self.system)
+            for name in reached(self.system)
             if name in self.system.components
             for need in self.system.components[name].needs.values()
         )
@@ -259,8 +260,8 @@ class Predicting:
         return choose(promised[scope].rto, promised[scope].rpo, yearly)
 
     def _not_reached(self) -> tuple[str, ...]:
-        reached = set(translation.reached(self.system))
-        return tuple(name for name in self.system.components if name not in reached)
+        served = set(reached(self.system))
+        return tuple(name for name in self.system.components if name not in served)
 
     def _measured(self) -> tuple[Measurement, ...]:
         """Each measured figure beside what would have been taken without it, and whether it was taken."""

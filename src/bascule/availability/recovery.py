@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from bascule.availability.assumptions import Assumptions
 from bascule.availability.prediction import Part, Recovery
-from bascule.availability.translation import reached
 from bascule.system.model import SCOPES, System
+from bascule.system.reach import reached
 from bascule.system.scenario import Scope
 
 Parts = Mapping[str, tuple[Part, ...]]

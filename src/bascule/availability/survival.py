@@ -9,10 +9,10 @@ from typing import Literal
 
 from bascule.availability.prediction import Survival, Uptime
 from bascule.availability.structure import Event, Structure, fails
-from bascule.availability.translation import reached
 from bascule.availability.trees import solving
 from bascule.availability.uptime import uptime
 from bascule.system.model import System
+from bascule.system.reach import reached
 
 MOST_PAIRS = 60
 PASSING = frozenset({"switching", "uncovered", "common-cause"})

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from bascule.availability import groups
 from bascule.availability.assumptions import Assumed, Assumptions
 from bascule.availability.structure import Basic, Event, Node, Structure, all_of, any_of, at_least
 from bascule.system.model import System
+from bascule.system.reach import needs_of, reached
 
 _solved = lru_cache(maxsize=4096)(groups.solve)
 """Many components of a large system are alike."""
@@ -167,24 +168,10 @@ def degraded(system: System, assumptions: Assumptions) -> Structure:
     made = Translation(system, assumptions)
     served = reached(system)
     top = made.component(system.workload.through)
-    soft = [other for name in served for other, need in _needs(system, name).items() if need == "soft"]
+    soft = [other for name in served for other, kind in needs_of(system, name).items() if kind == "soft"]
     return Structure(any_of(top, *(made.component(other) for other in dict.fromkeys(soft))), made.events)
 
 
 def in_region(system: System, assumptions: Assumptions, region: str) -> Structure:
     """When clients are not served who arrive at the entries of this region alone."""
     return Translation(system, assumptions, only_region=region).structure()
-
-
-def reached(system: System) -> tuple[str, ...]:
-    """The component that receives the load and all that it needs hard, directly or not; the entry first."""
-    found = [system.workload.through]
-    for name in found:
-        needs = _needs(system, name)
-        found += [other for other, kind in needs.items() if kind == "hard" and other not in found]
-    return tuple(found)
-
-
-def _needs(system: System, name: str) -> Mapping[str, str]:
-    component = system.components.get(name)
-    return {other: need.kind for other, need in component.needs.items()} if component is not None else {}

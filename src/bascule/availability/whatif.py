@@ -8,10 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bascule.availability.assumptions import Assumptions
-from bascule.availability.translation import reached
 from bascule.kernel.quantities import Duration, Share
 from bascule.system.dependability import Costs, Reliability
 from bascule.system.model import Component, Region, System
+from bascule.system.reach import reached
 
 ADDED = "added"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bascule.availability.diagram import Diagrams
-from bascule.availability.evaluation import interval
+from bascule.availability.trees.diagram import Diagrams
+from bascule.availability.trees.evaluation import interval
 
 
 def test_of_what_is_negated_the_bounds_change_places() -> None:

@@ -1,7 +1,7 @@
 """Modules: what shares nothing with the rest is solved on its own, and gates that say the same are one."""
 
-from bascule.availability.coalescing import coalesced
 from bascule.availability.structure import Basic, Event, Node, Structure, all_of, any_of, at_least
+from bascule.availability.trees.coalescing import coalesced
 from bascule.availability.trees.modules import modules, whole
 from bascule.availability.trees.network import flat
 from bascule.availability.trees.orders import depth_first, shared_first

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from bascule.availability.coalescing import coalesced
 from bascule.availability.structure import Structure
 from bascule.availability.trees.bounds import LEAST_VISITS, Bounds, bounded
+from bascule.availability.trees.coalescing import coalesced
 from bascule.availability.trees.diagram import BudgetSpentError, Diagram, Diagrams, built
 from bascule.availability.trees.diagram_oxidd import OxiddDiagrams, manager
 from bascule.availability.trees.evaluation import Odds, interval
