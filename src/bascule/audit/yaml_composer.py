@@ -12,7 +12,7 @@ from bascule.audit.tree import Mapping, Node, Scalar, Sequence
 from bascule.audit.yaml_values import plain_value, tagged_value
 
 MAX_DEPTH = 100
-MAX_VALUES = 200_000
+MAX_VALUES = 150_000
 """Keys and values of one text, aliases written out: as many as 1,500 manifests have."""
 COMPLEX_KEY = "?"
 _MERGE = "<<"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from bascule.audit import reading
 from bascule.audit.estate import Estate
 from bascule.kernel.errors import InputError
-from bascule.system import parse_located
 from bascule.system.model import System
 
 if TYPE_CHECKING:  # as in the audit's estate
@@ -37,6 +36,8 @@ def take_system(estate: Estate, name: str, *, required: bool, reports: Sequence[
         return False
     if name not in estate.files:
         raise InputError("this system file cannot be read", where=name)
+    from bascule.system import parse_located  # noqa: PLC0415 - only an audit with a system needs it
+
     estate.system, estate.positions = parse_located(estate.files[name].text, name)
     estate.claims[name, document.number if document is not None else 1] = "system"
     estate.prediction = predicted(estate.system, reports)
