@@ -24,12 +24,15 @@ class Measured(Struct, frozen=True, kw_only=True):
             trials support (95 % sure; infinite where they support none). None when no trial came back.
         recovered: The share of trials in which clients were served again by itself, with its Clopper-Pearson bounds.
         source: Which drills, for people.
+        parts: What the median time is made of: detection, failover, and what was left for the clients; empty where the
+            drills do not tell.
     """
 
     trials: int
     failover_s: Bounds | None
     recovered: Bounds
     source: str
+    parts: tuple[tuple[str, Duration], ...] = ()
 
     @property
     def failover(self) -> Duration | None:

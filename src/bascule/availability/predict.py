@@ -202,9 +202,9 @@ class Predicting:
     def _failovers(self) -> Parts:
         """What each failover is made of, where its engine knows and no other figure counts before its own."""
         found: dict[str, tuple[Part, ...]] = {}
-        for name, one in self.figures.items():
+        for name, one in (*self.figures.items(), *self.measured.items()):
             parts = tuple(Part(name=f"{name}: {told}", seconds=time.seconds) for told, time in one.parts)
-            if math.isclose(length_s(parts), self.assumptions.components[name].failover_s):
+            if parts and math.isclose(length_s(parts), self.assumptions.components[name].failover_s):
                 found[name] = parts
         return found
 

@@ -10,6 +10,7 @@ from bascule.availability.measured import Bounds, Measured
 from bascule.cli.report_file import MOST_BYTES, read_report
 from bascule.drill.calibrating import gather
 from bascule.kernel.errors import InputError
+from bascule.kernel.quantities import Duration
 from bascule.measure.calibration import Calibrated, decode
 from bascule.measure.statistics import clopper_pearson, quantile_bound, spread
 from bascule.system.model import System
@@ -73,7 +74,23 @@ def _measured(entries: Sequence[Calibrated]) -> Measured:
         failover_s=_median(samples),
         recovered=Bounds(estimate=(judged - never) / judged, low=interval.low, high=interval.high),
         source=f"measured by {judged} trials ({experiments}), {len(samples)} with an outage; {CONFIDENCE:.0%} sure",
+        parts=_parts(entries, samples),
     )
+
+
+def _parts(entries: Sequence[Calibrated], rtos: Sequence[float]) -> tuple[tuple[str, Duration], ...]:
+    """The median detection and failover, and what they leave of the median time for the clients to come back."""
+    found: list[float] = []
+    for name in ("detection", "failover"):
+        measure = spread([value for one in entries if name in one.times for value in one.times[name].samples])
+        if measure is None:
+            return ()
+        found.append(measure.median)
+    whole = spread(rtos)
+    if whole is None or sum(found) > whole.median:
+        return ()
+    names = ("it was noticed", "another took over", "clients came back")
+    return tuple(zip(names, map(Duration, (*found, whole.median - sum(found))), strict=True))
 
 
 def _median(samples: Sequence[float]) -> Bounds | None:

@@ -17,7 +17,8 @@ from bascule.cli.audit_system import predicted
 from bascule.system import parse
 
 FOLDER = Path(judge.__code__.co_filename).parent
-SYSTEM = Path("examples/taskmanagerpro/bascule.yaml").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[3]
+SYSTEM = (ROOT / "examples" / "taskmanagerpro" / "bascule.yaml").read_text(encoding="utf-8")
 
 
 def estate(text: str = SYSTEM, *claims: str) -> Estate:

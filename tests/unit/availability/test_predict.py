@@ -12,6 +12,7 @@ from bascule.availability.measured import Bounds, Measured
 from bascule.availability.predict import Asked, predict
 from bascule.availability.prediction import YEAR_S, Prediction
 from bascule.kernel.errors import InputError
+from bascule.kernel.quantities import Duration
 from bascule.system.model import System
 
 Q = 1 / 101
@@ -139,6 +140,7 @@ def test_what_drills_measured_counts_before_what_is_assumed_and_is_listed() -> N
         failover_s=Bounds(estimate=12.0, low=10.0, high=15.0),
         recovered=Bounds(estimate=1.0, low=0.86, high=1.0),
         source="20 trials",
+        parts=(("it was noticed", Duration(10.0)), ("another took over", Duration(2.0))),
     )
     before = predict(described, {}, {}, Asked(allow=allow))
     after = predict(described, {}, {"web": drilled}, Asked(allow=allow))
@@ -146,6 +148,7 @@ def test_what_drills_measured_counts_before_what_is_assumed_and_is_listed() -> N
     assert any(one.value == "12s" and one.source == "20 trials" for one in after.assumptions)
     assert after.uptime.unavailability > before.uptime.unavailability  # 86% sure is less than the assumed 99%
     assert before.measured == ()
+    assert [part.name for part in after.recovery[0].parts] == ["web: it was noticed", "web: another took over"]
 
 
 def test_the_file_counts_before_what_drills_measured() -> None:

@@ -10,8 +10,9 @@ import pytest
 from bascule.cli.main import main
 from bascule.measure.calibration import Calibrated, Calibration, encode, times
 
-EXAMPLE = "examples/taskmanagerpro/bascule.yaml"
-TREE = "tests/golden/availability/two_train.xml"
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = str(ROOT / "examples" / "taskmanagerpro" / "bascule.yaml")
+TREE = str(ROOT / "tests" / "golden" / "availability" / "two_train.xml")
 
 
 def test_the_example_is_predicted_to_keep_its_promise(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +102,7 @@ def test_the_catalogue_says_what_its_figures_are(capsys: pytest.CaptureFixture[s
         ([EXAMPLE, "--limit", "0s"], "no time limit"),
         ([EXAMPLE, "--months", "-1"], "cannot be simulated"),
         ([EXAMPLE, "--top", "-1"], "cannot be listed"),
-        (["--openpsa", "README.md"], "README.md"),
+        (["--openpsa", str(ROOT / "README.md")], "README.md"),
         (["--openpsa", "none.xml"], "cannot be read"),
         (["--openpsa", TREE, "--gate", "nowhere"], "nowhere"),
         (["none.yaml"], "no such file"),

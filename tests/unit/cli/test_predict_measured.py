@@ -80,3 +80,23 @@ def test_a_file_that_is_neither_is_refused(tmp_path: Path) -> None:
         measured(SYSTEM, [path])
     with pytest.raises(InputError, match="cannot be read"):
         measured(SYSTEM, [tmp_path / "none.json"])
+
+
+def test_the_time_is_told_in_its_parts_where_drills_know_them(tmp_path: Path) -> None:
+    entry = Calibrated(
+        system=SYSTEM.system,
+        engine="postgresql",
+        experiment="primary-kill",
+        judged=3,
+        undetermined=0,
+        times={"rto": times([20.0, 21.0, 22.0]), "detection": times([17.0, 18.0, 19.0]), "failover": times([2.0] * 3)},
+    )
+    path = tmp_path / "a.json"
+    path.write_bytes(encode(Calibration(measured=(entry,))))
+    told = measured(SYSTEM, [path])["database"].parts
+    assert [(name, part.seconds) for name, part in told] == [
+        ("it was noticed", 18.0),
+        ("another took over", 2.0),
+        ("clients came back", 1.0),
+    ]
+    assert measured(SYSTEM, [calibrated(tmp_path / "b.json", 20.0)])["database"].parts == ()
