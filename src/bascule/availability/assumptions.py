@@ -151,10 +151,17 @@ class _Chosen:
         mine = getattr(self.given, figure)
         if mine is not None:
             return mine, FILE
-        drilled = getattr(self.measured, figure, None) if self.measured is not None else None
+        drilled = self._drilled(figure)
         if drilled is not None and self.measured is not None:
             return drilled, self.measured.source
         return getattr(self.typical, figure), self.typical.sources[figure]
+
+    def _drilled(self, figure: str) -> Duration | Share | None:
+        if self.measured is None:
+            return None
+        if figure == "coverage":
+            return self.measured.coverage(self.typical.coverage)
+        return self.measured.failover if figure == "failover" else None
 
     def _note(self, figure: str, value: object, source: str) -> None:
         self.listed.append(Assumption(of=self.name, figure=figure, value=str(value), source=source))
@@ -177,8 +184,10 @@ class _Chosen:
         needed = typical if self.given.needed is None else self.given.needed
         source = self.typical.sources["needed"] if self.given.needed is None else FILE
         self._note("needed", f"{needed} of {replicas}", source)
-        if self.given.redundancy is None:
-            self._note("redundancy", self.typical.redundancy, self.typical.sources["redundancy"])
+        mine = self.given.redundancy
+        self._note("redundancy", mine or self.typical.redundancy, FILE if mine else self.typical.sources["redundancy"])
+        if self.given.crews:
+            self._note("crews", self.given.crews, FILE)
         return Assumed(
             name=self.name,
             replicas=replicas,
@@ -203,7 +212,12 @@ def _service(name: str, service: Service, listed: list[Assumption], warnings: li
     assert share is not None, "a checked service has one of both"  # noqa: S101 - the rules of system files hold it
     mttr = service.mttr or (known.mttr if known is not None else SERVICE_MTTR)
     if basis == "sla":
-        warnings.append(f"{name}: {share} is a refund threshold (SLA) of its provider, not a measurement")
+        label = (
+            known.label
+            if known is not None and service.availability is None
+            else f"{share} (an SLA: a refund threshold, not a measurement)"
+        )
+        warnings.insert(0, f"{name}: {label}")
     listed.append(Assumption(of=name, figure="availability", value=str(share), source=f"{told} ({basis})"))
     source = FILE if service.mttr is not None else "assumption: an hour" if known is None else known.mttr_source
     listed.append(Assumption(of=name, figure="mttr", value=str(mttr), source=source))

@@ -60,7 +60,7 @@ class CloudService(Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """The promise with what it is, for people: never the number alone."""
         taken = f"; {MOST} is reckoned with, an assumption" if self.availability > MOST else ""
-        what = "an SLA: below it a part of the bill is refunded; nobody measured it"
+        what = "an SLA: a refund threshold, not a measurement"
         return f"{self.availability} ({what}{taken}; {self.document}, {self.as_of})"
 
 

@@ -7,7 +7,7 @@ every answer that is missing is said.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bascule.availability import survival, translation, whatif
@@ -16,6 +16,7 @@ from bascule.availability.figures import Figures
 from bascule.availability.measured import Measured
 from bascule.availability.prediction import (
     YEAR_S,
+    Calibration,
     Change,
     CutSet,
     CutSets,
@@ -32,7 +33,7 @@ from bascule.availability.recovery import Parts, length_s, recoveries
 from bascule.availability.simulation.months import Months
 from bascule.availability.simulation.simulating import simulate
 from bascule.availability.strategies import Choice, choose
-from bascule.availability.structure import Structure, fails
+from bascule.availability.structure import Structure, fatal
 from bascule.availability.trees import importance, solving
 from bascule.availability.trees.cut_sets import of_solved
 from bascule.availability.uptime import uptime
@@ -40,6 +41,7 @@ from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
 from bascule.system.model import System
 from bascule.system.reach import reached
+from bascule.system.scenario import Scope
 
 Expired = Callable[[], bool]
 MINUTES_PER_YEAR = 525_960
@@ -82,6 +84,8 @@ class Predicting:
     structure: Structure = field(init=False)
     solution: solving.Solution = field(init=False)
 
+    notes: list[str] = field(default_factory=list)
+
     def __post_init__(self) -> None:
         self.assumptions = assume(self.system, self.figures, self.measured)
         self.structure = translation.total(self.system, self.assumptions)
@@ -99,32 +103,38 @@ class Predicting:
         objective = self.system.objectives.availability
         expected = uptime(self.solution.upper, self.solution.lower)
         budget = 1 - objective.target.fraction
-        changes, untried = self._changes(expected)
         months = self._months()
+        weights, covering = self._weights()
+        places, left_out = self._survival()
+        if left_out:
+            self.notes.append(f"{left_out} losses of places, pairs of zones first, were left out: too many, or no time")
+        changes, untried = self._changes(expected, [one.part for one in weights])
         budget_s = budget * objective.window.seconds
         return Prediction(
             system=self.system.system,
             uptime=expected,
             full=self._full(),
-            method=self._method(),
+            method=f"{self._method()}{covering}",
             target=objective.target.fraction,
             window_s=objective.window.seconds,
             budget_s=budget_s,
             meets=meets(expected, budget),
             regions=tuple(self._regions()),
-            weights=self._weights(),
+            weights=weights,
             single_points=self._single_points(),
             cut_sets=self._cut_sets(),
-            survival=self._survival(),
+            survival=places,
             recovery=recoveries(self.system, self.assumptions, self._failovers()),
             changes=changes,
             untried=untried,
             strategies=self._strategies(),
             assumptions=self.assumptions.listed,
-            warnings=self.assumptions.warnings,
+            warnings=(*self.notes, *self.assumptions.warnings),
             not_reached=self._not_reached(),
             measured=self._measured(),
+            currency=self.system.costs.currency if self.system.costs is not None else "",
             money=self._money(expected),
+            calibration=self._calibration(),
             months=months,
             window_probability=months.probability_within(budget_s) if months is not None else None,
         )
@@ -148,13 +158,14 @@ class Predicting:
     def _regions(self) -> list[RegionUptime]:
         entry = self.system.components[self.system.workload.through]
         serving = dict.fromkeys(self.system.region_of(zone) for zone, count in entry.replicas.items() if count)
-        structures = {name: translation.in_region(self.system, self.assumptions, name) for name in serving}
-        return [RegionUptime(region=name, uptime=self._uptime(one)) for name, one in structures.items()]
+        asked = ((name, translation.in_region(self.system, self.assumptions, name)) for name in serving)
+        return [RegionUptime(region=name, uptime=self._uptime(one)) for name, one in asked if one is not None]
 
-    def _weights(self) -> tuple[Weight, ...]:
-        """The importance of each part, the largest improvement first; none where only bounds are known."""
+    def _weights(self) -> tuple[tuple[Weight, ...], str]:
+        """The importance of each part, the largest improvement first, and how Fussell-Vesely was had."""
         if self.solution.solved is None:
-            return ()
+            self.notes.append("importances and minimal cut sets are not known, for only bounds of the availability are")
+            return (), ""
         kinds = {event.part: event.kind for event in self.structure.events.values()}
         found = importance.of(self.solution.solved, self.structure.events, expired=self.asked.allow(self.asked.limit_s))
         weights = [
@@ -170,15 +181,17 @@ class Predicting:
             )
             for one in found.parts
         ]
-        return tuple(sorted(weights, key=lambda one: (-one.potential_s, one.part)))
+        told = {
+            "exact": "; Fussell-Vesely exact",
+            "rare-event": "; Fussell-Vesely by the rare-event approximation, which may be too high",
+            "none": "; Fussell-Vesely not known",
+        }
+        ordered = tuple(sorted(weights, key=lambda one: (-one.potential_s, one.part)))
+        return ordered, told[found.fussell_vesely]
 
     def _single_points(self) -> tuple[str, ...]:
         """What takes the system down alone; failovers and common causes are no things that could be doubled."""
-        return tuple(
-            name
-            for name, event in self.structure.events.items()
-            if event.kind not in survival.PASSING and fails(self.structure, frozenset({name}))
-        )
+        return fatal(self.structure, frozenset(), survival.things(self.structure))
 
     def _cut_sets(self) -> CutSets:
         """The minimal cut sets; none where the structure could not be solved, or they cannot be held."""
@@ -186,7 +199,8 @@ class Predicting:
             return CutSets(count=None, by_order={}, shown=())
         try:
             found = of_solved(self.solution.solved, expired=self.asked.allow(self.asked.limit_s))
-        except InputError:
+        except InputError as error:
+            self.notes.append(f"minimal cut sets are not known: {error.what}")
             return CutSets(count=None, by_order={}, shown=())
         total = self.solution.unavailability
         shown = tuple(
@@ -195,31 +209,34 @@ class Predicting:
         )
         return CutSets(count=found.count, by_order=found.by_order, shown=shown)
 
-    def _survival(self) -> tuple[Survival, ...]:
+    def _survival(self) -> tuple[tuple[Survival, ...], int]:
         needed = {name: one.needed for name, one in self.assumptions.components.items()}
         return survival.survivals(self.system, self.structure, needed, self.asked.allow(self.asked.limit_s))
 
     def _failovers(self) -> Parts:
         """What each failover is made of, where its engine knows and no other figure counts before its own."""
         found: dict[str, tuple[Part, ...]] = {}
-        for name, one in (*self.figures.items(), *self.measured.items()):
-            parts = tuple(Part(name=f"{name}: {told}", seconds=time.seconds) for told, time in one.parts)
-            if parts and math.isclose(length_s(parts), self.assumptions.components[name].failover_s):
-                found[name] = parts
+        known = [(name, one.parts) for name, one in self.figures.items()]
+        for name, parts in (*known, *((name, one.parts) for name, one in self.measured.items())):
+            told = tuple(Part(name=f"{name}: {what}", seconds=time.seconds) for what, time in parts)
+            if told and math.isclose(length_s(told), self.assumptions.components[name].failover_s):
+                found[name] = told
         return found
 
-    def _changes(self, expected: Uptime) -> tuple[tuple[Change, ...], int]:
+    def _changes(self, expected: Uptime, order: Sequence[str]) -> tuple[tuple[Change, ...], int]:
         """What each single change saves, the best first; and for how many there was no time."""
         expired = self.asked.allow(self.asked.limit_s)
         found: list[Change] = []
         untried = 0
         per_minute = self._per_minute()
-        for variant in whatif.variants(self.system, self.assumptions):
+        for variant in whatif.variants(self.system, self.assumptions, order):
             if expired():
                 untried += 1
                 continue
-            changed = assume(variant.system, self.figures, self.measured)
-            after = self._uptime(translation.total(variant.system, changed))
+            after = self._after(variant)
+            if after is None:
+                untried += 1
+                continue
             saved_s = expected.per_year_s - after.per_year_s
             gain = None
             if per_minute is not None and variant.cost_per_year:
@@ -237,22 +254,35 @@ class Predicting:
                 )
         return tuple(sorted(found, key=lambda one: -one.saved_s)), untried
 
+    def _after(self, variant: whatif.Variant) -> Uptime | None:
+        """What a change would give; None where it cannot be solved."""
+        try:
+            changed = assume(variant.system, self.figures, self.measured)
+            return self._uptime(translation.total(variant.system, changed))
+        except InputError:
+            return None
+
     def _months(self) -> Months | None:
         if not self.asked.months:
             return None
-        return simulate(
-            self.structure,
-            months=self.asked.months,
-            month_s=self.system.objectives.availability.window.seconds,
-            seed=self.asked.seed,
-            expired=self.asked.allow(self.asked.limit_s),
-            on_progress=self.asked.on_progress,
-        )
+        try:
+            return simulate(
+                self.structure,
+                months=self.asked.months,
+                month_s=self.system.objectives.availability.window.seconds,
+                seed=self.asked.seed,
+                expired=self.asked.allow(self.asked.limit_s),
+                on_progress=self.asked.on_progress,
+            )
+        except InputError as error:
+            self.notes.append(f"no months were simulated: {error.what}")
+            return None
 
     def _strategies(self) -> tuple[Choice, ...]:
         """What would meet the RTO and RPO that are promised for the largest loss that has a promise."""
         promised = self.system.objectives.disruptions
-        scope = next((one for one in ("region", "zone", "host", "process") if one in promised), None)
+        scopes: tuple[Scope, ...] = ("region", "zone")
+        scope = next((one for one in scopes if one in promised), None)
         if scope is None:
             return ()
         costs = self.system.costs
@@ -278,7 +308,7 @@ class Predicting:
                         measured=str(Duration(round(one.failover_s.estimate, 3))),
                         bounds=f"{one.failover_s.low:.3g} s to {one.failover_s.high:.3g} s",
                         source=one.source,
-                        used=after.failover_s == one.failover_s.estimate,
+                        used=after.failover_s != before.failover_s,
                     )
                 )
             found.append(
@@ -287,12 +317,23 @@ class Predicting:
                     figure="coverage",
                     assumed=f"{before.coverage:.4%}",
                     measured=f"{one.recovered.estimate:.4%}",
-                    bounds=f"{one.recovered.low:.2%} to {one.recovered.high:.2%}; the lower bound is taken",
+                    bounds=f"{one.recovered.low:.2%} to {one.recovered.high:.2%}; {after.coverage:.4%} is taken",
                     source=one.source,
-                    used=after.coverage == one.coverage.fraction,
+                    used=after.coverage != before.coverage,
                 )
             )
         return tuple(found)
+
+    def _calibration(self) -> Calibration | None:
+        """The availability without what drills measured, and at the bounds of it; None without drills."""
+        if not self.measured:
+            return None
+        ends = [{name: one.at(good=good) for name, one in self.measured.items()} for good in (True, False)]
+        told = [
+            self._uptime(translation.total(self.system, assume(self.system, self.figures, measured)))
+            for measured in ({}, *ends)
+        ]
+        return Calibration(without=told[0], best=told[1], worst=told[2])
 
     def _per_minute(self) -> float | None:
         costs = self.system.costs

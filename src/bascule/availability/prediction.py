@@ -185,6 +185,19 @@ class Measurement(Struct, frozen=True, kw_only=True):
     used: bool
 
 
+class Calibration(Struct, frozen=True, kw_only=True):
+    """What measurements change.
+
+    Attributes:
+        without: The availability without them.
+        best, worst: With each measured figure at the better, and at the worse of its bounds.
+    """
+
+    without: Uptime
+    best: Uptime
+    worst: Uptime
+
+
 class Prediction(Struct, frozen=True, kw_only=True):
     """How available a system can be.
 
@@ -220,7 +233,9 @@ class Prediction(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     not_reached: tuple[str, ...] = ()
     measured: tuple[Measurement, ...] = ()
+    currency: str = ""
     money: Money | None = None
+    calibration: Calibration | None = None
     months: Months | None = None
     window_probability: tuple[float, float, float] | None = None
     year: str = YEAR_TOLD

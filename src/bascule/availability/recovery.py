@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from bascule.availability.assumptions import Assumptions
 from bascule.availability.prediction import Part, Recovery
 from bascule.system.model import SCOPES, System
-from bascule.system.reach import reached
+from bascule.system.reach import hard_needs, reached
 from bascule.system.scenario import Scope
 
+RESTORED = "restored from its backup"
 Parts = Mapping[str, tuple[Part, ...]]
 
 
@@ -48,22 +49,26 @@ class _Course:
                 continue
             pending.pop()
             before = max((self.known[other] for other in self._needs(current)), key=length_s, default=())
-            self.known[current] = before + self._own(current)
+            own, from_the_start = self._own(current)
+            if not from_the_start:
+                self.known[current] = before + own
+            else:  # it does not wait for what it needs: the longer of both counts
+                self.known[current] = max(before, own, key=length_s)
         return self.known[name]
 
     def _needs(self, name: str) -> list[str]:
-        needs = self.system.components[name].needs
-        return [other for other, need in needs.items() if need.kind == "hard" and other in self.system.components]
+        return [other for other in hard_needs(self.system, name) if other in self.system.components]
 
-    def _own(self, name: str) -> tuple[Part, ...]:
+    def _own(self, name: str) -> tuple[tuple[Part, ...], bool]:
+        """What passes here, and whether it begins with the loss; else it begins when what is needed serves again."""
         lost = self.loss.replicas.get(name, 0)
         assumed = self.assumptions.components[name]
         if not lost:
-            return ()
+            return (), False
         if assumed.replicas - lost >= assumed.needed:
             whole = (Part(name=f"{name}: the others take over", seconds=assumed.failover_s),)
-            return self.failovers.get(name) or whole
-        return (self._without(name, assumed.mttr_s),)
+            return self.failovers.get(name) or whole, False
+        return (self._without(name, assumed.mttr_s),), True
 
     def _without(self, name: str, mttr_s: float) -> Part:
         backup = self.system.components[name].backup
@@ -71,26 +76,37 @@ class _Course:
         if place is None:
             return Part(name=f"{name}: repair, for too few replicas are left", seconds=mttr_s)
         if backup is not None and backup.restore is not None and backup.off_site and backup.restore.seconds < place:
-            return Part(name=f"{name}: restored from its backup", seconds=backup.restore.seconds)
+            return Part(name=f"{name}: {RESTORED}", seconds=backup.restore.seconds)
         return Part(name=f"{name}: until the {self.loss.scope} is back", seconds=place)
 
     def lost_work(self) -> tuple[float | None, str]:
         """How much acknowledged work is lost in all, in seconds, and why; None where one component's is not known."""
         found: list[tuple[float, str]] = []
+        unknown: list[str] = []
         for name in reached(self.system):
-            lost = self.loss.replicas.get(name, 0)
-            if name not in self.system.components or not lost:
-                continue
-            assumed = self.assumptions.components[name]
-            backup = self.system.components[name].backup
-            restored = any("restored from its backup" in part.name for part in self._own(name))
-            if restored and backup is not None:
-                found.append((backup.every.seconds, f"{name}: what came after the last backup"))
-            elif assumed.replicas - lost >= assumed.needed and assumed.lost_s is None:
-                return None, f"{name}: what a failover loses is not known"
-            elif assumed.replicas - lost >= assumed.needed and assumed.lost_s:
-                found.append((assumed.lost_s, f"{name}: what was not replicated yet"))
-        return max(found, default=(0.0, "nothing that was acknowledged"))
+            if name in self.system.components and self.loss.replicas.get(name, 0):
+                lost_s, because = self._lost_here(name)
+                if lost_s is None:
+                    unknown.append(f"{name}: {because}")
+                elif lost_s:
+                    found.append((lost_s, f"{name}: {because}"))
+        if found:
+            lost_s, because = max(found)
+            return lost_s, because if not unknown else f"at least, for {because}; and {unknown[0]}"
+        return (None, unknown[0]) if unknown else (0.0, "nothing that was acknowledged")
+
+    def _lost_here(self, name: str) -> tuple[float | None, str]:
+        assumed = self.assumptions.components[name]
+        backup = self.system.components[name].backup
+        if assumed.replicas - self.loss.replicas[name] >= assumed.needed:
+            known = assumed.lost_s is not None
+            return assumed.lost_s, "what was not replicated yet" if known else "what a failover loses is not known"
+        own, _ = self._own(name)
+        if backup is not None and (RESTORED in own[0].name or self.loss.scope == "host"):
+            return backup.every.seconds, "what came after the last backup"
+        if self.loss.scope == "host" and not (assumed.lost_s == 0 and assumed.redundancy == "active"):
+            return None, "its disk may be gone with the host, and there is no backup"
+        return 0.0, ""
 
 
 def length_s(parts: tuple[Part, ...]) -> float:

@@ -6,6 +6,7 @@ A gate says how many of its children must *fail* for it to fail: that k of n rep
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -117,3 +118,38 @@ def below(node: Node) -> tuple[Node, ...]:
     if isinstance(node, Gate):
         return node.children
     return (node.child,) if isinstance(node, Not) else ()
+
+
+def fatal(structure: Structure, down: frozenset[str], candidates: Sequence[str]) -> tuple[str, ...]:
+    """Those of these events each of which, alone beside what is down, makes the system fail.
+
+    All of them are tried in one pass: bit i of each number is what happens when candidate i does.
+    """
+    everywhere = (1 << len(candidates)) - 1
+    bits = {name: 1 << place for place, name in enumerate(candidates)} | dict.fromkeys(down, everywhere)
+    known: dict[int, int] = {}
+    pending: list[Node] = [structure.top]
+    while pending:
+        node = pending.pop()
+        waiting = [child for child in below(node) if id(child) not in known]
+        if waiting:
+            pending += [node, *waiting]
+        elif isinstance(node, Basic):
+            known[id(node)] = bits.get(node.name, 0)
+        elif isinstance(node, Fixed):
+            known[id(node)] = everywhere if node.failed else 0
+        elif isinstance(node, Not):
+            known[id(node)] = everywhere & ~known[id(node.child)]
+        else:
+            known[id(node)] = _enough([known[id(child)] for child in node.children], node.least, everywhere)
+    failed = known[id(structure.top)]
+    return tuple(name for place, name in enumerate(candidates) if failed >> place & 1)
+
+
+def _enough(children: Sequence[int], least: int, everywhere: int) -> int:
+    """Where at least so many of these are set, bit by bit."""
+    reached = [everywhere, *[0] * least]
+    for child in children:
+        for count in range(least, 0, -1):
+            reached[count] |= reached[count - 1] & child
+    return reached[least]

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Literal
 
 from bascule.availability.prediction import Survival, Uptime
-from bascule.availability.structure import Event, Structure, fails
+from bascule.availability.structure import Event, Structure, fails, fatal
 from bascule.availability.trees import solving
 from bascule.availability.uptime import uptime
 from bascule.system.model import System
@@ -31,26 +31,28 @@ class _About:
 
 def survivals(
     system: System, structure: Structure, needed: Mapping[str, int], expired: Callable[[], bool]
-) -> tuple[Survival, ...]:
-    """The loss of each zone, of each region, and of two zones at the same time (N-1 and N-2).
+) -> tuple[tuple[Survival, ...], int]:
+    """The loss of each zone, each region, and two zones at the same time (N-1 and N-2); and how many are left out.
 
     Args:
         system: A checked one.
         structure: The system's; zones and regions are its events `zone NAME` and `region NAME`.
         needed: How many replicas carry the whole load, by component.
-        expired: Pairs of zones are left out when it says so, and when there are more than 60.
+        expired: Whether time is up: losses that are left then are left out, as are pairs beyond the first 60.
     """
     about = _About(system, structure, needed, expired)
-    found = [_after(about, (zone,), "zone") for zone in _used(system)]
+    losses: list[tuple[tuple[str, ...], Literal["zone", "region"]]] = [((zone,), "zone") for zone in _used(system)]
     if len(system.regions) > 1:
-        regions = [name for name, region in system.regions.items() if set(region.zones) & set(_used(system))]
-        found += [_after(about, (region,), "region") for region in regions]
+        used = set(_used(system))
+        losses += [((name,), "region") for name, region in system.regions.items() if set(region.zones) & used]
     pairs = [*combinations(_used(system), 2)]
-    for pair in pairs if len(pairs) <= MOST_PAIRS else ():
+    losses += [(pair, "zone") for pair in pairs[:MOST_PAIRS]]
+    found: list[Survival] = []
+    for lost, scope in losses:
         if expired():
             break
-        found.append(_after(about, pair, "zone"))
-    return tuple(found)
+        found.append(_after(about, lost, scope))
+    return tuple(found), len(losses) - len(found) + max(0, len(pairs) - MOST_PAIRS)
 
 
 def _used(system: System) -> list[str]:
@@ -77,7 +79,7 @@ def _after(about: _About, lost: tuple[str, ...], scope: Literal["zone", "region"
         survives=survives,
         broken=tuple(name for name, (left, least) in margins.items() if left < least),
         uptime=meanwhile(structure, down, about.expired) if survives else uptime(1.0),
-        next_points=tuple(_next(structure, down)) if survives else (),
+        next_points=fatal(structure, down, things(structure, down)) if survives else (),
         margins=margins,
     )
 
@@ -96,7 +98,6 @@ def meanwhile(structure: Structure, down: Iterable[str], expired: Callable[[], b
     return uptime(solved.upper, solved.lower)
 
 
-def _next(structure: Structure, down: frozenset[str]) -> Iterator[str]:
-    for name, event in structure.events.items():
-        if event.kind not in PASSING and name not in down and fails(structure, down | {name}):
-            yield name
+def things(structure: Structure, down: frozenset[str] = frozenset()) -> list[str]:
+    """The events that are losses of something: no failovers and common causes, and nothing that is lost already."""
+    return [name for name, event in structure.events.items() if event.kind not in PASSING and name not in down]

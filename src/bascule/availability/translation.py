@@ -17,7 +17,7 @@ from bascule.availability import groups
 from bascule.availability.assumptions import Assumed, Assumptions
 from bascule.availability.structure import Basic, Event, Node, Structure, all_of, any_of, at_least
 from bascule.system.model import System
-from bascule.system.reach import needs_of, reached
+from bascule.system.reach import hard_needs, needs_of, reached
 
 _solved = lru_cache(maxsize=4096)(groups.solve)
 """Many components of a large system are alike."""
@@ -46,7 +46,7 @@ class Translation:
         """When a component does not serve. Walks its needs without recursion: chains may be long."""
         pending = [name]
         while pending:
-            missing = [one for one in self._needed(pending[-1]) if one not in self._nodes]
+            missing = [one for one in hard_needs(self.system, pending[-1]) if one not in self._nodes]
             if missing and pending[-1] not in self._nodes:
                 pending += missing
                 continue
@@ -55,18 +55,11 @@ class Translation:
                 self._nodes[current] = self._made(current)
         return self._nodes[name]
 
-    def _needed(self, name: str) -> list[str]:
-        """What this component cannot do without; soft needs, which may go round in a circle, only one level deep."""
-        if name not in self.system.components:
-            return []
-        needs = self.system.components[name].needs
-        return [other for other, need in needs.items() if need.kind == "hard"]
-
     def _made(self, name: str) -> Node:
         if name in self.system.services:
             return self._service(name)
         own = self._group(self.assumptions.components[name], self._zones(name))
-        return any_of(*own, *(self._nodes[other] for other in self._needed(name)))
+        return any_of(*own, *(self._nodes[other] for other in hard_needs(self.system, name)))
 
     def _zones(self, name: str) -> list[str]:
         """The zone of each replica, as often as it has replicas."""
@@ -107,10 +100,19 @@ class Translation:
         return ways
 
     def _with_places(self, assumed: Assumed, zones: list[str]) -> groups.Group:
-        """The group as failovers see it: a replica is also lost with its zone or region, each replica on its own."""
-        outages = self.assumptions
-        rate_per_s = 1 / assumed.mtbf_s + 1 / outages.zone.mtbf_s + 1 / outages.region.mtbf_s
-        return assumed.group(len(zones), mtbf_s=1 / rate_per_s)
+        """The group as failovers see it: replicas are also lost with their zone or region, if enough stand elsewhere.
+
+        On average over the replicas, a place that has n_z of n takes one along n_z / n times as often as it is lost.
+        """
+        count = len(zones)
+        regions = [self.system.region_of(zone) for zone in zones]
+        rate_per_s = 1 / assumed.mtbf_s
+        for places, outage in ((zones, self.assumptions.zone), (regions, self.assumptions.region)):
+            for place in set(places):
+                here = places.count(place)
+                if count - here >= assumed.needed:
+                    rate_per_s += here / count / outage.mtbf_s
+        return assumed.group(count, mtbf_s=1 / rate_per_s)
 
     def _replicas(self, assumed: Assumed, zones: list[str], down_counts: tuple[float, ...]) -> Iterable[Node]:
         count = len(zones)
@@ -172,6 +174,13 @@ def degraded(system: System, assumptions: Assumptions) -> Structure:
     return Structure(any_of(top, *(made.component(other) for other in dict.fromkeys(soft))), made.events)
 
 
-def in_region(system: System, assumptions: Assumptions, region: str) -> Structure:
-    """When clients are not served who arrive at the entries of this region alone."""
+def in_region(system: System, assumptions: Assumptions, region: str) -> Structure | None:
+    """When clients are not served who arrive at the entries of this region alone.
+
+    None where that cannot be asked: one of the entries serves for all, or too few stand there to carry the load.
+    """
+    entry = assumptions.components[system.workload.through]
+    here = sum(system.components[entry.name].replicas.get(zone, 0) for zone in system.regions[region].zones)
+    if entry.redundancy != "active" or here < entry.needed:
+        return None
     return Translation(system, assumptions, only_region=region).structure()

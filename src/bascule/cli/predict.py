@@ -45,6 +45,7 @@ def predict(
     engine: Literal["own", "oxidd"] = "own",
     openpsa: Path | None = None,
     gate: str = "",
+    mission_time: float | None = None,
     services: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> int:
@@ -73,18 +74,19 @@ def predict(
         engine: What solves the structure: own, or oxidd where bascule[oxidd] is installed.
         openpsa: Solve a fault tree in Open-PSA MEF XML instead of a system.
         gate: The top gate of that tree; needed when it has several.
+        mission_time: What <system-mission-time/> is in that tree, in the unit of its rates, usually hours.
         services: List the catalogue of cloud services, with their published figures.
         as_json: Print one JSON document instead of text.
     """
     from bascule.cli import predicting  # noqa: PLC0415 - numpy and the charts are loaded by this command alone
 
-    question = Question(limit_s=_limit(limit), months=_months(months), seed=seed, top=_top(top), engine=engine)
+    question = Question(limit_s=_limit(limit), months=_months(months), seed=_seed(seed), top=_top(top), engine=engine)
     if services:
         return predicting.show_services(as_json=as_json)
     if openpsa is not None:
         from bascule.cli import predict_tree  # noqa: PLC0415 - only for foreign trees
 
-        return predict_tree.show(openpsa, gate, question, as_json=as_json)
+        return predict_tree.show(openpsa, gate, question, mission_time=mission_time, as_json=as_json)
     if file is None:
         raise InputError("no system file was given", where="bascule predict", hint="bascule predict bascule.yaml")
     system, told = predicting.of_system(file, report, question, quiet=as_json)
@@ -93,7 +95,7 @@ def predict(
     if as_json:
         sys.stdout.write(predicting.document(told).decode())
     else:
-        terminal(out=True).print(predicting.text(told))
+        terminal(out=True).print(predicting.text(told, top))
     if html is not None:
         terminal().print(f"{html} is written", style="dim")
     return EXIT_CODES[told.meets]
@@ -110,6 +112,12 @@ def _months(months: int) -> int:
     if not 0 <= months <= MOST_MONTHS:
         raise InputError(f"{months} months cannot be simulated", where="--months", hint=f"0 to {MOST_MONTHS}")
     return months
+
+
+def _seed(seed: int) -> int:
+    if not 0 <= seed < 2**63:
+        raise InputError(f"{seed} is no seed", where="--seed", hint="0 or more")
+    return seed
 
 
 def _top(top: int) -> int:

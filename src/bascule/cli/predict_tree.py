@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bascule.availability.render.words import clean
 from bascule.availability.structure import Structure
 from bascule.availability.trees import cut_sets, importance, openpsa, solving
 from bascule.availability.trees.cut_sets import CutSet
@@ -43,13 +44,13 @@ class Solved(msgspec.Struct, frozen=True, kw_only=True):
     importances: tuple[importance.Importance, ...] = ()
 
 
-def show(file: Path, gate: str, question: Question, *, as_json: bool) -> int:
+def show(file: Path, gate: str, question: Question, *, mission_time: float | None, as_json: bool) -> int:
     """Solve the fault tree in this file and print what came of it.
 
     Raises:
         InputError: The file is none, or has several top gates and none was named.
     """
-    model = openpsa.read(_content(file), str(file))
+    model = openpsa.read(_content(file), str(file), mission_time=mission_time)
     top = gate or _only(model)
     told = _solved(str(file), top, openpsa.structure(model, top), question)
     emit(msgspec.to_builtins(told, str_keys=True), as_json=as_json, text=_text(told, question.top))
@@ -100,18 +101,18 @@ def _text(told: Solved, shown: int) -> Group:
     exact = told.lower == told.upper
     chance = f"{told.probability:.6e}" if exact else f"between {told.lower:.6e} and {told.upper:.6e}"
     lines = [
-        f"{told.top}: {chance} ({told.method}, {told.nodes} nodes, {told.basic_events} basic events)",
+        f"{clean(told.top)}: {chance} ({told.method}, {told.nodes} nodes, {told.basic_events} basic events)",
         "minimal cut sets: "
         + ("not known" if told.cut_sets is None else f"{told.cut_sets}, by order {_orders(told.by_order)}"),
     ]
     sets = Table("probability", "minimal cut set")
     for one in told.likeliest:
-        sets.add_row(f"{one.probability:.4e}", " · ".join(one.events))
+        sets.add_row(f"{one.probability:.4e}", clean(" · ".join(one.events)))
     events = Table("basic event", "Birnbaum", "criticality", "Fussell-Vesely", "RAW", "RRW")
     for each in told.importances[:shown]:
         share = "-" if each.fussell_vesely is None else f"{each.fussell_vesely:.4g}"
         worth = (f"{each.risk_achievement:.4g}", f"{each.risk_reduction:.4g}")
-        events.add_row(each.name, f"{each.birnbaum:.4g}", f"{each.criticality:.4g}", share, *worth)
+        events.add_row(clean(each.name), f"{each.birnbaum:.4g}", f"{each.criticality:.4g}", share, *worth)
     tables = [table for table in (sets, events) if table.row_count]
     left = (told.cut_sets or 0) - len(told.likeliest)
     more = [Text(f"and {left} more cut sets (--top)")] if left > 0 else []

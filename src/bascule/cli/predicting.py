@@ -76,9 +76,9 @@ def document(told: Prediction) -> bytes:
     return render_json.to_json(told)
 
 
-def text(told: Prediction) -> RenderableType:
-    """The prediction for a terminal."""
-    return render_terminal.summary(told)
+def text(told: Prediction, top: int) -> RenderableType:
+    """The prediction for a terminal, with so many changes and minimal cut sets."""
+    return render_terminal.summary(told, top)
 
 
 def show_services(*, as_json: bool) -> int:

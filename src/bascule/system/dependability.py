@@ -98,7 +98,7 @@ class Costs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         downtime_per_minute: What a minute without service costs; it counts before `revenue_per_year`.
         revenue_per_year: What the system earns; a minute of downtime then costs revenue / 525,960 x impact.
         impact: How much of the revenue a minute of downtime loses, lost customers included.
-        infrastructure_per_year: What the system costs to run now; strategies of disaster recovery multiply it.
+        infrastructure_per_year: What the system costs to run with backups alone, which strategies of recovery multiply.
         replicas: What one more replica of a component costs, by component, for a year.
         zone: What one more zone costs beyond its replicas, for a year.
         region: What one more region costs beyond its replicas, for a year.

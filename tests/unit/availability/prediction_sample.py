@@ -259,6 +259,7 @@ def prediction() -> Prediction:
                 source="drill of 2026-11-20, 29 trials", used=False,
             ),
         ),
+        currency="EUR",
         money=Money(currency="EUR", per_minute=95.0, per_year=DOWN / 60 * 95.0),
         months=months(),
         window_probability=(0.792, 0.784, 0.8),
@@ -336,7 +337,7 @@ def large(components: int = 200) -> Prediction:
             for number, name in reversed(list(enumerate(names)))
         ),
         single_points=tuple(names[:40]),
-        cut_sets=CutSets(count=None, by_order={}, shown=base.cut_sets.shown * 10),
+        cut_sets=CutSets(count=123_456, by_order={2: 123_456}, shown=base.cut_sets.shown * 10),
         survival=tuple(
             replace(base.survival[0], lost=(f"zone-{number}",), margins=dict.fromkeys(names, (3, 2)))
             for number in range(60)
@@ -388,6 +389,7 @@ def hostile() -> Prediction:
         measured=tuple(
             replace(one, of=bad, figure=bad, assumed=bad, measured=bad, bounds=bad, source=bad) for one in base.measured
         ),
+        currency=bad,
         money=replace(base.money, currency=bad),
     )
 

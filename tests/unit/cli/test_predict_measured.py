@@ -8,6 +8,7 @@ import pytest
 
 from bascule.cli.predict_measured import measured
 from bascule.kernel.errors import InputError
+from bascule.kernel.quantities import Share
 from bascule.measure.calibration import Calibrated, Calibration, encode, times
 from bascule.measure.statistics import clopper_pearson
 from bascule.system import parse
@@ -16,11 +17,17 @@ from bascule.system.starter import STARTER
 SYSTEM = parse(STARTER, "starter.yaml")
 
 
-def calibrated(path: Path, *rtos: float, engine: str = "postgresql", system: str = SYSTEM.system) -> Path:
+def calibrated(
+    path: Path,
+    *rtos: float,
+    engine: str = "postgresql",
+    system: str = SYSTEM.system,
+    experiment: str = "primary-kill",
+) -> Path:
     entry = Calibrated(
         system=system,
         engine=engine,
-        experiment="primary-kill",
+        experiment=experiment,
         judged=len(rtos),
         undetermined=0,
         times={"rto": times(list(rtos))},
@@ -29,12 +36,12 @@ def calibrated(path: Path, *rtos: float, engine: str = "postgresql", system: str
     return path
 
 
-def test_the_median_of_the_outages_is_taken_with_what_bounds_it(tmp_path: Path) -> None:
-    found = measured(SYSTEM, [calibrated(tmp_path / "a.json", *(float(number) for number in range(1, 22)))])
+def test_the_mean_of_the_outages_is_taken_with_what_bounds_their_median(tmp_path: Path) -> None:
+    found = measured(SYSTEM, [calibrated(tmp_path / "a.json", *(float(number) for number in range(1, 21)), 231.0)])
     one = found["database"]
     assert one.failover_s is not None
-    assert one.failover_s.estimate == 11.0
-    assert one.failover_s.low < 11.0 < one.failover_s.high
+    assert one.failover_s.estimate == 21.0
+    assert one.failover_s.low < 11.0 < one.failover_s.high < 21.0
     assert one.trials == 21
 
 
@@ -50,12 +57,36 @@ def test_too_few_trials_bound_nothing(tmp_path: Path) -> None:
     assert (one.failover_s.low, one.failover_s.high) == (0.0, float("inf"))
 
 
-def test_coverage_is_what_recovered_at_its_lower_bound(tmp_path: Path) -> None:
+def test_coverage_is_the_assumption_moved_by_what_was_seen(tmp_path: Path) -> None:
     one = measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0, 21.0, float("inf"))])["database"]
     interval = clopper_pearson(2, 3)
     assert one.recovered.estimate == pytest.approx(2 / 3)
     assert (one.recovered.low, one.recovered.high) == (interval.low, interval.high)
-    assert one.coverage.fraction == pytest.approx(interval.low)
+    assert one.coverage(Share(0.95)).fraction == pytest.approx((2 + 20 * 0.95) / 23)
+    assert one.at(good=False).coverage(Share(0.95)).fraction == pytest.approx(interval.low, abs=1e-6)
+    assert one.at(good=True).coverage(Share(0.95)).fraction == pytest.approx(interval.high, abs=1e-6)
+
+
+def test_one_good_trial_makes_no_prediction_worse(tmp_path: Path) -> None:
+    one = measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0)])["database"]
+    assert one.coverage(Share(0.95)) > Share(0.95)
+
+
+def test_losses_that_nobody_noticed_prove_no_failover(tmp_path: Path) -> None:
+    one = measured(SYSTEM, [calibrated(tmp_path / "a.json", *[0.0] * 70, 20.0, float("inf"))])["database"]
+    assert one.trials == 2
+    assert one.recovered.estimate == 0.5
+
+
+def test_experiments_that_take_nobody_away_do_not_count(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no failover"):
+        measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0, experiment="full-disk")])
+
+
+def test_the_same_drill_counts_once(tmp_path: Path) -> None:
+    path = calibrated(tmp_path / "a.json", 20.0)
+    with pytest.raises(InputError, match="given twice"):
+        measured(SYSTEM, [path, path])
 
 
 def test_several_files_are_taken_together(tmp_path: Path) -> None:
@@ -69,7 +100,7 @@ def test_drills_of_another_system_are_refused(tmp_path: Path) -> None:
 
 
 def test_drills_of_no_engine_of_this_system_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing in these drills"):
+    with pytest.raises(InputError, match="no failover"):
         measured(SYSTEM, [calibrated(tmp_path / "a.json", 20.0, engine="redis+etcd")])
 
 

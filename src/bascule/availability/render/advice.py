@@ -9,6 +9,7 @@ from bascule.availability.assumptions import Assumption
 from bascule.availability.prediction import YEAR_S, Change, Measurement, Prediction
 from bascule.availability.render.markup import bar, folded, items, quiet, result, section, table, text
 from bascule.availability.render.words import (
+    calibration_text,
     count_text,
     downtime_text,
     duration_text,
@@ -45,7 +46,7 @@ def _change(prediction: Prediction, one: Change, longest_s: float) -> str:
     said = duration_text(one.saved_s)
     then = ["makes it worse"] if worse else []
     then.append(f"then {percent_text(one.uptime.unavailability, prediction.target)}")
-    currency = prediction.money.currency if prediction.money is not None else ""
+    currency = prediction.currency
     if one.cost_per_year is not None:
         then.append(f"costs {money_text(one.cost_per_year, currency).strip()} a year")
     if one.gain_per_cost is not None and not worse:
@@ -103,7 +104,9 @@ def measured_section(prediction: Prediction) -> str:
     def draw(found: Sequence[Measurement]) -> str:
         return table("Measured by drills", columns, map(_measurement, found), css="measured")
 
-    return section("measured", "What drills measured", folded(prediction.measured, MOST_MEASURED, draw, "more figures"))
+    changed = quiet(calibration_text(prediction)) if prediction.calibration is not None else ""
+    drawn = folded(prediction.measured, MOST_MEASURED, draw, "more figures")
+    return section("measured", "What drills measured", changed, drawn)
 
 
 def _measurement(one: Measurement) -> str:

@@ -243,7 +243,7 @@ def cut_sets_section(prediction: Prediction) -> str:
     def draw(found: Sequence[CutSet]) -> str:
         return table("Minimal cut sets", columns, map(_cut_set, found), css="cuts")
 
-    count = "More than could be counted in time" if sets.count is None else f"{sets.count:,} in all"
+    count = f"{sets.count or 0:,} in all"
     orders = ", ".join(
         f"{number:,} of {count_text(order, 'event')}" for order, number in sorted(sets.by_order.items())[:8]
     )

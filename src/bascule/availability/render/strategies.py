@@ -13,7 +13,7 @@ def strategies_section(prediction: Prediction) -> str:
     choices = prediction.strategies
     if not choices:
         return ""
-    currency = prediction.money.currency if prediction.money is not None else ""
+    currency = prediction.currency
     cheapest = next((one for one in choices if one.meets), None)
     told = (
         f"The cheapest that keeps the promises is <b>{text(cheapest.strategy.name)}</b>."

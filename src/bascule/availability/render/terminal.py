@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bascule.availability.prediction import YEAR_S, Change, Prediction, Recovery, Survival
 from bascule.availability.render.words import (
+    calibration_text,
     clean,
     count_text,
     downtime_text,
@@ -38,7 +39,7 @@ from bascule.availability.render.words import (
     word,
 )
 
-MOST_ROWS, MOST_CUT_SETS, MOST_WARNINGS = 8, 5, 6
+MOST_ROWS, MOST_WARNINGS = 8, 6
 STYLES = {"KEPT": "bold green", "MISSED": "bold red", "OPEN": "bold yellow"}
 SIGNS = {True: "✔ ", False: "✘ ", None: ""}
 _STYLE_OF = {True: "bold green", False: "bold red", None: ""}
@@ -46,15 +47,20 @@ _BAR_CELLS = 12
 _INDENT = (0, 0, 0, 2)
 
 
-def summary(prediction: Prediction) -> RenderableType:
-    """The whole prediction, the verdict first and once more at the end."""
+def summary(prediction: Prediction, top: int = MOST_ROWS) -> RenderableType:
+    """The whole prediction, the verdict first and once more at the end.
+
+    Args:
+        prediction: It.
+        top: How many changes and minimal cut sets are listed.
+    """
     blocks: list[RenderableType] = [_headline(prediction), _facts(prediction)]
     for title, block, left in (
         ("What matters most", _weights(prediction), len(prediction.weights) - MOST_ROWS),
-        ("What would help most", _changes(prediction), len(prediction.changes) - MOST_ROWS),
+        ("What would help most", _changes(prediction, top), len(prediction.changes) - top),
         ("When a zone or a region is lost", _survival(prediction), len(_places(prediction)) - MOST_ROWS),
         ("How long until clients are served again", _recovery(prediction), 0),
-        ("Minimal cut sets", _cut_sets(prediction), 0),
+        ("Minimal cut sets", _cut_sets(prediction, top), 0),
         ("Strategies of disaster recovery", _strategies(prediction), 0),
         ("What drills measured", _measured(prediction), len(prediction.measured) - MOST_ROWS),
         ("Warnings", _warnings(prediction), len(prediction.warnings) - MOST_WARNINGS),
@@ -154,13 +160,13 @@ def _weights(prediction: Prediction) -> Table | None:
     return table
 
 
-def _changes(prediction: Prediction) -> RenderableType | None:
+def _changes(prediction: Prediction, top: int) -> RenderableType | None:
     changes = prediction.changes
     if not changes:
         return None
     priced = any(one.cost_per_year is not None for one in changes)
     table = _table("+Change", "#Saves a year", "#Then", *(("#Costs a year", "#Gives back") if priced else ()))
-    for one in changes[:MOST_ROWS]:
+    for one in changes[:top]:
         kept = is_kept(one.uptime, prediction.target)
         then = Text(percent_text(one.uptime.unavailability, prediction.target), style="bold green" if kept else "")
         then.append(" ✔" if kept else "  ")
@@ -176,7 +182,7 @@ def _changes(prediction: Prediction) -> RenderableType | None:
 
 
 def _price(prediction: Prediction, one: Change) -> tuple[str, str]:
-    currency = prediction.money.currency if prediction.money is not None else ""
+    currency = prediction.currency
     cost = "" if one.cost_per_year is None else money_text(one.cost_per_year, currency)
     return cost, "" if one.gain_per_cost is None or one.saved_s < 0 else gain_text(one.gain_per_cost)
 
@@ -241,15 +247,15 @@ def _parts(one: Recovery) -> str:
     return listed(parts, 6) if len(parts) > 1 else ""
 
 
-def _cut_sets(prediction: Prediction) -> RenderableType | None:
+def _cut_sets(prediction: Prediction, top: int) -> RenderableType | None:
     sets = prediction.cut_sets
     if not sets.shown:
         return None
     table = _table("#Probability", "#Share", "+Together they take the system down")
-    for one in sets.shown[:MOST_CUT_SETS]:
+    for one in sets.shown[:top]:
         table.add_row(probability_text(one.probability), share_text(one.share), Text(listed(one.events, 6)))
-    left = None if sets.count is None else sets.count - min(MOST_CUT_SETS, len(sets.shown))
-    told = "and more than could be counted in time" if left is None else f"and {left:,} more" if left > 0 else ""
+    left = (sets.count or 0) - min(top, len(sets.shown))
+    told = f"and {left:,} more" if left > 0 else ""
     return Group(table, Text(told, style="dim")) if told else table
 
 
@@ -257,7 +263,7 @@ def _strategies(prediction: Prediction) -> Table | None:
     if not prediction.strategies:
         return None
     priced = any(one.cost_per_year is not None for one in prediction.strategies)
-    currency = prediction.money.currency if prediction.money is not None else ""
+    currency = prediction.currency
     table = _table("Strategy", "Promises", "#RTO", "#RPO", "#Costs a year" if priced else "#Cost", "+Why not")
     for one in prediction.strategies:
         cost = f"\N{MULTIPLICATION SIGN} {one.strategy.multiple:g}"
@@ -274,14 +280,15 @@ def _strategies(prediction: Prediction) -> Table | None:
     return table
 
 
-def _measured(prediction: Prediction) -> Table | None:
+def _measured(prediction: Prediction) -> RenderableType | None:
     if not prediction.measured:
         return None
     table = _table("Of", "Figure", "Assumed", "Measured", "Bounds", "Used", "+From")
     for one in prediction.measured[:MOST_ROWS]:
         cells = (one.of, one.figure, one.assumed, one.measured, one.bounds, "yes" if one.used else "no", one.source)
         table.add_row(*(Text(clean(cell)) for cell in cells))
-    return table
+    told = calibration_text(prediction)
+    return Group(table, Text(told)) if told else table
 
 
 def _warnings(prediction: Prediction) -> Table | None:

@@ -235,3 +235,12 @@ def is_kept(uptime: Uptime, target: float) -> bool:
 def count_text(count: int, one: str, many: str = "") -> str:
     """A number with its noun: `1 replica`, `1,204 replicas`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def calibration_text(prediction: Prediction) -> str:
+    """What measurements changed, in one sentence; empty without any."""
+    told = prediction.calibration
+    if told is None:
+        return ""
+    without, best, worst = (percent_text(one.unavailability) for one in (told.without, told.best, told.worst))
+    return f"Without the drills {without} would be expected; at the bounds of what they measured {worst} to {best}."
