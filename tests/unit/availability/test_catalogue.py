@@ -19,7 +19,9 @@ def test_every_promise_says_that_it_is_one_where_it_stands_and_when_it_was_read(
     assert given.mttr_source.startswith("assumption")
     assert 0 < given.mttr.seconds < 86400
     assert 0.99 <= given.availability.fraction <= 1
-    assert all(part in given.label for part in ("an SLA", "a refund threshold, not a measurement", given.document, AS_OF))
+    assert all(
+        part in given.label for part in ("an SLA", "a refund threshold, not a measurement", given.document, AS_OF)
+    )
     assert given.label.startswith(str(given.availability))
 
 

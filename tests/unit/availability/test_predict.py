@@ -6,13 +6,14 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from described import AT_TIMES, component, system
+from described import AT_TIMES, TEXT, component, system
 
 from bascule.availability.measured import Bounds, Measured
 from bascule.availability.predict import Asked, predict
 from bascule.availability.prediction import YEAR_S, Prediction
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration
+from bascule.system import parse
 from bascule.system.model import System
 
 Q = 1 / 101
@@ -181,3 +182,91 @@ def test_strategies_are_asked_for_the_largest_loss_that_has_a_promise() -> None:
     told = of(system(PAIR, disruptions=promised))
     assert told.strategies[0].strategy.name == "pilot light"
     assert of(system(PAIR, disruptions="{}")).strategies == ()
+
+
+def test_changes_have_names_of_their_own() -> None:
+    """A region and a zone that are called as new ones would be are left as they are."""
+    text = "regions:\n  north: {zones: [north-a, north-b]}\n  south: {zones: [south-a]}\n"
+    filled = TEXT.replace(
+        text.replace("{", "{{").replace("}", "}}"), "regions:\n  added: {{zones: [added-a, added-added]}}\n"
+    )
+    described = parse(
+        filled.format(
+            target="99.9%",
+            disruptions="{}",
+            zone=AT_TIMES,
+            region=AT_TIMES,
+            components=component("web", "{added-a: 1}"),
+            rest="",
+        ),
+        "added.yaml",
+    )
+    changes = {one.kind: one.saved_s for one in of(described).changes}
+    assert changes["region"] > 0
+    assert changes["zone"] > 0
+
+
+def test_a_proxy_cannot_do_without_what_is_behind_it() -> None:
+    both = component("web", "{north-a: 1}", needs="{store: hard}") + component("store", "{north-a: 1}")
+    kinds = {one.kind for one in of(system(both)).changes}
+    assert "need" in kinds
+    behind = both.replace("engine: anything", "engine: haproxy", 1)
+    assert "need" not in {one.kind for one in of(system(behind)).changes}
+
+
+def test_more_voters_need_a_larger_majority() -> None:
+    voters = (
+        component("web", "{north-a: 1, north-b: 1, south-a: 1}")
+        .replace("anything", "etcd")
+        .replace("needed: 1", "needed: 2")
+    )
+    more = next(one for one in of(system(voters)).changes if one.change.startswith("one more web"))
+    assert more.saved_s < 0
+
+
+def test_a_region_is_priced_as_it_says() -> None:
+    costs = "costs: {downtime_per_minute: 1, replicas: {web: 100}, zone: 500, region: 9000}"
+    told = of(system(component("web", "{north-a: 1, north-b: 1}"), rest=costs, zone=AT_TIMES, region=AT_TIMES))
+    assert {one.cost_per_year for one in told.changes if one.kind == "region"} == {9200.0}
+    assert told.currency == "EUR"
+
+
+def test_months_that_cannot_be_simulated_are_said_and_the_rest_is_there() -> None:
+    busy = component("web", "{north-a: 1, south-a: 1}").replace("mtbf: 100h, mttr: 1h", "mtbf: 100ms, mttr: 10ms")
+    told = of(system(busy), months=10)
+    assert told.months is None
+    assert any("no months were simulated" in one for one in told.warnings)
+    assert told.uptime.unavailability > 0
+
+
+def test_pairs_of_zones_that_are_left_out_are_said() -> None:
+    zones = [f"z{number}" for number in range(13)]
+    text = TEXT.replace("[north-a, north-b]", f"[{', '.join(zones)}]")
+    described = parse(
+        text.format(
+            target="99.9%",
+            disruptions="{}",
+            zone=AT_TIMES,
+            region=AT_TIMES,
+            components=component("web", "{" + ", ".join(f"{zone}: 1" for zone in zones) + "}"),
+            rest="",
+        ),
+        "wide.yaml",
+    )
+    assert any("18 losses of places" in one for one in of(described).warnings)
+
+
+def test_what_the_bounds_of_a_measurement_would_give_is_told() -> None:
+    described = system(
+        "  web:\n    engine: anything\n    replicas: {north-a: 1, south-a: 1}\n    reliability: {redundancy: standby}\n"
+    )
+    drilled = Measured(
+        trials=20,
+        failover_s=Bounds(estimate=12.0, low=10.0, high=15.0),
+        recovered=Bounds(estimate=1.0, low=0.86, high=1.0),
+        source="20 trials",
+    )
+    told = predict(described, {}, {"web": drilled}, Asked(allow=allow))
+    assert told.calibration is not None
+    assert told.calibration.best.unavailability < told.uptime.unavailability < told.calibration.worst.unavailability
+    assert told.calibration.without == predict(described, {}, {}, Asked(allow=allow)).uptime

@@ -98,3 +98,26 @@ def test_what_no_engine_tells_is_not_known() -> None:
     told = of(chain())["process"]
     assert told.lost_s is None
     assert told.meets_rpo is None
+
+
+def test_several_components_wait_for_one_place_together() -> None:
+    alone = system(
+        component("web", "{north-a: 2}", needs="{store: hard}") + component("store", "{north-a: 2}"),
+        zone=AT_TIMES,
+        disruptions=ALL,
+    )
+    assert of(alone)["zone"].rto_s == 3600.0
+
+
+def test_a_known_loss_counts_beside_one_that_is_not_known() -> None:
+    told = of(chain(), {"store": losing(2.0), "votes": losing(0.0)})["zone"]
+    assert told.lost_s == 2.0
+    assert told.lost_because.startswith("at least")
+
+
+def test_the_only_disk_may_go_with_its_host() -> None:
+    only = system(component("web", "{north-a: 1}", reliability=standby("1s")), disruptions=ALL)
+    assert of(only)["host"].lost_s is None
+    assert of(only)["process"].lost_s == 0.0
+    backed = component("web", "{north-a: 1}", reliability=standby("1s"), more="    backup: {every: 1d}\n")
+    assert of(system(backed, disruptions=ALL))["host"].lost_s == 86400.0

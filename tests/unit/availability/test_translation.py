@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import msgspec
 import pytest
 from described import AT_TIMES, component, system
 
@@ -12,7 +13,7 @@ from bascule.availability import translation
 from bascule.availability.assumptions import assume
 from bascule.availability.structure import Structure
 from bascule.availability.trees import solving
-from bascule.system.model import System
+from bascule.system.model import Entry, System
 
 Q = 1 / 101
 """The unavailability of one replica: 100 h up, 1 h down."""
@@ -140,3 +141,35 @@ def test_a_long_chain_of_needs_is_no_deep_recursion() -> None:
         chain += component(name, "{north-a: 1}", needs=f"{{{other}: hard}}", reliability="{mtbf: 300000d, mttr: 1s}")
     described = system(chain + component(names[-1], "{north-a: 1}"))
     assert math.isclose(of(described), 1 - (1 - Q) ** 2, rel_tol=1e-4)
+
+
+def test_the_loss_of_a_place_that_nobody_survives_is_no_failover() -> None:
+    """Both replicas stand in one zone: its loss is counted as that, and not as failovers too."""
+    pair = component("web", "{north-a: 2}").replace("redundancy: active", "redundancy: standby")
+    pair = pair.replace("coverage: 100%, manual: 0s", "coverage: 50%, manual: 10h")
+    assert of(system(pair, zone=AT_TIMES)) - of(system(pair)) == pytest.approx(1 / 1000, rel=0.1)
+
+
+def test_the_loss_of_a_place_that_others_survive_is_a_failover() -> None:
+    pair = component("web", "{north-a: 1, south-a: 1}").replace("redundancy: active", "redundancy: standby")
+    pair = pair.replace("coverage: 100%, manual: 0s", "coverage: 50%, manual: 10h")
+    # Each zone is lost once in 1000 h and holds the serving replica half of the time: once in 1000 h in all.
+    assert of(system(pair, zone=AT_TIMES)) - of(system(pair)) == pytest.approx(0.5 * 10 / 1000, rel=0.15)
+
+
+def test_the_store_of_a_moving_address_is_needed() -> None:
+    both = component("web", "{north-a: 2}") + component("store", "{north-b: 1}").replace("anything", "etcd")
+    described = system(both).workload
+    moving = msgspec.structs.replace(described, entry=Entry(kind="vip", provider="bascule", store="store"))
+    assert of(msgspec.structs.replace(system(both), workload=moving)) == pytest.approx(
+        1 - (1 - Q) * (1 - Q**2), rel=1e-4
+    )
+
+
+def test_a_region_that_cannot_carry_the_load_alone_has_no_figure() -> None:
+    two = system(component("web", "{north-a: 1, north-b: 1, south-a: 1}").replace("needed: 1", "needed: 2"))
+    assumptions = assume(two, {}, {})
+    assert translation.in_region(two, assumptions, "north") is not None
+    assert translation.in_region(two, assumptions, "south") is None
+    standby = system(component("web", "{north-a: 1, south-a: 1}").replace("redundancy: active", "redundancy: standby"))
+    assert translation.in_region(standby, assume(standby, {}, {}), "north") is None
