@@ -19,7 +19,8 @@ Q = 1 / 101
 """The unavailability of one replica: 100 h up, 1 h down."""
 
 
-def unavailability(structure: Structure) -> float:
+def unavailability(structure: Structure | None) -> float:
+    assert structure is not None
     return solving.solve(structure, expired=lambda: False).unavailability
 
 
