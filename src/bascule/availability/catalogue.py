@@ -12,14 +12,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bascule.availability.figures import BETA_RANGE
 from bascule.kernel.errors import InputError
 from bascule.kernel.quantities import Duration, Share
 from bascule.system.problems import did_you_mean
 
 AS_OF = "as of 2025, check the provider's page"
-BETA = Share(0.05)
-BETA_SOURCE = BETA_RANGE
 MOST = Share(0.99999)
 """What is taken where the promise is 100 %: an assumption, because nothing is always there."""
 

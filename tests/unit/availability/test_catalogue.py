@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bascule.availability.catalogue import AS_OF, BETA, MOST, OUTAGES, SERVICES, CloudService, service
+from bascule.availability.catalogue import AS_OF, MOST, OUTAGES, SERVICES, CloudService, service
 from bascule.kernel.errors import InputError
 
 
@@ -68,4 +68,3 @@ def test_zones_and_regions_are_lost_now_and_then_by_assumption() -> None:
         assert given.source.startswith("assumption")
         assert 0 < given.mttr.seconds < given.mtbf.seconds / 1000
     assert OUTAGES["zone"].mtbf < OUTAGES["region"].mtbf
-    assert BETA.fraction == 0.05
