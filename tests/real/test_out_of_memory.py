@@ -117,7 +117,8 @@ class ByHand:
         assert "is undone" in out
 
     def kill(self) -> None:
-        """SIGKILL to the command and to its watchdog."""
+        """SIGKILL to the command and its watchdog; the command is stopped before, so that it undoes nothing."""
+        self.process.send_signal(signal.SIGSTOP)
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 words = path.read_bytes().split(b"\0")
