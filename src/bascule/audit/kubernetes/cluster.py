@@ -24,6 +24,8 @@ PASSIVE = frozenset(
         "ScrapeConfig.monitoring.coreos.com",
     }
 )
+PASSING = frozenset({"Pod", "Job"})
+"""Kinds whose pods end by themselves: as hooks of Helm they are gone when the release runs."""
 PASSIVE_GROUPS = (
     "cert-manager.io",
     "external-secrets.io",
@@ -153,7 +155,7 @@ def cluster(estate: Estate) -> Cluster:
         made.present.add((manifest.kind, manifest.namespace))
         if _runs_pods_unseen(manifest):
             made.operated.add(manifest.namespace)
-        one = workload(manifest)
+        one = None if _passes(manifest) else workload(manifest)
         if one is not None:
             made.workloads.append(one)
             _file_pods(made.pods_by_namespace.setdefault(one.namespace, _Pods()), one)
@@ -169,6 +171,14 @@ def _runs_pods_unseen(manifest: Manifest) -> bool:
     _, dot, group = manifest.kind.partition(".")
     passive = manifest.kind in PASSIVE or group.endswith(PASSIVE_GROUPS)
     return bool(dot) and bool(manifest.namespace) and not passive
+
+
+def _passes(manifest: Manifest) -> bool:
+    """Whether it runs for a moment of a release only, such as the test that `helm test` makes: it serves nobody.
+
+    A Deployment that is made by a hook stays, unless it is there for a test.
+    """
+    return bool(manifest.hooks) and (manifest.kind in PASSING or any(one.startswith("test") for one in manifest.hooks))
 
 
 def _file_pods(known: _Pods, one: Workload) -> None:

@@ -74,6 +74,15 @@ class Manifest:
         kind = self.kind.partition(".")[0]
         return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
 
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The moments at which Helm makes it and waits for it, as the annotation `helm.sh/hook` lists them.
+
+        Source: Helm documentation, Chart Hooks, "The Available Hooks".
+        """
+        written = text(self.root, "metadata", "annotations", "helm.sh/hook") or ""
+        return frozenset(word for one in written.split(",") if (word := one.strip()))
+
     def node(self, *path: str | int) -> Node | None:
         """What stands at this path; None where nothing does."""
         return at(self.root, *path)

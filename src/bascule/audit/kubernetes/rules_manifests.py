@@ -64,10 +64,10 @@ def list_entry_written_twice(estate: Estate) -> Iterator[Found]:
     source=f"{DOCS}/concepts/overview/working-with-objects/names/ (names are unique within a namespace and kind)",
 )
 def object_written_twice(estate: Estate) -> Iterator[Found]:
-    """Finds objects that one file has twice; files of different environments may well have the same names."""
+    """Finds objects that one file has twice, hooks of Helm apart; other environments' files may have the same names."""
     seen: dict[tuple[str, str, str, str], Place] = {}
     for manifest in manifests(estate):
-        if not manifest.name:
+        if not manifest.name or manifest.hooks:  # one hook is made anew at each of its moments
             continue
         key = (manifest.document.file.name, manifest.kind, manifest.namespace, manifest.name)
         place = manifest.place("metadata", "name")

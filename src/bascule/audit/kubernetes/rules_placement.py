@@ -1,6 +1,8 @@
 """Rules about where pods run: apart from each other, and with enough of them left when a zone is lost. Pure.
 
 How many zones there are is known from the system file alone: without one, the rules that count zones find nothing.
+How many nodes there are is written nowhere: no rule counts them, so replicas under a required anti-affinity on nodes
+are compared with nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
+from bascule.audit.kubernetes.components import needed_pods
 from bascule.audit.kubernetes.manifest import nearest
 from bascule.audit.kubernetes.scaling import Replicas
 from bascule.audit.kubernetes.selectors import selector
@@ -46,7 +49,7 @@ def _one_per_zone(one: Workload) -> Apart | None:
     technology="kubernetes",
     breaks=("capacity", "availability"),
     why="A required anti-affinity on zones allows one pod in each: the others stay pending for ever, so the capacity"
-    " that they stand for is not there.",
+    " that they stand for is not there. Nodes are not counted: how many there are is not known here.",
     fix="Use a topology spread constraint on zones, which allows several pods in each, evenly.",
     source=f"{ASSIGN}#inter-pod-affinity-and-anti-affinity",
 )
@@ -100,15 +103,18 @@ def rollout_needs_one_zone_more(estate: Estate) -> Iterator[Found]:
     source=f"{SPREAD}#motivation",
 )
 def nothing_keeps_replicas_apart(estate: Estate) -> Iterator[Found]:
-    """Finds workloads of two replicas or more with neither spread constraints nor an anti-affinity."""
+    """Finds workloads of two replicas or more with neither spread constraints nor an anti-affinity of their own pods."""
     for one, count in _several(estate.index(cluster)):
+        found = apart(one)
         # One pod on each node is all that a port of the node allows.
-        if not apart(one) and not any(text(port, "hostPort") for port in _ports(one)):
-            yield Found(
-                place=one.manifest.place("metadata", "name"),
-                subject=one.subject,
-                what=f"nothing keeps its {count.fewest} pods on different nodes or in different zones",
-            )
+        if any(each.covers_itself for each in found) or any(text(port, "hostPort") for port in _ports(one)):
+            continue
+        yield Found(
+            place=one.manifest.place("metadata", "name"),
+            subject=one.subject,
+            what=f"nothing keeps its {count.fewest} pods on different nodes or in different zones",
+            related=tuple((each.place, "this counts pods of others") for each in found),
+        )
 
 
 def _ports(one: Workload) -> Iterator[Node]:
@@ -122,28 +128,42 @@ def _ports(one: Workload) -> Iterator[Node]:
     severity="high",
     technology="kubernetes",
     breaks=("availability",),
-    why="The constraint counts pods that are not those of this workload, or none: whatever it says, these replicas may"
-    " all land in one place.",
-    fix="Give the constraint a `labelSelector` that matches the labels of the pod template.",
+    why="The constraint or anti-affinity counts pods that are not those of this workload, or none: whatever it says,"
+    " these replicas may all land in one place.",
+    fix="Give it a `labelSelector` that matches the labels of the pod template.",
     source=f"{SPREAD}#spread-constraint-definition",
 )
 def spread_counts_other_pods(estate: Estate) -> Iterator[Found]:
-    """Finds spread constraints whose selector does not match the pods that have them."""
-    for one in estate.index(cluster).workloads:
+    """Finds spread constraints and anti-affinities whose selector does not match the pods that have them.
+
+    An anti-affinity may well be meant for the pods of others. So it is found, as medium, only where it asks for labels
+    that the workload's own pods have with other values, and where no pod that was read is meant.
+    """
+    known = estate.index(cluster)
+    for one in known.workloads:
         for found in apart(one):
-            if found.is_spread and not found.covers_itself:
-                wanted = selector(at(found.node, "labelSelector"))
-                yield Found(
-                    place=found.place,
-                    subject=one.subject,
-                    what=f"the constraint on {found.topology} counts "
-                    + (
-                        "no pods, for want of a labelSelector"
-                        if wanted is None
-                        else f"{wanted}, which its pods are not"
-                    ),
-                    related=((one.manifest.place(*one.pod_path[:-1], "metadata", "labels"), "the labels of its pods"),),
-                )
+            wanted = selector(at(found.node, "labelSelector"))
+            if found.covers_itself or not (found.is_spread or _misses_its_pods(known, one, found)):
+                continue
+            counted = "no pods, for want of a labelSelector" if wanted is None else f"{wanted}, which its pods are not"
+            yield Found(
+                place=found.place,
+                subject=one.subject,
+                what=f"the {'constraint' if found.is_spread else 'anti-affinity'} on {found.topology} counts {counted}",
+                severity=None if found.is_spread else "medium",
+                related=((one.manifest.place(*one.pod_path[:-1], "metadata", "labels"), "the labels of its pods"),),
+            )
+
+
+def _misses_its_pods(known: Cluster, one: Workload, found: Apart) -> bool:
+    """Whether an anti-affinity looks as if it were meant for the workload's own pods, and no others are to be seen."""
+    if any(at(found.node, key) is not None for key in ("namespaces", "namespaceSelector")):
+        return False
+    wanted = selector(at(found.node, "labelSelector"))
+    if wanted is None:
+        return True
+    is_alike = wanted.keys <= one.labels.keys()
+    return is_alike and not known.is_operated(one.namespace) and not known.selected(one.namespace, wanted)
 
 
 @rule(
@@ -229,31 +249,41 @@ def spread_over_nodes_but_not_zones(estate: Estate) -> Iterator[Found]:
     breaks=("capacity", "availability"),
     why="When the zone that holds most pods is lost, the others are fewer than the load needs, until new ones have"
     " started elsewhere, if there is room for them.",
-    fix="Run needed x zones / (zones - 1) replicas, rounded up to whole pods in each zone, with `maxSkew: 1`.",
+    fix="Run needed x zones / (zones - 1) replicas, rounded up to whole pods in each zone, under a topology spread"
+    " constraint on zones with `maxSkew: 1` and `whenUnsatisfiable: DoNotSchedule`.",
     source=f"{SPREAD}#spread-constraint-definition (maxSkew)",
 )
 def too_few_left_after_a_zone(estate: Estate) -> Iterator[Found]:
     """Finds workloads that are a component of the system, of which a lost zone leaves fewer pods than are needed.
 
-    A workload is the component whose name it or its label `app.kubernetes.io/name` has.
+    A workload is the component whose name it or its label `app.kubernetes.io/name` has. Where no hard constraint keeps
+    its pods apart on zones, all of them may be in the lost one: that is told where a promise for it was made.
     """
     system = estate.system
     if system is None or len(system.zones) < 2:
         return
     known = estate.index(cluster)
     for one, count in _several(known):
-        name = one.name if one.name in system.components else one.labels.get("app.kubernetes.io/name", "")
-        component = system.components.get(name)
-        needed = component.reliability.needed if component is not None and component.reliability is not None else None
+        need = needed_pods(estate, one)
+        if need is None:
+            continue
         lost = fullest_zone(count.fewest, len(system.zones), apart(one))
-        if needed is not None and lost is not None and count.fewest - lost < needed:
+        left = 0 if lost is None else count.fewest - lost
+        if lost is None and ("zone" not in system.objectives.disruptions or only_zone(one) is not None):
+            continue  # bound to one zone, which the next rule tells, or no promise that a zone may be lost
+        if left < need.pods:
             yield Found(
                 place=known.replicas_place(one),
                 subject=one.subject,
-                what=f"of {count.fewest} pods over {len(system.zones)} zones, a lost zone takes up to {lost} and leaves"
-                f" {count.fewest - lost}, but {needed} are needed",
-                related=((estate.place(f"components.{name}.reliability.needed"), "what is needed"),),
+                what=_after_a_zone(count.fewest, len(system.zones), lost) + f", but {need.pods} are needed",
+                related=((need.place, "what is needed"),),
             )
+
+
+def _after_a_zone(pods: int, zones: int, lost: int | None) -> str:
+    if lost is None:
+        return f"nothing that must hold keeps its {pods} pods in different zones: a lost zone may take all of them"
+    return f"of {pods} pods over {zones} zones, a lost zone takes up to {lost} and leaves {pods - lost}"
 
 
 @rule(

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Edit, Found
-from bascule.audit.kubernetes.cluster import cluster
+from bascule.audit.kubernetes.cluster import Cluster, cluster
+from bascule.audit.kubernetes.components import needed_pods
 from bascule.audit.kubernetes.probes import probe
 from bascule.audit.kubernetes.quantities import percent
-from bascule.audit.kubernetes.updates import rolling, strategy
+from bascule.audit.kubernetes.scaling import Replicas
+from bascule.audit.kubernetes.spread import holds_one_each
+from bascule.audit.kubernetes.updates import Rolling, rolling, strategy
+from bascule.audit.kubernetes.workloads import Workload, workload
 from bascule.audit.rule import rule
 from bascule.audit.tree import Node, boolean, whole
 
@@ -17,6 +21,10 @@ DOCS = "https://kubernetes.io/docs"
 DEPLOYMENT = f"{DOCS}/concepts/workloads/controllers/deployment/"
 ROLLING = ("spec", "strategy", "rollingUpdate")
 DEFAULT_DEADLINE_S = 600
+ONE_BY_ONE = (
+    "Set `maxUnavailable: 1` with `maxSurge: 0`: a node or zone holds one of these pods, so that a new one may need the"
+    " room of an old one."
+)
 
 
 @rule(
@@ -53,7 +61,10 @@ def recreate_strategy(estate: Estate) -> Iterator[Found]:
     source=f"{DEPLOYMENT}#max-unavailable",
 )
 def rollout_takes_all_away(estate: Estate) -> Iterator[Found]:
-    """Finds Deployments behind a Service, without claims, whose update may take as many pods away as there are."""
+    """Finds Deployments behind a Service, without claims, whose update may take as many pods away as there are.
+
+    An edit is offered only where a new pod has room beside the old ones.
+    """
     known = estate.index(cluster)
     for one, count in known.replicated():
         # The writer of a volume must be gone before the next one comes.
@@ -62,12 +73,14 @@ def rollout_takes_all_away(estate: Estate) -> Iterator[Found]:
         if update is None or update.unavailable < count.fewest:
             continue
         place = one.manifest.place(*ROLLING, "maxUnavailable")
-        can_mend = update.surge > 0 and place.end_line > 0 and one.manifest.node(*ROLLING, "maxUnavailable") is not None
+        is_written = place.end_line > 0 and one.manifest.node(*ROLLING, "maxUnavailable") is not None
+        is_tight = holds_one_each(one)
         yield Found(
             place=place,
             subject=one.subject,
             what=f"an update may take away {update.unavailable} of {count.fewest} pods",
-            edits=(Edit(place=place, text="0"),) if can_mend else (),
+            fix=ONE_BY_ONE if is_tight and count.fewest > 1 else "",
+            edits=(Edit(place=place, text="0"),) if is_written and update.surge > 0 and not is_tight else (),
         )
 
 
@@ -77,27 +90,48 @@ def rollout_takes_all_away(estate: Estate) -> Iterator[Found]:
     severity="medium",
     technology="kubernetes",
     breaks=("capacity", "availability"),
-    why="Updates do not ask the disruption budget: this one takes away more pods than the budget says may be missing,"
-    " so the load that is left for the others is more than they were meant for.",
-    fix="Set `maxUnavailable: 0` and a `maxSurge`, or keep it within what the budget allows.",
+    why="Updates do not ask the disruption budget: this one takes away more pods than the budget, or the need that the"
+    " system file states, says may be missing. The load is then more than the others were meant for.",
+    fix="Set `maxUnavailable: 0` and a `maxSurge`, or keep it within what the budget and the need allow.",
     source=f"{DOCS}/concepts/workloads/pods/disruptions/#pod-disruption-budgets (rolling upgrades are not limited)",
 )
 def rollout_below_what_is_needed(estate: Estate) -> Iterator[Found]:
-    """Finds Deployments whose update takes more pods away than their own budget allows evictions."""
+    """Finds Deployments whose update takes more pods away than their budget allows, or leaves fewer than are needed.
+
+    How many are needed is what the system file says of the component of that name.
+    """
     known = estate.index(cluster)
     for one, count in known.replicated():
-        update, budgets = rolling(one, count.fewest), known.protecting(one)
-        allowed = budgets[0].evictable(count.fewest) if len(budgets) == 1 else None
-        if update is None or allowed is None or not allowed < update.unavailable < count.fewest:
-            continue
-        if len(known.protected[budgets[0]]) > 1:
-            continue
+        update = rolling(one, count.fewest)
+        if update is not None:
+            yield from _beyond_the_budget(known, one, count, update)
+            yield from _below_the_need(estate, one, count, update)
+
+
+def _beyond_the_budget(known: Cluster, one: Workload, count: Replicas, update: Rolling) -> Iterator[Found]:
+    budgets = known.protecting(one)
+    allowed = budgets[0].evictable(count.fewest) if len(budgets) == 1 else None
+    if allowed is None or not allowed < update.unavailable < count.fewest or len(known.protected[budgets[0]]) > 1:
+        return
+    yield Found(
+        place=one.manifest.place(*ROLLING, "maxUnavailable"),
+        subject=one.subject,
+        what=f"an update takes away up to {update.unavailable} of {count.fewest} pods, but"
+        f" {budgets[0].manifest.subject} says that {allowed} may be missing",
+        related=((budgets[0].manifest.place("spec"), "the budget"),),
+    )
+
+
+def _below_the_need(estate: Estate, one: Workload, count: Replicas, update: Rolling) -> Iterator[Found]:
+    need = needed_pods(estate, one)
+    left = count.fewest - update.unavailable
+    if need is not None and update.unavailable > 0 and left < need.pods:
         yield Found(
             place=one.manifest.place(*ROLLING, "maxUnavailable"),
             subject=one.subject,
-            what=f"an update takes away up to {update.unavailable} of {count.fewest} pods, but"
-            f" {budgets[0].manifest.subject} says that {allowed} may be missing",
-            related=((budgets[0].manifest.place("spec"), "the budget"),),
+            what=f"an update takes away up to {update.unavailable} of {count.fewest} pods and leaves {left}, but"
+            f" {need.pods} are needed",
+            related=((need.place, "what is needed"),),
         )
 
 
@@ -120,13 +154,15 @@ def rollout_cannot_move(estate: Estate) -> Iterator[Found]:
     for manifest in estate.index(cluster).of("Deployment"):
         surge, unavailable = (manifest.node(*ROLLING, key) for key in ("maxSurge", "maxUnavailable"))
         if _is_nothing(surge) and _is_nothing(unavailable):
-            place = manifest.place(*ROLLING, "maxSurge")
+            place, one = manifest.place(*ROLLING, "maxSurge"), workload(manifest)
+            is_tight = one is not None and holds_one_each(one)
             yield Found(
                 place=place,
                 subject=manifest.subject,
                 what="`maxSurge` and `maxUnavailable` are both 0",
+                fix=ONE_BY_ONE if is_tight else "",
                 related=((manifest.place(*ROLLING, "maxUnavailable"), "maxUnavailable"),),
-                edits=(Edit(place=place, text="1"),) if place.end_line > 0 else (),
+                edits=(Edit(place=place, text="1"),) if place.end_line > 0 and not is_tight else (),
             )
 
 
@@ -174,6 +210,14 @@ def deadline_shorter_than_the_start(estate: Estate) -> Iterator[Found]:
         written = whole(one.manifest.root, "spec", "progressDeadlineSeconds")
         deadline_s = DEFAULT_DEADLINE_S if written is None else written
         settled_s = whole(one.manifest.root, "spec", "minReadySeconds") or 0
+        if deadline_s < 1:
+            yield Found(
+                place=one.manifest.place("spec", "progressDeadlineSeconds"),
+                subject=one.subject,
+                what=f"`progressDeadlineSeconds: {deadline_s}` is no deadline: the API server takes none that is not"
+                " above minReadySeconds",
+            )
+            continue
         starts = [found for container in one.containers if (found := probe(container, "startupProbe")) is not None]
         start_s = max((found.delay_s + found.patience_s for found in starts), default=0)
         if start_s + settled_s >= deadline_s:

@@ -10,7 +10,7 @@ from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import Manifest, nearest
 from bascule.audit.kubernetes.updates import rolling
-from bascule.audit.kubernetes.workloads import REPLICATED, Workload
+from bascule.audit.kubernetes.workloads import REPLICATED, Container, Workload
 from bascule.audit.rule import rule
 from bascule.audit.tree import Node, at, boolean, items, text
 
@@ -185,21 +185,32 @@ def _claimed(known: Cluster, one: Workload) -> Iterator[tuple[str, Node, Node]]:
     source=f"{VOLUMES}#emptydir",
 )
 def data_in_an_empty_dir(estate: Estate) -> Iterator[Found]:
-    """Finds StatefulSets that mount an emptyDir on a disk where data is usually kept."""
+    """Finds StatefulSets that mount an emptyDir on a disk where data is usually kept, and no claim there or below."""
     for one in estate.index(cluster).workloads:
         if one.kind != "StatefulSet":
             continue
         for name, volume in one.volumes():
             if at(volume, "emptyDir") is None or text(volume, "emptyDir", "medium") == "Memory":
                 continue
-            paths = [text(mount, "mountPath") or "" for mount in _mounts(one, name)]
-            data = next((path for path in paths if _DATA.fullmatch(path.rstrip("/"))), None)
+            data = next((path for container in one.every_container for path in _unkept(one, container, name)), None)
             if data is not None:
                 yield Found(
                     place=nearest(volume, "name"),
                     subject=one.subject,
                     what=f"{data} is the emptyDir {name}, which is deleted with its pod",
                 )
+
+
+def _unkept(one: Workload, container: Container, volume: str) -> Iterator[str]:
+    """Where a container has the volume as its place of data, while it mounts no claim at that path or below it."""
+    claimed = {name for name, found in one.volumes() if at(found, "persistentVolumeClaim") is not None}
+    claimed |= {text(made, "metadata", "name") or "" for made in items(one.manifest.root, "spec", "volumeClaimTemplates")}
+    mounted = [(text(mount, "name"), text(mount, "mountPath") or "") for mount in items(container.node, "volumeMounts")]
+    kept = [f"{path.rstrip('/')}/" for name, path in mounted if name in claimed]
+    for name, path in mounted:
+        is_data = name == volume and _DATA.fullmatch(path.rstrip("/"))
+        if is_data and not any(below.startswith(f"{path.rstrip('/')}/") for below in kept):
+            yield path
 
 
 @rule(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bascule.audit.kubernetes.selectors import selector
 from bascule.audit.kubernetes.workloads import Workload
 from bascule.audit.place import Place
-from bascule.audit.tree import Node, at, items, text, whole
+from bascule.audit.tree import Node, at, boolean, items, text, whole
 
 ZONES = frozenset({"topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"})
 HOSTNAME = "kubernetes.io/hostname"
@@ -97,6 +97,18 @@ def fullest_zone(replicas: int, zones: int, constraints: list[Apart]) -> int | N
         here = min(max(here, 1), replicas)
         most = here if most is None else min(most, here)
     return most
+
+
+def holds_one_each(one: Workload) -> bool:
+    """Whether a node, or a zone, has room for one of the pods: then an update that adds a pod first needs another one.
+
+    That is so with a port of the node, and with a required anti-affinity of the pods to their own kind.
+    """
+    ports = [port for container in one.containers for port in items(container.node, "ports")]
+    is_on_node = boolean(one.pod, "hostNetwork") is True
+    if any(text(port, "hostPort") or (is_on_node and text(port, "containerPort")) for port in ports):
+        return True
+    return any(found.is_hard and not found.is_spread and found.covers_itself for found in apart(one))
 
 
 def only_zone(one: Workload) -> tuple[str, Place] | None:
