@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from bascule.audit.aliases import safe_edits
 from bascule.audit.breaks import promises
 from bascule.audit.estate import Estate
 from bascule.audit.files.rules import RULE_FAILED, UNUSED_SUPPRESSION
@@ -98,7 +99,7 @@ def _finding(rule: Rule, found: Found, estate: Estate) -> Finding:
         breaks=promises(estate.system, rule.objectives),
         objectives=rule.objectives,
         related=found.related,
-        edits=found.edits,
+        edits=safe_edits(found.edits, estate),
         fingerprint=fingerprint(rule.id, found.place.file, found.subject, line),
     )
 

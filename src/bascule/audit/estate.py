@@ -28,11 +28,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """One document of a YAML file, already known to be within the limits; `root` is never empty."""
+    """One document of a YAML file, already known to be within the limits; `root` is never empty.
+
+    Attributes:
+        shared: Where values stand that aliases use too: an edit there would change several things at once.
+    """
 
     file: SourceFile
     number: int
     root: Node
+    shared: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class Composer:
         self._root: Node | None = None
         self._end = (first_line, 1)
         self._words: dict[str, str] = {}
+        self._shared: set[Place] = set()
 
     def documents(self, text: str) -> Iterator[Node]:
         """The root of each document, an empty one as null.
@@ -137,6 +138,11 @@ class Composer:
         elif kind is _ALIAS:
             self._alias(event)
         return kind is yaml.DocumentEndEvent and self._root is not None
+
+    def take_shared(self) -> tuple[Place, ...]:
+        """Where that is written which aliases of the last document stand for: it counts in several places."""
+        shared, self._shared = tuple(sorted(self._shared)), set()
+        return shared
 
     def _whole(self) -> Node:
         root, self._root = self._root, None
@@ -242,6 +248,7 @@ class Composer:
             raise self._stop(event.start_mark, f"nested deeper than {MAX_DEPTH} levels", final=True)
         if self._stack:
             self._stack[-1].below = max(self._stack[-1].below, anchor.depth)
+        self._shared.add(anchor.node.place)
         self._attach(anchor.node)
 
     def _attach(self, node: Node) -> None:

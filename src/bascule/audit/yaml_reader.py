@@ -43,8 +43,9 @@ def read_counted(file: SourceFile) -> tuple[list[YamlDocument], list[Unreadable]
         try:
             for root in composer.documents(text):
                 number += 1
+                shared = composer.take_shared()
                 if not (isinstance(root, Scalar) and root.value is None):
-                    documents.append(YamlDocument(file, number, root))
+                    documents.append(YamlDocument(file, number, root, shared))
         except Broken as error:
             number += 1
             values = composer.values

@@ -45,6 +45,9 @@ BUILT_IN = frozenset(
 OF_OTHERS = frozenset({"PrometheusRule.monitoring.coreos.com"})
 """Objects that other technologies read."""
 DEFAULT_NAMESPACE = "default"
+KUSTOMIZATION = "Kustomization.kustomize.config.k8s.io"
+_KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_GENERATORS = ("configMapGenerator", "secretGenerator")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,13 +135,41 @@ def read_yaml(document: YamlDocument) -> Manifests | None:
     """The objects in a document; None where it is none of Kubernetes."""
     root = document.root
     kind, api_version = text(root, "kind"), text(root, "apiVersion")
-    if not isinstance(root, Mapping) or kind is None or api_version is None:
+    if not isinstance(root, Mapping):
         return None
+    if kind is None or api_version is None:
+        return Manifests(objects=(_kustomization(root, document),)) if _is_kustomization(root, document) else None
     if kind.endswith("List") and at(root, "items") is not None:
         listed = [_manifest(one, document) for one in items(root, "items") if isinstance(one, Mapping)]
         return Manifests(objects=tuple(one for one in listed if one is not None))
     made = _manifest(root, document)
     return Manifests(objects=(made,)) if made is not None and made.kind not in OF_OTHERS else None
+
+
+def _is_kustomization(root: Mapping, document: YamlDocument) -> bool:
+    """Whether a document without a kind is one of Kustomize, which needs none: by its file's name, or what it lists.
+
+    Source: Kustomize documentation, The Kustomization File.
+    """
+    if {"kind", "apiVersion"} <= root.entries.keys():
+        return False
+    if document.file.name.replace("\\", "/").rpartition("/")[2] in _KUSTOMIZATION_FILES:
+        return True
+    resources = items(root, "resources")
+    lists_files = bool(resources) and all({".", "/"} & set(text(one) or "") for one in resources)
+    return lists_files or any(text(one, "name") is not None for key in _GENERATORS for one in items(root, key))
+
+
+def _kustomization(root: Mapping, document: YamlDocument) -> Manifest:
+    return Manifest(
+        kind=KUSTOMIZATION,
+        api_version=text(root, "apiVersion") or "",
+        namespace=text(root, "namespace") or DEFAULT_NAMESPACE,
+        name="",
+        labels={},
+        root=root,
+        document=document,
+    )
 
 
 def _manifest(root: Mapping, document: YamlDocument) -> Manifest | None:

@@ -13,7 +13,7 @@ from bascule.audit.kubernetes.services import carriers
 from bascule.audit.kubernetes.updates import rolling
 from bascule.audit.kubernetes.workloads import Workload
 from bascule.audit.rule import rule
-from bascule.audit.tree import boolean, items, text, whole
+from bascule.audit.tree import at, boolean, items, text, whole
 
 DOCS = "https://kubernetes.io/docs"
 POLICIES = f"{DOCS}/concepts/services-networking/network-policies/"
@@ -54,11 +54,11 @@ def policy_shuts_the_service_out(estate: Estate) -> Iterator[Found]:
     breaks=("availability", "latency"),
     why="The pods may call others but cannot resolve their names: every call by name fails after the resolver's"
     " timeout.",
-    fix="Allow egress to port 53, UDP and TCP, to the cluster's DNS.",
+    fix="Allow egress to port 53, UDP and TCP, to the cluster's DNS; on OpenShift to port 5353 of its DNS pods.",
     source=f"{POLICIES}#default-deny-all-egress-traffic",
 )
 def policy_forbids_name_resolution(estate: Estate) -> Iterator[Found]:
-    """Finds isolated pods that may call something by name, but not port 53."""
+    """Finds isolated pods that may call something by name, but not port 53, nor 5353 of OpenShift's DNS."""
     for one, isolated in estate.index(egress).items():
         if text(one.pod, "hostNetwork") == "true" or text(one.pod, "dnsPolicy") == "None":
             continue
@@ -74,7 +74,11 @@ def policy_forbids_name_resolution(estate: Estate) -> Iterator[Found]:
 
 def _lets_resolve(allowed: Allowed) -> bool:
     # A named port may be DNS: nobody can tell without the pods on the other side.
-    return not allowed.ports or any(port.name or port.allows("53", port.protocol) for port in allowed.ports)
+    if not allowed.ports or any(port.name or port.allows("53", port.protocol) for port in allowed.ports):
+        return True
+    # A policy sees the port of the pods: those of OpenShift's DNS, in another namespace, listen on 5353.
+    is_elsewhere = not allowed.peers or any(at(peer, "namespaceSelector") is not None for peer in allowed.peers)
+    return is_elsewhere and any(port.allows("5353", port.protocol) for port in allowed.ports)
 
 
 @rule(

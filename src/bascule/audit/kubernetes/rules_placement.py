@@ -103,7 +103,7 @@ def rollout_needs_one_zone_more(estate: Estate) -> Iterator[Found]:
     source=f"{SPREAD}#motivation",
 )
 def nothing_keeps_replicas_apart(estate: Estate) -> Iterator[Found]:
-    """Finds workloads of two replicas or more with neither spread constraints nor an anti-affinity of their own pods."""
+    """Finds workloads of two replicas or more without spread constraints or anti-affinities of their own pods."""
     for one, count in _several(estate.index(cluster)):
         found = apart(one)
         # One pod on each node is all that a port of the node allows.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
 from bascule.audit.kubernetes.manifest import nearest
-from bascule.audit.kubernetes.probes import Probe, probe
+from bascule.audit.kubernetes.probes import Probe, asked_of_others, judged_words, probe
 from bascule.audit.kubernetes.quantities import is_number
-from bascule.audit.kubernetes.services import carriers
+from bascule.audit.kubernetes.services import carriers, is_for_metrics
 from bascule.audit.kubernetes.workloads import Container, Workload
 from bascule.audit.rule import rule
 from bascule.audit.tree import at
@@ -20,6 +19,7 @@ DOCS = "https://kubernetes.io/docs"
 CONCEPT = f"{DOCS}/concepts/configuration/liveness-readiness-startup-probes/"
 PROBES = f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
 LASTING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Pod"})
+STATELESS = frozenset({"Deployment", "DaemonSet", "ReplicaSet", "ReplicationController"})
 DEEP = frozenset(
     {"ready", "readyz", "readiness", "deep", "dependencies", "deps", "downstream", "upstream"}
     | {"db", "database", "postgres", "mysql", "redis", "kafka"}
@@ -53,10 +53,11 @@ def _with(known: Cluster, key: str) -> Iterator[tuple[Workload, Container, Probe
     source=f"{CONCEPT}#readiness-probe",
 )
 def no_readiness_probe(estate: Estate) -> Iterator[Found]:
-    """Finds containers that a Service sends requests to, without a readiness probe."""
+    """Finds containers that a Service sends requests to, without a readiness probe; as low if all ask for metrics."""
     known = estate.index(cluster)
     for one, services in known.served():
         seen: set[Container] = set()
+        is_watched_only = all(is_for_metrics(one, port) for service in services for port in service.ports)
         for service in services:
             for port in service.ports:
                 for container in carriers(one, port.target):
@@ -69,6 +70,7 @@ def no_readiness_probe(estate: Estate) -> Iterator[Found]:
                         what=f"container {container.name} answers for {service.manifest.subject} without a"
                         " readinessProbe",
                         related=((nearest(port.node, "port"), "the Service's port"),),
+                        severity="low" if is_watched_only else None,
                     )
 
 
@@ -111,17 +113,26 @@ def liveness_equals_readiness(estate: Estate) -> Iterator[Found]:
     source=f"{PROBES} (caution on liveness probes and cascading failures)",
 )
 def liveness_asks_dependencies(estate: Estate) -> Iterator[Found]:
-    """Finds liveness probes on paths whose name says readiness or a dependency, and on Spring Boot's whole health."""
+    """Finds liveness probes on paths that end in a word for readiness or a dependency, and on Spring Boot's health.
+
+    Also those that ask another host, by their handler or by a command such as `pg_isready -h db`.
+    """
     for one, container, liveness in _with(estate.index(cluster), "livenessProbe"):
-        words = re.split(r"[^a-z0-9]+", liveness.path.lower())
-        if DEEP.isdisjoint(words) and liveness.path.rstrip("/") != "/actuator/health":
-            continue
-        yield Found(
-            place=nearest(liveness.node, "httpGet", "path"),
-            subject=one.subject,
-            what=f"container {container.name}: liveness asks {liveness.path}, which by its name depends on more than"
-            " the process",
-        )
+        kind = liveness.handler[0]
+        host = asked_of_others(liveness)
+        if host and host.partition(".")[0] != one.name and not host.startswith(f"{one.name}-"):
+            yield Found(
+                place=nearest(liveness.node, kind, "command" if kind == "exec" else "host"),
+                subject=one.subject,
+                what=f"container {container.name}: liveness asks the host {host}, not the process",
+            )
+        elif liveness.path.rstrip("/").endswith("/actuator/health") or not DEEP.isdisjoint(judged_words(liveness.path)):
+            yield Found(
+                place=nearest(liveness.node, "httpGet", "path"),
+                subject=one.subject,
+                what=f"container {container.name}: liveness asks {liveness.path}, which by its name depends on more"
+                " than the process",
+            )
 
 
 @rule(
@@ -243,6 +254,37 @@ def probe_of_unknown_port(estate: Estate) -> Iterator[Found]:
             )
 
 
+@rule(
+    "BSC-K8S-048",
+    "no-liveness-probe",
+    severity="low",
+    technology="kubernetes",
+    breaks=("availability", "capacity"),
+    why="A process that hangs without ending is not restarted: even where readiness takes its pod out of the Service,"
+    " its capacity is missing until somebody deletes it.",
+    fix="Add a livenessProbe that asks the process alone and is more patient than readiness; a process that is sure to"
+    " end when it hangs needs none.",
+    source=f"{CONCEPT}#liveness-probe",
+)
+def no_liveness_probe(estate: Estate) -> Iterator[Found]:
+    """Finds containers that a Service sends requests to, other than for metrics, without a liveness probe.
+
+    StatefulSets are left alone: a restart in the middle of a recovery from a log does more harm than it mends.
+    """
+    known = estate.index(cluster)
+    for one, services in known.served():
+        targets = [port.target for service in services for port in service.ports if not is_for_metrics(one, port)]
+        serving = {container for target in targets for container in carriers(one, target)}
+        for container in one.containers if one.kind in STATELESS else ():
+            if container in serving and at(container.node, "livenessProbe") is None:
+                yield Found(
+                    place=container.place(),
+                    subject=one.subject,
+                    what=f"container {container.name} answers for {services[0].manifest.subject}, and is not restarted"
+                    " when it hangs",
+                )
+
+
 RULES = (
     no_readiness_probe,
     liveness_equals_readiness,
@@ -252,4 +294,5 @@ RULES = (
     liveness_timeout_not_chosen,
     liveness_acts_on_one_failure,
     probe_of_unknown_port,
+    no_liveness_probe,
 )

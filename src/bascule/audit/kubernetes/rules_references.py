@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import Cluster, cluster
-from bascule.audit.kubernetes.manifest import Manifest, nearest
+from bascule.audit.kubernetes.manifest import KUSTOMIZATION, Manifest, nearest
 from bascule.audit.kubernetes.quantities import is_number
 from bascule.audit.kubernetes.services import Backend, backends, carriers
 from bascule.audit.kubernetes.workloads import Workload, references, volume_references
@@ -25,7 +25,7 @@ MAKERS = (
     "ExternalSecret.external-secrets.io",
     "SealedSecret.bitnami.com",
     "Certificate.cert-manager.io",
-    "Kustomization.kustomize.config.k8s.io",
+    KUSTOMIZATION,
 )
 
 
@@ -60,23 +60,26 @@ def service_selects_nothing(estate: Estate) -> Iterator[Found]:
     severity="high",
     technology="kubernetes",
     breaks=("availability",),
-    why="Requests are sent to a port that no container answers on: a name that no container has gives no endpoint at"
-    " all, a number that none has is refused.",
-    fix="Write the name or number of a containerPort as `targetPort`.",
+    why="A name that no container has gives no endpoint at all. A number that none declares is refused, unless a"
+    " process listens there all the same: what containers declare only informs.",
+    fix="Write the name or number of a containerPort as `targetPort`, and declare every port that is served.",
     source=f"{SERVICE}#field-spec-ports",
 )
 def service_port_without_container(estate: Estate) -> Iterator[Found]:
-    """Finds target ports by name that no container has; by number where every container declares its ports."""
+    """Finds target ports by name that no container has; by number, as low, where every container declares its ports."""
     known = estate.index(cluster)
     for service in known.services:
         workloads = known.selected(service.manifest.namespace, service.selector)
         for port in service.ports if workloads and not service.is_headless else ():
             if not port.target or any(_may_answer(one, port.target) for one in workloads):
                 continue
+            is_hint = is_number(port.target)
+            verb = "declares" if is_hint else "has"
             yield Found(
                 place=nearest(port.node, "targetPort"),
                 subject=service.manifest.subject,
-                what=f"no container of {workloads[0].subject} has the port {port.target}",
+                what=f"no container of {workloads[0].subject} {verb} the port {port.target}",
+                severity="low" if is_hint else None,
                 related=((workloads[0].manifest.place("metadata", "name"), workloads[0].subject),),
             )
 
@@ -150,7 +153,7 @@ def _configuration(one: Workload) -> Iterator[tuple[str, Node, str | None]]:
 
 def _is_made_otherwise(known: Cluster, kind: str, namespace: str) -> bool:
     """Whether something makes objects of this kind here that no manifest shows."""
-    if any(known.of("Kustomization.kustomize.config.k8s.io")):
+    if any(known.of(KUSTOMIZATION, "Component.kustomize.config.k8s.io")):
         return True
     return kind == "Secret" and (known.is_operated(namespace) or any(known.has_any(one, namespace) for one in MAKERS))
 

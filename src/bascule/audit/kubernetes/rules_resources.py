@@ -25,10 +25,6 @@ def _without_range(known: Cluster) -> Iterator[tuple[Workload, Container]]:
                 yield one, container
 
 
-def _asks(container: Container, resource: str) -> bool:
-    return any(at(container.node, "resources", key, resource) is not None for key in ("requests", "limits"))
-
-
 @rule(
     "BSC-K8S-090",
     "no-requests",
@@ -41,9 +37,9 @@ def _asks(container: Container, resource: str) -> bool:
     source=f"{RESOURCES}#requests-and-limits",
 )
 def no_requests(estate: Estate) -> Iterator[Found]:
-    """Finds containers that request no CPU or no memory, in namespaces without a LimitRange."""
+    """Finds containers that request no CPU or no memory, nor do their pods, in namespaces without a LimitRange."""
     for one, container in _without_range(estate.index(cluster)):
-        missing = [resource for resource in ("cpu", "memory") if not _asks(container, resource)]
+        missing = [resource for resource in ("cpu", "memory") if not one.asks(container, resource)]
         if missing:
             yield Found(
                 place=container.place("resources"),
@@ -63,9 +59,9 @@ def no_requests(estate: Estate) -> Iterator[Found]:
     source=f"{RESOURCES}#how-pods-with-resource-limits-are-run",
 )
 def no_memory_limit(estate: Estate) -> Iterator[Found]:
-    """Finds containers without a limit of memory, in namespaces without a LimitRange."""
+    """Finds containers without a limit of memory, nor one of their pods, in namespaces without a LimitRange."""
     for one, container in _without_range(estate.index(cluster)):
-        if at(container.node, "resources", "limits", "memory") is None:
+        if all(at(node, "resources", "limits", "memory") is None for node in (container.node, one.pod)):
             yield Found(
                 place=container.place("resources", "limits"),
                 subject=one.subject,

@@ -110,9 +110,11 @@ def _utilisations(scaler: Autoscaler) -> Iterator[tuple[str, str | None]]:
         yield "cpu", None
 
 
-def _lacks_request(one: Container, resource: str) -> bool:
-    # A limit without a request is the request, too.
-    return all(at(one.node, "resources", key, resource) is None for key in ("requests", "limits"))
+def _lacks_request(one: Workload, container: Container, resource: str, *, alone: bool) -> bool:
+    """Whether nothing is there to take a share of; a metric of the container alone does not count the pod's request."""
+    if not alone:
+        return not one.asks(container, resource)
+    return all(at(container.node, "resources", key, resource) is None for key in ("requests", "limits"))
 
 
 @rule(
@@ -134,7 +136,9 @@ def autoscaler_without_requests(estate: Estate) -> Iterator[Found]:
             continue
         for resource, only in _utilisations(scaler):
             for container in one.containers:
-                if only in {None, container.name} and _lacks_request(container, resource):
+                if only not in {None, container.name}:
+                    continue
+                if _lacks_request(one, container, resource, alone=only is not None):
                     yield Found(
                         place=container.place("resources"),
                         subject=one.subject,

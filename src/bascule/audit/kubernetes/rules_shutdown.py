@@ -17,6 +17,7 @@ DOCS = "https://kubernetes.io/docs"
 END = f"{DOCS}/concepts/workloads/pods/pod-lifecycle/#pod-termination"
 DEFAULT_GRACE_S = 30
 DRAIN_S = 15
+LEAST_DRAIN_S = 5
 _SLEEP = re.compile(r"\bsleep\s+([0-9]{1,6})s?\b")
 
 
@@ -36,18 +37,19 @@ def pause_s(container: Container) -> int | None:
     severity="high",
     technology="kubernetes",
     breaks=("availability",),
-    why="The grace period runs while the preStop hook sleeps: when that is over, nothing is left of it, and the process"
-    " is killed with its requests in progress.",
+    why="The grace period runs while the preStop hook sleeps: when nothing of it is left after that, or less than 5 s,"
+    " the process is killed with its requests in progress.",
     fix="Set `terminationGracePeriodSeconds` to the pause plus the time in which the process ends its requests.",
     source=END,
 )
 def grace_no_longer_than_pre_stop(estate: Estate) -> Iterator[Found]:
-    """Finds pods whose grace period is over when their preStop hook is."""
+    """Finds pods whose grace period is over when their preStop hook is; as medium those with less than 5 s left."""
     for one in estate.index(cluster).workloads:
         grace_s = whole(one.pod, "terminationGracePeriodSeconds")
         for container in one.containers:
             sleep_s = pause_s(container)
-            if sleep_s is None or sleep_s < (DEFAULT_GRACE_S if grace_s is None else grace_s):
+            left_s = (DEFAULT_GRACE_S if grace_s is None else grace_s) - (sleep_s or 0)
+            if not sleep_s or left_s >= LEAST_DRAIN_S:
                 continue
             place = one.pod_place("terminationGracePeriodSeconds")
             can_mend = grace_s is not None and place.end_line > 0
@@ -55,7 +57,9 @@ def grace_no_longer_than_pre_stop(estate: Estate) -> Iterator[Found]:
                 place=place if grace_s is not None else container.place("lifecycle", "preStop"),
                 subject=one.subject,
                 what=f"container {container.name} sleeps {sleep_s} s in preStop, of "
-                + (f"{DEFAULT_GRACE_S} s of grace, the default" if grace_s is None else f"{grace_s} s of grace"),
+                + (f"{DEFAULT_GRACE_S} s of grace, the default" if grace_s is None else f"{grace_s} s of grace")
+                + (f", which leaves {left_s} s for requests in progress" if left_s > 0 else ""),
+                severity="medium" if left_s > 0 else None,
                 related=((container.place("lifecycle", "preStop"), "the pause"),) if grace_s is not None else (),
                 edits=(Edit(place=place, text=str(sleep_s + DRAIN_S)),) if can_mend else (),
             )

@@ -204,7 +204,9 @@ def data_in_an_empty_dir(estate: Estate) -> Iterator[Found]:
 def _unkept(one: Workload, container: Container, volume: str) -> Iterator[str]:
     """Where a container has the volume as its place of data, while it mounts no claim at that path or below it."""
     claimed = {name for name, found in one.volumes() if at(found, "persistentVolumeClaim") is not None}
-    claimed |= {text(made, "metadata", "name") or "" for made in items(one.manifest.root, "spec", "volumeClaimTemplates")}
+    claimed |= {
+        text(made, "metadata", "name") or "" for made in items(one.manifest.root, "spec", "volumeClaimTemplates")
+    }
     mounted = [(text(mount, "name"), text(mount, "mountPath") or "") for mount in items(container.node, "volumeMounts")]
     kept = [f"{path.rstrip('/')}/" for name, path in mounted if name in claimed]
     for name, path in mounted:

@@ -28,6 +28,14 @@ class ServicePort:
     node: Node
 
 
+def is_for_metrics(one: Workload, port: ServicePort) -> bool:
+    """Whether a Service's port is, by its name or that of the container's port, one that only monitoring asks."""
+    names = {port.name, port.target}
+    for container in one.containers:
+        names |= {known.name for known in container.ports if port.target in {known.name, str(known.number)}}
+    return any(word in name for word in ("metrics", "prometheus") for name in names)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """A Service; `selector` is None where it selects no pods, because others fill in its endpoints."""

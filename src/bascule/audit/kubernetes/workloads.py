@@ -101,6 +101,18 @@ class Workload:
         """All containers, those that run before the others too."""
         return self.initial + self.containers
 
+    def asks(self, container: Container, resource: str) -> bool:
+        """Whether a request of this resource counts for a container: its own or the pod's; a limit is one, too.
+
+        Source: Kubernetes documentation, Resource Management for Pods and Containers, "Pod-level resource
+        specification".
+        """
+        return any(
+            at(node, "resources", key, resource) is not None
+            for node in (container.node, self.pod)
+            for key in ("requests", "limits")
+        )
+
     def pod_place(self, *path: str | int) -> Place:
         """Where this path of the pod's specification stands, or the nearest thing above it."""
         return self.manifest.place(*self.pod_path, *path)
