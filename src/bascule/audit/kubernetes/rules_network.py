@@ -9,14 +9,16 @@ from bascule.audit.finding import Found
 from bascule.audit.kubernetes.cluster import cluster
 from bascule.audit.kubernetes.manifest import nearest
 from bascule.audit.kubernetes.policies import Allowed, PortRange, egress, ingress, is_address
+from bascule.audit.kubernetes.selectors import selector
 from bascule.audit.kubernetes.services import carriers
 from bascule.audit.kubernetes.updates import rolling
 from bascule.audit.kubernetes.workloads import Workload
 from bascule.audit.rule import rule
-from bascule.audit.tree import at, boolean, items, text, whole
+from bascule.audit.tree import Node, at, boolean, items, text, whole
 
 DOCS = "https://kubernetes.io/docs"
 POLICIES = f"{DOCS}/concepts/services-networking/network-policies/"
+NAME = "kubernetes.io/metadata.name"
 TRAFFIC = f"{DOCS}/reference/networking/virtual-ips/#traffic-policies"
 
 
@@ -77,8 +79,14 @@ def _lets_resolve(allowed: Allowed) -> bool:
     if not allowed.ports or any(port.name or port.allows("53", port.protocol) for port in allowed.ports):
         return True
     # A policy sees the port of the pods: those of OpenShift's DNS, in another namespace, listen on 5353.
-    is_elsewhere = not allowed.peers or any(at(peer, "namespaceSelector") is not None for peer in allowed.peers)
-    return is_elsewhere and any(port.allows("5353", port.protocol) for port in allowed.ports)
+    is_openshift = not allowed.peers or any(_may_be_openshift_dns(peer) for peer in allowed.peers)
+    return is_openshift and any(port.allows("5353", port.protocol) for port in allowed.ports)
+
+
+def _may_be_openshift_dns(peer: Node) -> bool:
+    """Whether a peer may be in the namespace of OpenShift's DNS: only its label of the name is known."""
+    wanted = selector(at(peer, "namespaceSelector"))
+    return wanted is not None and (NAME not in wanted.keys or wanted.selects({NAME: "openshift-dns"}))
 
 
 @rule(
