@@ -193,6 +193,13 @@ def test_pods_that_helm_makes_for_a_moment_are_not_counted(hook: str) -> None:
     assert audited(service() + beside, "040") == []
 
 
+@pytest.mark.parametrize(("number", "choosing"), [("080", service()), ("015", budget("maxUnavailable: 1"))])
+def test_what_is_there_for_pods_of_a_hook_does_not_choose_nothing(number: str, choosing: str) -> None:
+    text = deployment().replace("web", "shop") + choosing
+    assert audited(text + helm_pod("helm.sh/hook: test"), number) == []
+    assert len(audited(text, number)) == 1
+
+
 def test_a_deployment_that_a_hook_of_helm_makes_stays() -> None:
     kept = deployment().replace("{name: web}", '{name: web, annotations: {helm.sh/hook: "post-install"}}', 1)
     assert len(audited(kept + service(), "040")) == 1

@@ -59,6 +59,7 @@ class Cluster:
     budgets: list[Budget] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
     pods_by_namespace: dict[str, _Pods] = field(default_factory=dict)
+    passing_by_namespace: dict[str, _Pods] = field(default_factory=dict)
     present: set[tuple[str, str]] = field(default_factory=set)
     operated: set[str] = field(default_factory=set)
     scaled_otherwise: set[tuple[str, str, str]] = field(default_factory=set)
@@ -95,11 +96,11 @@ class Cluster:
 
     def selected(self, namespace: str, wanted: Selector | None) -> list[Workload]:
         """The workloads of this namespace whose pods a selector means."""
-        known = self.pods_by_namespace.get(namespace)
-        if known is None or wanted is None:
-            return []
-        least = min((known.by_label.get(pair, []) for pair in wanted.labels), key=len, default=known.every)
-        return [one for one in least if wanted.selects(one.labels)]
+        return _selected(self.pods_by_namespace.get(namespace), wanted)
+
+    def is_for_hooks(self, namespace: str, wanted: Selector | None) -> bool:
+        """Whether a selector means pods that hooks of Helm make for a moment, which are no workload here."""
+        return bool(_selected(self.passing_by_namespace.get(namespace), wanted))
 
     def service(self, namespace: str, name: str) -> Service | None:
         """The Service of this name; the last one where there are several."""
@@ -155,8 +156,10 @@ def cluster(estate: Estate) -> Cluster:
         made.present.add((manifest.kind, manifest.namespace))
         if _runs_pods_unseen(manifest):
             made.operated.add(manifest.namespace)
-        one = None if _passes(manifest) else workload(manifest)
-        if one is not None:
+        one = workload(manifest)
+        if one is not None and _passes(manifest):
+            _file_pods(made.passing_by_namespace.setdefault(one.namespace, _Pods()), one)
+        elif one is not None:
             made.workloads.append(one)
             _file_pods(made.pods_by_namespace.setdefault(one.namespace, _Pods()), one)
     made.services = [service(one) for one in made.of("Service")]
@@ -179,6 +182,13 @@ def _passes(manifest: Manifest) -> bool:
     A Deployment that is made by a hook stays, unless it is there for a test.
     """
     return bool(manifest.hooks) and (manifest.kind in PASSING or any(one.startswith("test") for one in manifest.hooks))
+
+
+def _selected(known: _Pods | None, wanted: Selector | None) -> list[Workload]:
+    if known is None or wanted is None:
+        return []
+    least = min((known.by_label.get(pair, []) for pair in wanted.labels), key=len, default=known.every)
+    return [one for one in least if wanted.selects(one.labels)]
 
 
 def _file_pods(known: _Pods, one: Workload) -> None:

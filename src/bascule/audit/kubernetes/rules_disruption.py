@@ -185,7 +185,7 @@ def pdb_selects_nothing(estate: Estate) -> Iterator[Found]:
         namespace = budget.manifest.namespace
         if not known.has_pods(namespace) or known.is_operated(namespace):
             continue
-        if not known.protected[budget]:
+        if not known.protected[budget] and not known.is_for_hooks(namespace, budget.selector):
             yield Found(
                 place=budget.manifest.place("spec", "selector"),
                 subject=budget.manifest.subject,

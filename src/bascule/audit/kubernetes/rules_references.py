@@ -46,7 +46,7 @@ def service_selects_nothing(estate: Estate) -> Iterator[Found]:
         namespace = service.manifest.namespace
         if service.selector is None or not known.has_pods(namespace) or known.is_operated(namespace):
             continue
-        if not known.selected(namespace, service.selector):
+        if not known.selected(namespace, service.selector) and not known.is_for_hooks(namespace, service.selector):
             yield Found(
                 place=service.manifest.place("spec", "selector"),
                 subject=service.manifest.subject,
