@@ -203,6 +203,7 @@ def test_what_is_there_for_pods_of_a_hook_does_not_choose_nothing(number: str, c
 def test_a_deployment_that_a_hook_of_helm_makes_stays() -> None:
     kept = deployment().replace("{name: web}", '{name: web, annotations: {helm.sh/hook: "post-install"}}', 1)
     assert len(audited(kept + service(), "040")) == 1
+    assert audited(kept.replace("post-install", "post-install,test") + service(), "040") == []
 
 
 def test_one_hook_may_be_written_for_each_of_its_moments() -> None:
@@ -422,6 +423,7 @@ def test_a_container_that_serves_is_restarted_when_it_hangs(text: str, *, is_fou
         ("port: 80, targetPort: http", "http", None),
         ("name: tcp-prometheus-servicemonitor, port: 9402, targetPort: http", "http", "low"),
         ("port: 9402, targetPort: 8080", "http-metrics", "low"),
+        ("port: 80, targetPort: http", "http, containerPort: 80}, {name: metrics", None),
         ("name: metrics, port: 9402, targetPort: http}, {port: 80, targetPort: http", "http", None),
     ],
 )
@@ -468,7 +470,7 @@ NAMED = "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAME}}"
     [
         (f"{{{NAMED.replace('NAME', 'kube-system')}}}", 53, False),
         (f"{{{NAMED.replace('NAME', 'openshift-dns')}}}", 5353, False),
-        ("{namespaceSelector: {}}", 5353, False),
+        ("{namespaceSelector: {matchLabels: {team: dns}}}", 5353, False),
         (f"{{{NAMED.replace('NAME', 'kube-system')}}}", 5353, True),
         ("{podSelector: {}}", 5353, True),
         (f"{{{NAMED.replace('NAME', 'openshift-dns')}}}", 5354, True),
