@@ -198,7 +198,7 @@ def rollout_without_a_look(estate: Estate) -> Iterator[Found]:
     technology="kubernetes",
     breaks=("rto",),
     why="The update is reported as failed while its pods are still within the time that they may take to start: whoever"
-    " acts on that, rolls back versions that are well.",
+    " acts on that, rolls back versions that are well. A deadline that is not above minReadySeconds is refused.",
     fix="Set `progressDeadlineSeconds` above the startup probe's periodSeconds x failureThreshold and minReadySeconds.",
     source=f"{DEPLOYMENT}#progress-deadline-seconds",
 )
