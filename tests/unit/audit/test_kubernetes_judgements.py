@@ -272,6 +272,7 @@ def other(label: str) -> str:
         (anti_affinity("batch", key="tier"), "", False, False),
         (anti_affinity("wbe", more=", namespaceSelector: {}"), "", False, False),
         (HARD.replace("app: web", "app: wbe"), "", False, True),
+        ("hostNetwork: true", "", True, False),
     ],
 )
 def test_an_anti_affinity_that_misses_its_own_pods_keeps_nothing_apart(

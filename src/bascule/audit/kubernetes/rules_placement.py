@@ -16,11 +16,11 @@ from bascule.audit.kubernetes.components import needed_pods
 from bascule.audit.kubernetes.manifest import nearest
 from bascule.audit.kubernetes.scaling import Replicas
 from bascule.audit.kubernetes.selectors import selector
-from bascule.audit.kubernetes.spread import HOSTNAME, ZONES, Apart, apart, fullest_zone, only_zone
+from bascule.audit.kubernetes.spread import HOSTNAME, ZONES, Apart, apart, fullest_zone, holds_one_each, only_zone
 from bascule.audit.kubernetes.updates import rolling
 from bascule.audit.kubernetes.workloads import Workload
 from bascule.audit.rule import rule
-from bascule.audit.tree import Node, at, items, text
+from bascule.audit.tree import at, text
 
 DOCS = "https://kubernetes.io/docs"
 SPREAD = f"{DOCS}/concepts/scheduling-eviction/topology-spread-constraints/"
@@ -107,7 +107,7 @@ def nothing_keeps_replicas_apart(estate: Estate) -> Iterator[Found]:
     for one, count in _several(estate.index(cluster)):
         found = apart(one)
         # One pod on each node is all that a port of the node allows.
-        if any(each.covers_itself for each in found) or any(text(port, "hostPort") for port in _ports(one)):
+        if any(each.covers_itself for each in found) or holds_one_each(one):
             continue
         yield Found(
             place=one.manifest.place("metadata", "name"),
@@ -115,11 +115,6 @@ def nothing_keeps_replicas_apart(estate: Estate) -> Iterator[Found]:
             what=f"nothing keeps its {count.fewest} pods on different nodes or in different zones",
             related=tuple((each.place, "this counts pods of others") for each in found),
         )
-
-
-def _ports(one: Workload) -> Iterator[Node]:
-    for container in one.containers:
-        yield from items(container.node, "ports")
 
 
 @rule(
