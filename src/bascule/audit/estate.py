@@ -78,6 +78,7 @@ class Estate:
         system: The system file, when one was given and could be read, and where everything in it stands.
         prediction: How available that system can be.
         faults: Where a reader failed, which is a fault of bascule.
+        unclaimed: Files that were named, or standard input, and are of no technology that is known.
         claims: Which technology a document is of, by file and number; number 0 is a file that is no YAML.
     """
 
@@ -88,6 +89,7 @@ class Estate:
     positions: Positions | None = None
     prediction: Prediction | None = None
     faults: list[Unreadable] = field(default_factory=list)
+    unclaimed: list[str] = field(default_factory=list)
     claims: dict[tuple[str, int], str] = field(default_factory=dict)
     _objects: dict[type, list[object]] = field(default_factory=dict)
     _indices: dict[object, object] = field(default_factory=dict)

@@ -109,7 +109,9 @@ class _Reader:
         file = self._decoded(candidate.name, content, strict=suffix not in TEXT)
         if file is not None:
             self.reading.estate.files[file.name] = file
-            self._show(file, suffix)
+            if not self._show(file, suffix):
+                self.reading.unknown.append(file.name)
+                self.reading.estate.unclaimed += [file.name] if candidate.named else []
 
     def _content(self, candidate: Candidate) -> bytes | None:
         """The file's bytes, never more than allowed; what cannot be opened is an error when it was named."""
@@ -147,13 +149,12 @@ class _Reader:
     def _cannot_read(self, name: str, what: str, line: int = 1, column: int = 1) -> None:
         self.reading.estate.unreadable.append(Unreadable(Place(name, line, column), what))
 
-    def _show(self, file: SourceFile, suffix: str) -> None:
+    def _show(self, file: SourceFile, suffix: str) -> bool:
         """Let every technology look at a file: what may be YAML as documents, what is none as a text."""
         claimed = suffix not in YAML | JSON and any(self._offer_text(reader, file) for reader in self.readers)
         if not claimed and suffix not in TEXT:
             claimed = self._offer_documents(file)
-        if not claimed:
-            self.reading.unknown.append(file.name)
+        return claimed
 
     def _offer_text(self, reader: Reader, file: SourceFile) -> bool:
         estate = self.reading.estate

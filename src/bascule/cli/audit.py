@@ -60,7 +60,7 @@ def audit(
     Directories are searched, `-` is standard input. With a system file, first or by --system, findings are held to
     what it promises.
 
-    Exit codes: 0 no finding at the gate or above; 1 there is one; 2 the input cannot be used.
+    Exit codes: 0 no finding (with --checklist: no failed point) at the gate or above; 1 there is one; 2 the input cannot be used.
 
     Examples:
         bascule audit deploy/
@@ -77,8 +77,8 @@ def audit(
         system: The system file.
         format_: How findings are told.
         as_json: The same as --format json.
-        output: Write the findings there instead of on standard output.
-        fail_on: The least severity that makes the exit code 1.
+        output: Write the findings, or the checklist, there instead of on standard output.
+        fail_on: The least severity that makes the exit code 1; a failed point of the checklist counts as high.
         rule: Ask only this rule; may be given several times.
         skip: Do not ask this rule; may be given several times.
         list_: List the rules, and audit nothing.
@@ -88,7 +88,8 @@ def audit(
         yes: With --fix: do not ask.
         baseline: Findings that this file has are counted, and not told.
         write_baseline: Write what is found to this file; such a run has exit code 0.
-        checklist: Judge the field's checklist of high availability instead: proved, failed, or how to prove it.
+        checklist: Judge the field's checklist of high availability instead, by all rules and whatever is suppressed:
+            proved, failed, or how to prove it.
         report: A drill's report, or its directory: evidence for the checklist, and figures for the prediction.
     """
     form: Format = "json" if as_json else format_
@@ -99,8 +100,14 @@ def audit(
         return emit_rules(technologies.chosen(rule, skip), as_json=form == "json")
     if explain:
         return explain_rule(technologies.rule_of(explain), as_json=form == "json")
-    if (dry_run or yes) and not fix:
-        raise InputError("--dry-run and --yes belong to --fix", hint="bascule audit ... --fix --dry-run")
+    for wrong, what, hint in (
+        ((dry_run or yes) and not fix, "--dry-run and --yes belong to --fix", "bascule audit ... --fix --dry-run"),
+        (fix and write_baseline is not None, "--fix and --write-baseline exclude each other", "mend first"),
+        (checklist and (rule or skip), "a checklist is judged by all rules", "leave --rule and --skip out"),
+        (checklist and (fix or write_baseline), "--checklist judges, and writes no other file", "run it alone"),
+    ):
+        if wrong:
+            raise InputError(what, where="audit", hint=hint)
     question = _Question(
         paths=paths or (".",),
         system=str(system or ""),
@@ -108,11 +115,14 @@ def audit(
         baseline=baseline,
         reports=report,
     )
+    gate = None if fail_on == "never" else fail_on
     estate, found = _answer(question)
     if checklist:
         from bascule.cli import audit_checklist  # noqa: PLC0415 - it reads reports of drills, and most audits do not
 
-        return audit_checklist.show(estate, found, report, form)
+        return audit_checklist.show(estate, found, report, form, to=output, gate=gate)
+    if report and estate.system is None:
+        raise InputError("a report belongs to a system or to a checklist", where="--report", hint="add --system FILE")
     if write_baseline is not None:
         write(write_baseline, baselines.encode(found))
         sys.stderr.write(f"{write_baseline}: {len(found.findings) + len(found.known)} findings are its entries\n")
@@ -122,7 +132,6 @@ def audit(
 
         if audit_fix.mend(found, estate, dry_run=dry_run, yes=yes):
             estate, found = _answer(question)
-    gate = None if fail_on == "never" else fail_on
     show(rendered(found, question.rules, form, gate), output=output, audit=found)
     return 1 if gate is not None and found.reaches(gate) else 0
 
@@ -137,6 +146,7 @@ def _answer(question: _Question) -> tuple[Estate, Audit]:
         named = question.system or question.paths[0]
         if take_system(read.estate, named, required=bool(question.system), reports=question.reports):
             read.unknown = [one for one in read.unknown if one != named]
+            read.estate.unclaimed = [one for one in read.estate.unclaimed if one != named]
         every = {one.id for one in technologies.rules()}
         found = ask(read.estate, question.rules, every=every, unknown=read.unknown, notes=read.notes)
     if question.baseline is not None:

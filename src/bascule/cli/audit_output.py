@@ -43,9 +43,19 @@ def rendered(audit: Audit, rules: Sequence[Rule], form: Format, gate: Severity |
 
 def show(content: RenderableType | bytes, *, output: Path | None, audit: Audit) -> None:
     """Print the findings, or write them to a file and print the summary."""
+    put(content, to=output)
     if output is not None:
-        write(output, content if isinstance(content, bytes) else _plain(content))
         terminal().print(render_terminal.summary(audit))
+
+
+def put(content: RenderableType | bytes, *, to: Path | None) -> None:
+    """Write a document, or what a terminal shows, to a file; to standard output without one.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    if to is not None:
+        write(to, content if isinstance(content, bytes) else _plain(content))
     elif isinstance(content, bytes):
         sys.stdout.write(content.decode())
         sys.stdout.flush()

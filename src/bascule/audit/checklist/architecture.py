@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bascule.audit.checklist.application import manifests, ready
+from bascule.audit.checklist.counted import balances, named, servers, unsure
 from bascule.audit.checklist.words import Evidence, Says
+from bascule.audit.haproxy.proxies import is_checked
 
 HOW_PREDICTED = "describe the system in a system file and give it: `bascule audit bascule.yaml`"
 
@@ -60,8 +63,34 @@ def balancing(evidence: Evidence) -> Says | None:
     broken = evidence.broken("server-without-check", "no-readiness-probe", "connection-is-no-health")
     if broken:
         return Says("failed", f"found by {broken}")
-    if {"haproxy", "kubernetes"} & set(evidence.estate.claims.values()):
-        return Says("proved", "every server that was read is checked before it gets requests")
-    if evidence.system is not None and any(one.engine == "haproxy" for one in evidence.system.components.values()):
-        return Says("proved", "HAProxy as Bascule renders it checks every server")
-    return None
+    told = [one for one in (_proxied(evidence), manifests(evidence, (), ready)) if one is not None]
+    if told:
+        return next((one for one in told if one.state != "proved"), told[0])
+    return _rendered(evidence)
+
+
+def _proxied(evidence: Evidence) -> Says | None:
+    """What HAProxy's own configuration says; None where it has no servers."""
+    found = list(servers(evidence))
+    if not found:
+        return None
+    unasked = [f"server {server.name} of {section.subject}" for section, server in found if not is_checked(server)]
+    if unasked:
+        return Says("unknown", f"not checked: {named(unasked)}")
+    if not balances(evidence):
+        return Says("unknown", "no section of HAProxy has several servers to choose from")
+    doubt = unsure(evidence, "haproxy")
+    if doubt:
+        return Says("unknown", doubt)
+    return Says("proved", f"each of {len(found)} servers of HAProxy is checked before it gets requests")
+
+
+def _rendered(evidence: Evidence) -> Says | None:
+    """What drills have shown of the HAProxy that Bascule renders from a system file."""
+    system = evidence.system
+    if system is None or all(one.engine != "haproxy" for one in system.components.values()):
+        return None
+    drilled = [one for one in evidence.drilled(float("inf")) if one.is_failover]
+    if not drilled or any(one.outcome == "FAIL" for one in drilled):
+        return Says("unknown", "HAProxy as Bascule renders it checks every server, and no drill that passed shows it")
+    return Says("proved", f"HAProxy as Bascule renders it checks every server: {len(drilled)} failovers, all passed")

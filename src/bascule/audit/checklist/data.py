@@ -14,8 +14,10 @@ HOW_BACKUP = "restore the last backup elsewhere and count what is missing; the f
 
 def replication(evidence: Evidence) -> Says | None:
     """Whether no loss takes more acknowledged work than was promised."""
-    if evidence.prediction is None:
+    if evidence.prediction is None or evidence.system is None:
         return None
+    if not any(keeps_data(one) for one in evidence.system.components.values()):
+        return Says("not applicable", "no component is known to keep data")
     asked = [one for one in evidence.prediction.recovery if one.promised_rpo_s is not None]
     worse = [one.scope for one in asked if one.meets_rpo is False]
     if worse:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from bascule.audit.checklist.words import DAY_S, Evidence, Says
+from collections.abc import Sequence
+
+from bascule.audit.checklist.counted import judged_alerts, unsure
+from bascule.audit.checklist.words import DAY_S, Drilled, Evidence, Says
+from bascule.audit.prometheus.documents import Alert
+from bascule.audit.prometheus.promql import jobs_that_are_absent
 
 HOW_DRILL = "run `bascule drill` and give its report: --report bascule-runs/*/report.json"
 MONTH_S = 31 * DAY_S
 QUARTER_S = 92 * DAY_S
 YEAR_S = 366 * DAY_S
-
-
-def links(evidence: Evidence) -> Says | None:
-    """Whether a drill has cut a link, and clients were served."""
-    cut = [one for one in evidence.drilled(YEAR_S) if "partition" in one.experiment or "link" in one.experiment]
-    if not cut:
-        return None
-    failed = [one.experiment for one in cut if one.outcome == "FAIL"]
-    if failed:
-        return Says("failed", f"a drill failed: {', '.join(failed)}")
-    return Says("proved", f"{len(cut)} drills cut a link, and the promises were kept")
 
 
 def names(evidence: Evidence) -> Says | None:
@@ -29,7 +23,10 @@ def names(evidence: Evidence) -> Says | None:
 
 
 def _passed(evidence: Evidence, most_age_s: float, *scopes: str, told: str) -> Says | None:
-    drilled = evidence.drilled(most_age_s, *scopes)
+    return _judged(evidence.drilled(most_age_s, *scopes), told)
+
+
+def _judged(drilled: Sequence[Drilled], told: str) -> Says | None:
     if not drilled:
         return None
     failed = [one.experiment for one in drilled if one.outcome == "FAIL"]
@@ -39,19 +36,28 @@ def _passed(evidence: Evidence, most_age_s: float, *scopes: str, told: str) -> S
 
 
 def metrics(evidence: Evidence) -> Says | None:
-    """Whether something watches; what it watches is not told from here."""
-    if "prometheus" in evidence.estate.claims.values():
-        broken = evidence.broken("gone-targets-are-silent", "no-rules")
-        return Says("failed", f"found by {broken}") if broken else Says("proved", "Prometheus rules watch the system")
-    return None
+    """Whether something watches, and notices when what it watches is gone."""
+    broken = evidence.broken("gone-targets-are-silent", "no-rules")
+    if broken:
+        return Says("failed", f"found by {broken}")
+    found = [one for one in judged_alerts(evidence) if jobs_that_are_absent(one.expression)]
+    return _watched(evidence, found, "alerts fire when what they watch is gone")
 
 
 def alerting(evidence: Evidence) -> Says | None:
     """Whether alerts wait, say how bad it is, and would be missed when they stop."""
-    if "prometheus" not in evidence.estate.claims.values():
-        return None
     broken = evidence.broken("alert-without-for", "alert-without-severity", "no-dead-mans-switch", "alerts-go-nowhere")
-    return Says("failed", f"found by {broken}") if broken else Says("proved", "the rules about alerts found nothing")
+    if broken:
+        return Says("failed", f"found by {broken}")
+    return _watched(evidence, judged_alerts(evidence), "alerts wait, and say how bad it is")
+
+
+def _watched(evidence: Evidence, found: list[Alert], told: str) -> Says | None:
+    """Proved by these alerts; None where there are none."""
+    if not found:
+        return None
+    doubt = unsure(evidence, "prometheus")
+    return Says("unknown", doubt) if doubt else Says("proved", f"{len(found)} {told}")
 
 
 def objective(evidence: Evidence) -> Says | None:
@@ -73,10 +79,10 @@ def tracked(evidence: Evidence) -> Says | None:
 
 def runbooks(evidence: Evidence) -> Says | None:
     """Whether each alert names its runbook."""
-    if "prometheus" not in evidence.estate.claims.values():
-        return None
     broken = evidence.broken("alert-without-words")
-    return Says("failed", f"found by {broken}") if broken else Says("proved", "each alert says what to do about it")
+    if broken:
+        return Says("failed", f"found by {broken}")
+    return _watched(evidence, judged_alerts(evidence), "alerts say what to do about it")
 
 
 def chaos(evidence: Evidence) -> Says | None:
@@ -86,8 +92,8 @@ def chaos(evidence: Evidence) -> Says | None:
 
 
 def monthly(evidence: Evidence) -> Says | None:
-    """Whether a failover was tested within a month."""
-    return _passed(evidence, MONTH_S, told="within the last month")
+    """Whether a failover was tested within a month; what broke nobody who was in charge is no failover."""
+    return _judged([one for one in evidence.drilled(MONTH_S) if one.is_failover], "failovers within the last month")
 
 
 def yearly(evidence: Evidence) -> Says | None:

@@ -32,6 +32,12 @@ class Drilled(Struct, frozen=True, kw_only=True):
     outcome: str
     age_s: float
 
+    @property
+    def is_failover(self) -> bool:
+        """Whether somebody else had to take over, or did so as planned; a full disk or an old certificate is not it."""
+        name = self.experiment.partition("@")[0]
+        return name.endswith(("-kill", "-loss", "-freeze", "switchover"))
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -39,7 +45,7 @@ class Evidence:
 
     Attributes:
         estate: What was read.
-        found: The names of the rules that found something that is not suppressed.
+        found: The names of the rules that found something, of all rules: suppressed or in a baseline counts too.
         drills: What drill reports say about this system; control trials are not among them.
     """
 

@@ -99,7 +99,7 @@ UNUSED_SUPPRESSION = rule(
 @rule(
     "BSC-FILE-005",
     "template-not-rendered",
-    severity="medium",
+    severity="high",
     technology="files",
     breaks=(),
     why="What a template becomes depends on its values, so nothing in it was audited.",
@@ -113,6 +113,22 @@ def templates(estate: Estate) -> Iterator[Found]:
         if one.template and one.place.file not in seen:
             seen.add(one.place.file)
             yield Found(place=one.place, what=one.what)
+
+
+@rule(
+    "BSC-FILE-006",
+    "file-of-no-known-technology",
+    severity="high",
+    technology="files",
+    breaks=(),
+    why="Somebody asked for this file to be audited, and no rule has looked at it: that nothing was found means nothing.",
+    fix="Name files of a technology that is known, whole; a chart is audited as `helm template . | bascule audit -`.",
+    source="docs/audit.md, What it reads",
+)
+def unclaimed(estate: Estate) -> Iterator[Found]:
+    """Files that were named, and standard input, of which no technology has a part; those of directories are not."""
+    for name in estate.unclaimed:
+        yield Found(place=Place(name), what="nothing in this file is of a technology that is known: it was not audited")
 
 
 @rule(
@@ -132,4 +148,4 @@ def faults(estate: Estate) -> Iterator[Found]:
 
 
 RULE_FAILED = faults
-RULES: tuple[Rule, ...] = (faults, unreadable, duplicate_keys, without_reason, UNUSED_SUPPRESSION, templates)
+RULES: tuple[Rule, ...] = (faults, unreadable, duplicate_keys, without_reason, UNUSED_SUPPRESSION, templates, unclaimed)
