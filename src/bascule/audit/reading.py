@@ -105,6 +105,7 @@ class _Reader:
             return
         if suffix not in YAML and b"\x00" in content[:_BINARY_WITHIN] and not content.startswith(_UTF_16):
             self.reading.notes.append(f"{candidate.name}: not read: this is no text")
+            self.reading.estate.unclaimed += [candidate.name] if candidate.named else []
             return
         file = self._decoded(candidate.name, content, strict=suffix not in TEXT)
         if file is not None:

@@ -60,7 +60,8 @@ def audit(
     Directories are searched, `-` is standard input. With a system file, first or by --system, findings are held to
     what it promises.
 
-    Exit codes: 0 no finding (with --checklist: no failed point) at the gate or above; 1 there is one; 2 the input cannot be used.
+    Exit codes: 0 no finding (with --checklist: no failed point) at the gate or above; 1 there is one; 2 the input
+    cannot be used.
 
     Examples:
         bascule audit deploy/
@@ -100,14 +101,12 @@ def audit(
         return emit_rules(technologies.chosen(rule, skip), as_json=form == "json")
     if explain:
         return explain_rule(technologies.rule_of(explain), as_json=form == "json")
-    for wrong, what, hint in (
-        ((dry_run or yes) and not fix, "--dry-run and --yes belong to --fix", "bascule audit ... --fix --dry-run"),
-        (fix and write_baseline is not None, "--fix and --write-baseline exclude each other", "mend first"),
-        (checklist and (rule or skip), "a checklist is judged by all rules", "leave --rule and --skip out"),
-        (checklist and (fix or write_baseline), "--checklist judges, and writes no other file", "run it alone"),
-    ):
-        if wrong:
-            raise InputError(what, where="audit", hint=hint)
+    _refuse(
+        ((dry_run or yes) and not fix, "--dry-run and --yes belong to --fix"),
+        (fix and write_baseline is not None, "--fix and --write-baseline exclude each other: mend first"),
+        (checklist and bool(rule or skip), "a checklist is judged by all rules: leave --rule and --skip out"),
+        (checklist and (fix or write_baseline is not None), "--checklist goes with neither --fix nor --write-baseline"),
+    )
     question = _Question(
         paths=paths or (".",),
         system=str(system or ""),
@@ -121,8 +120,7 @@ def audit(
         from bascule.cli import audit_checklist  # noqa: PLC0415 - it reads reports of drills, and most audits do not
 
         return audit_checklist.show(estate, found, report, form, to=output, gate=gate)
-    if report and estate.system is None:
-        raise InputError("a report belongs to a system or to a checklist", where="--report", hint="add --system FILE")
+    _refuse((bool(report) and estate.system is None, "--report belongs to a system file or to --checklist"))
     if write_baseline is not None:
         write(write_baseline, baselines.encode(found))
         sys.stderr.write(f"{write_baseline}: {len(found.findings) + len(found.known)} findings are its entries\n")
@@ -134,6 +132,13 @@ def audit(
             estate, found = _answer(question)
     show(rendered(found, question.rules, form, gate), output=output, audit=found)
     return 1 if gate is not None and found.reaches(gate) else 0
+
+
+def _refuse(*asked: tuple[bool, str]) -> None:
+    """Refuse options that do not go together; the first that is so is told."""
+    for is_wrong, what in asked:
+        if is_wrong:
+            raise InputError(what, where="audit", hint="see bascule audit --help")
 
 
 def _answer(question: _Question) -> tuple[Estate, Audit]:

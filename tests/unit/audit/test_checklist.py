@@ -6,15 +6,20 @@ import ast
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from bascule.audit import technologies
+from bascule.audit import reading, technologies
+from bascule.audit.auditing import audit
 from bascule.audit.checklist import POINTS, judge
 from bascule.audit.checklist.judging import level
 from bascule.audit.checklist.render import headline, markdown
 from bascule.audit.checklist.words import DAY_S, Checklist, Drilled, Evidence, Judged
-from bascule.audit.estate import Estate
+from bascule.audit.estate import Estate, Unreadable
+from bascule.audit.place import Place
 from bascule.cli.audit_system import predicted
+from bascule.kernel.quantities import Duration
 from bascule.system import parse
+from bascule.system.model import System
 
 FOLDER = Path(judge.__code__.co_filename).parent
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,6 +31,71 @@ def estate(text: str = SYSTEM, *claims: str) -> Estate:
     made = Estate(system=system, prediction=predicted(system))
     made.claims.update({(f"file{number}", 1): claim for number, claim in enumerate(claims)})
     return made
+
+
+WEB = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: shop/web:1.2
+          ports: [{containerPort: 8080}]
+          readinessProbe: {httpGet: {path: /ready, port: 8080}}
+          livenessProbe: {httpGet: {path: /live, port: 8080}}
+          lifecycle: {preStop: {sleep: {seconds: 10}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+"""
+PROXY = """\
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 5s
+  timeout server 5s
+frontend web
+  bind :80
+  default_backend app
+backend app
+  option httpchk GET /ready
+  server app1 10.0.0.1:80 check
+  server app2 10.0.0.2:80 check
+"""
+ALERTS = """\
+groups:
+  - name: shop
+    rules:
+      - alert: Gone
+        expr: absent(up{job="shop"})
+        for: 2m
+        labels: {severity: critical}
+        annotations: {summary: gone, runbook_url: "https://shop.example/gone"}
+      - alert: Watchdog
+        expr: vector(1)
+"""
+NAMES = {"haproxy": "haproxy.cfg", "kubernetes": "web.yaml", "prometheus": "rules.yaml"}
+GOOD = {"haproxy": PROXY, "kubernetes": WEB, "prometheus": ALERTS}
+
+
+def read(folder: Path, **texts: str) -> Evidence:
+    """What all rules and readers say about these configurations."""
+    for technology, text in texts.items():
+        (folder / NAMES[technology]).write_text(text, encoding="utf-8")
+    done = reading.read([str(folder / NAMES[technology]) for technology in texts], technologies.readers())
+    found = audit(done.estate, technologies.rules())
+    return Evidence(estate=done.estate, found={one.name for one in found.findings})
+
+
+def states(evidence: Evidence) -> dict[str, str]:
+    return {one.id: one.state for one in judge(evidence).points}
 
 
 def judged(*found: str, of: Estate | None = None, drills: tuple[Drilled, ...] = ()) -> dict[str, Judged]:
@@ -69,15 +139,32 @@ def test_every_rule_that_a_point_asks_for_exists() -> None:
     for path in FOLDER.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
-            if isinstance(node, ast.Call) and name in {"broken", "_manifests"}:
+            if isinstance(node, ast.Call) and name == "broken":
                 asked |= {one.value for one in node.args if isinstance(one, ast.Constant)}
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "rules":
+                asked |= set(ast.literal_eval(node.value))
     assert len(asked) > 15
     assert asked <= names
 
 
 def test_a_good_system_proves_its_architecture() -> None:
     told = judged(of=estate())
-    assert {told[one].state for one in ("A1", "A2", "A3", "A4", "A5", "D1")} == {"proved"}
+    assert {told[one].state for one in ("A1", "A2", "A3", "A4", "D1")} == {"proved"}
+
+
+def test_what_bascule_renders_needs_a_drill_that_passed() -> None:
+    assert judged(of=estate())["A5"].state == "unknown"
+    assert judged(of=estate(), drills=(drill(outcome="FAIL"),))["A5"].state == "unknown"
+    assert judged(of=estate(), drills=(drill(experiment="full-disk"),))["A5"].state == "unknown"
+    assert judged(of=estate(), drills=(drill(),))["A5"].state == "proved"
+
+
+def test_replication_does_not_apply_where_nothing_keeps_data() -> None:
+    web = parse(SYSTEM, "system.yaml")
+    kept = {name: one for name, one in web.components.items() if one.engine == "haproxy"}
+    made = estate()
+    made.system = structs.replace(web, components=kept)
+    assert judged(of=made)["D1"].state == "not applicable"
 
 
 def test_a_single_replica_fails_what_it_breaks() -> None:
@@ -111,6 +198,9 @@ def test_a_file_can_fail_a_backup_but_not_prove_one() -> None:
     ("drills", "states"),
     [
         ((drill(),), ("proved", "proved", "unknown", "proved")),
+        ((drill(experiment="full-disk"),), ("proved", "unknown", "unknown", "proved")),
+        ((drill(experiment="certificate-expiry"),), ("proved", "unknown", "unknown", "proved")),
+        ((drill(experiment="entry-switchover@half"),), ("proved", "proved", "unknown", "proved")),
         ((drill(days=40),), ("proved", "unknown", "unknown", "proved")),
         ((drill(days=100),), ("unknown", "unknown", "unknown", "unknown")),
         ((drill(outcome="FAIL"),), ("proved", "failed", "unknown", "proved")),
@@ -125,36 +215,120 @@ def test_drills_prove_operations_for_as_long_as_they_are_recent(
     assert tuple(told[one].state for one in ("O4", "O5", "O6", "M3")) == states
 
 
-def test_a_drill_of_a_cut_link_proves_redundant_links() -> None:
-    assert judged(drills=(drill(experiment="partition"),))["N1"].state == "proved"
-    assert judged(drills=(drill(experiment="partition", outcome="FAIL"),))["N1"].state == "failed"
-    assert judged(drills=(drill(),))["N1"].state == "unknown"
+def test_a_drill_of_a_cut_link_shows_no_second_link() -> None:
+    told = judged(drills=(drill(experiment="partition"),))["N1"]
+    assert told.state == "unknown"
+    assert "pull one of two links" in told.how
 
 
 @pytest.mark.parametrize(
-    ("point", "claim", "rule"),
+    ("point", "technology", "old", "new", "rule"),
     [
-        ("A5", "haproxy", "server-without-check"),
-        ("P4", "kubernetes", "no-grace-at-all"),
-        ("P5", "kubernetes", "no-readiness-probe"),
-        ("M1", "prometheus", "gone-targets-are-silent"),
-        ("M2", "prometheus", "no-dead-mans-switch"),
-        ("O1", "prometheus", "alert-without-words"),
+        ("A5", "haproxy", "80 check", "80", "server-without-check"),
+        ("P4", "kubernetes", "    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 0\n", "no-grace-at-all"),
+        ("P5", "kubernetes", "readinessProbe", "nothing", "no-readiness-probe"),
+        ("A5", "kubernetes", "readinessProbe", "nothing", "no-readiness-probe"),
+        ("M1", "prometheus", 'absent(up{job="shop"})', "up == 0", "gone-targets-are-silent"),
+        ("M2", "prometheus", "        for: 2m\n", "", "alert-without-for"),
+        ("O1", "prometheus", "runbook_url", "nothing", "alert-without-words"),
     ],
 )
-def test_configuration_proves_a_point_unless_a_rule_finds_something(point: str, claim: str, rule: str) -> None:
-    read = Estate()
-    read.claims["some file", 1] = claim
-    assert judged(of=read)[point].state == "proved"
-    assert judged(rule, of=read)[point].state == "failed"
+def test_configuration_proves_a_point_unless_a_rule_finds_something(  # noqa: PLR0917 - one row of a table
+    tmp_path: Path, point: str, technology: str, old: str, new: str, rule: str
+) -> None:
+    assert states(read(tmp_path, **{technology: GOOD[technology]}))[point] == "proved"
+    changed = read(tmp_path, **{technology: GOOD[technology].replace(old, new)})
+    assert rule in changed.found
+    assert states(changed)[point] == "failed"
     assert judged()[point].state == "unknown"
 
 
-def test_timeouts_are_proved_only_when_each_call_has_one() -> None:
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"
+RECORDING = "groups:\n  - name: r\n    rules:\n      - {record: a, expr: sum(up)}\n"
+ALONE = WEB.partition("---\n")[0]
+WITHOUT_LIVENESS = WEB.replace("livenessProbe", "nothing")
+ONE_UNCHECKED = PROXY.replace("  server app2 10.0.0.2:80 check\n", "").replace("80 check", "80")
+ONE_CHECKED = PROXY.replace("  server app2 10.0.0.2:80 check\n", "")
+
+
+@pytest.mark.parametrize(
+    ("technology", "text", "points"),
+    [
+        ("kubernetes", CONFIG_MAP, "A5 P4 P5"),
+        ("kubernetes", ALONE, "A5 P4 P5"),
+        ("kubernetes", WITHOUT_LIVENESS, "P5"),
+        ("prometheus", RECORDING, "M1 M2 O1"),
+        ("prometheus", ALERTS.replace('absent(up{job="shop"})', "errors > 5"), "M1"),
+        ("haproxy", ONE_UNCHECKED, "A5"),
+        ("haproxy", ONE_CHECKED, "A5"),
+    ],
+)
+def test_silence_of_rules_that_had_nothing_to_judge_proves_nothing(
+    tmp_path: Path, technology: str, text: str, points: str
+) -> None:
+    told = states(read(tmp_path, **{technology: text}))
+    assert {told[one] for one in points.split()} == {"unknown"}
+
+
+def test_a_stateful_set_without_a_hook_is_not_known_to_drain(tmp_path: Path) -> None:
+    told = states(read(tmp_path, kubernetes=WEB.replace("Deployment", "StatefulSet").replace("lifecycle", "nothing")))
+    assert told["P4"] == "unknown"
+
+
+@pytest.mark.parametrize("technology", ["haproxy", "kubernetes", "prometheus"])
+@pytest.mark.parametrize("spoilt", ["template", "fault", "rule", "unclaimed"])
+def test_what_was_not_judged_proves_nothing(tmp_path: Path, technology: str, spoilt: str) -> None:
+    evidence = read(tmp_path, **{technology: GOOD[technology]})
+    points = {"haproxy": ("A5",), "kubernetes": ("A5", "P4", "P5"), "prometheus": ("M1", "M2", "O1")}[technology]
+    assert {states(evidence)[one] for one in points} == {"proved"}
+    estate = evidence.estate
+    if spoilt == "template":
+        estate.unreadable.append(Unreadable(Place("b.yaml"), "braces", template=True))
+    elif spoilt == "fault":
+        estate.faults.append(Unreadable(Place("b.yaml"), "it failed"))
+    elif spoilt == "unclaimed":
+        estate.unclaimed.append("b.txt")
+    else:
+        evidence = Evidence(estate=estate, found={"fault-of-bascule"})
+    assert {states(evidence)[one] for one in points} == {"unknown"}
+
+
+def test_what_another_technology_could_not_read_spoils_nothing(tmp_path: Path) -> None:
+    evidence = read(tmp_path, kubernetes=WEB)
+    evidence.estate.claims["b.properties", 0] = "kafka"
+    evidence.estate.unreadable.append(Unreadable(Place("b.properties"), "no text"))
+    assert states(evidence)["P5"] == "proved"
+
+
+def test_a_checked_proxy_does_not_hide_pods_that_nobody_asks(tmp_path: Path) -> None:
+    assert states(read(tmp_path, haproxy=PROXY, kubernetes=WEB))["A5"] == "proved"
+    assert states(read(tmp_path, haproxy=ONE_UNCHECKED, kubernetes=WEB))["A5"] == "unknown"
+
+
+def test_timeouts_are_proved_by_a_configuration_and_each_call_together(tmp_path: Path) -> None:
     timed = SYSTEM.replace("needs: {consensus: hard}", "needs: {consensus: {kind: hard, timeout: 1s}}")
     assert judged(of=estate(timed))["P3"].state == "unknown"
     assert "pgproxy -> database" in judged(of=estate(timed))["P3"].because
     assert judged("missing-timeout", of=estate(timed))["P3"].state == "failed"
+    system = every_call_timed(parse(SYSTEM, "system.yaml"))
+    assert judged(of=Estate(system=system))["P3"].state == "unknown"
+    evidence = read(tmp_path, haproxy=PROXY)
+    evidence.estate.system = system
+    assert states(evidence)["P3"] == "proved"
+    piece = read(tmp_path, haproxy=PROXY.partition("frontend")[2].partition("backend app")[2].join(("backend app", "")))
+    piece.estate.system = system
+    assert states(piece)["P3"] == "unknown"
+
+
+def every_call_timed(system: System) -> System:
+    second = Duration(1.0)
+    components = {
+        name: structs.replace(
+            one, needs={other: structs.replace(need, timeout=second) for other, need in one.needs.items()}
+        )
+        for name, one in system.components.items()
+    }
+    return structs.replace(system, components=components)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def templates(estate: Estate) -> Iterator[Found]:
     severity="high",
     technology="files",
     breaks=(),
-    why="Somebody asked for this file to be audited, and no rule has looked at it: that nothing was found means nothing.",
+    why="Somebody asked for this file to be audited, and no rule looked at it: that nothing was found means nothing.",
     fix="Name files of a technology that is known, whole; a chart is audited as `helm template . | bascule audit -`.",
     source="docs/audit.md, What it reads",
 )
