@@ -19,11 +19,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One text that was read; `lines` without their ends."""
+    """One text that was read.
+
+    Attributes:
+        lines: Without their ends.
+        named: The user named it, or it is standard input: whatever it is called, its content tells what it is.
+    """
 
     name: str
     text: str
     lines: tuple[str, ...]
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

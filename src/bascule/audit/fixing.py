@@ -76,7 +76,7 @@ def _checked(
 ) -> Plan:
     """The plan; findings whose files could not be read afterwards are refused, with everything else in these files."""
     after = {name: _applied(files[name].text, edits) for name, edits in chosen.items()}
-    broken = {name for name, text in after.items() if problems(_file(name, text)) > problems(files[name])}
+    broken = {name for name, text in after.items() if problems(_changed(files[name], text)) > problems(files[name])}
     while True:
         spoiled = [one for one in taken if not broken.isdisjoint(_touched([one]))]
         if not spoiled:
@@ -99,8 +99,8 @@ def diff(mended: Mended) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def _file(name: str, text: str) -> SourceFile:
-    return SourceFile(name, text, tuple(_LINE_END.split(text)))
+def _changed(file: SourceFile, text: str) -> SourceFile:
+    return SourceFile(file.name, text, tuple(_LINE_END.split(text)), file.named)
 
 
 def _touched(findings: Iterable[Finding]) -> set[str]:

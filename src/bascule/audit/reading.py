@@ -107,7 +107,7 @@ class _Reader:
             self.reading.notes.append(f"{candidate.name}: not read: this is no text")
             self.reading.estate.unclaimed += [candidate.name] if candidate.named else []
             return
-        file = self._decoded(candidate.name, content, strict=suffix not in TEXT)
+        file = self._decoded(candidate, content, strict=suffix not in TEXT)
         if file is not None:
             self.reading.estate.files[file.name] = file
             if not self._show(file, suffix):
@@ -130,8 +130,9 @@ class _Reader:
             return None
         return content
 
-    def _decoded(self, name: str, content: bytes, *, strict: bool) -> SourceFile | None:
+    def _decoded(self, candidate: Candidate, content: bytes, *, strict: bool) -> SourceFile | None:
         """The text; of a file that is no YAML, what is no UTF-8 stands as it can."""
+        name = candidate.name
         utf_16 = content.startswith(_UTF_16)
         try:
             text = content.decode("utf-16" if utf_16 else "utf-8", "strict" if strict else "replace")
@@ -145,7 +146,7 @@ class _Reader:
             self._cannot_read(name, f"more than {self.limits.file_lines:,} lines")
             return None
         text = text.removeprefix("\ufeff")
-        return SourceFile(name, text, yaml_reader.lines_of(text))
+        return SourceFile(name, text, yaml_reader.lines_of(text), candidate.named)
 
     def _cannot_read(self, name: str, what: str, line: int = 1, column: int = 1) -> None:
         self.reading.estate.unreadable.append(Unreadable(Place(name, line, column), what))

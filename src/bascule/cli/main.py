@@ -17,11 +17,14 @@ except ModuleNotFoundError as missing:  # pragma: no cover - the bare package is
     raise SystemExit(f"bascule: the command line needs {missing.name}: install bascule[cli] or bascule[lab]") from None
 
 from bascule import __version__
+from bascule.audit.visible import visible
 from bascule.cli.examples import examples
 from bascule.cli.output import print_json
 from bascule.kernel.errors import AbortedError, BasculeError, InputError, MachineError, MissingProgramError
-from bascule.system.problems import SystemFileError, did_you_mean
+from bascule.system.problems import MAX_PRINTED, SystemFileError, did_you_mean
 
+MOST_TOLD = 20_000
+"""Characters of one line of an error: nobody reads more."""
 HELP = frozenset({"--help", "-h"})
 COMMANDS = {
     "init": ("bascule.cli.system:init", "Write a commented system file to start from."),
@@ -128,5 +131,19 @@ def _fail(error: BasculeError, *, as_json: bool) -> int:
         told = {"error": error.what, "where": error.where, "hint": error.hint, "exit_code": error.exit_code}
         print_json({**told, "problems": problems} if problems else told)
     prefix = "" if problems else "bascule: "
-    sys.stderr.write(f"{prefix}{error}\n")
+    sys.stderr.write(f"{prefix}{_plain(error)}\n")
     return error.exit_code
+
+
+def _plain(error: BasculeError) -> str:
+    """The error as text in which nothing moves a cursor: names of files are hostile, line ends of our own are kept."""
+    if isinstance(error, SystemFileError):
+        lines = [str(one) for one in error.problems[:MAX_PRINTED]]
+        more = len(error.problems) - len(lines)
+        return "\n".join(visible(line, most=MOST_TOLD) for line in [*lines, *([f"and {more} more"] if more else [])])
+    told = BasculeError(_by_line(error.what), where=visible(error.where), hint=_by_line(error.hint))
+    return str(told)
+
+
+def _by_line(text: str) -> str:
+    return "\n".join(visible(line, most=MOST_TOLD) for line in text.split("\n"))

@@ -275,3 +275,57 @@ def test_a_reader_of_another_technology_may_fail(
     assert code == 1
     assert "BSC-AUDIT-001" in out
     assert "\x1b[31mtoo deep" not in out
+
+
+LOAD_BALANCER = "global\n  maxconn 100\ndefaults\n  mode tcp\nbackend b\n  server a 10.0.0.1:80\n"
+FLOATING = "vrrp_instance v {\n  state MASTER\n  interface eth0\n  virtual_router_id 5\n}\n"
+BROKER = "# one broker\nbroker.id=1\nlog.dirs=/data,\\\n  /more\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "technology"), [(LOAD_BALANCER, "haproxy"), (FLOATING, "keepalived"), (BROKER, "kafka")]
+)
+def test_what_is_named_is_told_by_its_content(
+    text: str, technology: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("lb.txt").write_text(text)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+    for name in ("lb.txt", "-"):
+        found = json.loads(told(capsys, name, "--json")[1])
+        assert found["technologies"] == {technology: 1}
+        assert found["unknown"] == []
+
+
+def test_a_broker_inside_a_manifest_is_a_manifest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "".join(f"    {line}\n" for line in BROKER.splitlines())
+    manifest = f"{SOUND}data:\n  server.properties: |\n{lines}"
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(manifest.encode())))
+    assert json.loads(told(capsys, "-", "--json")[1])["technologies"] == {"kubernetes": 1}
+
+
+@pytest.mark.parametrize("content", [b"colour: blue\n", b"", b"just words\n", b"\x00\x01"])
+def test_what_is_named_and_of_no_known_technology_is_found(
+    content: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("other.txt").write_bytes(content)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    for name in ("other.txt", "-"):
+        code, out, _ = told(capsys, name, "deploy/sound.yaml")
+        assert code == 1
+        assert "BSC-FILE-006" in out
+
+
+def test_what_was_only_found_in_a_directory_may_be_anything(deploy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (deploy / "values.yaml").write_text("colour: blue\n")
+    code, out, _ = told(capsys, "deploy", "--rule", "BSC-FILE-006", "--fail-on", "low")
+    assert code == 0
+    assert "BSC-FILE-006" not in out
+
+
+def test_a_template_that_was_not_rendered_is_at_the_gate(deploy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (deploy / "sound.yaml").write_text("apiVersion: v1\nkind: {{ .Values.kind }}\n")
+    code, out, _ = told(capsys, "deploy", "--rule", "BSC-FILE-005")
+    assert code == 1
+    assert "BSC-FILE-005" in out

@@ -140,3 +140,17 @@ def test_examples_are_the_lines_of_their_section() -> None:
         "bascule b",
     ]
     assert in_docstring(None) == []
+
+
+def test_a_hostile_name_reaches_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "\x1b]0;pwn\x07\nbascule: all is well.yaml"
+    assert main(["audit", name]) == 2
+    assert main(["system", "check", name]) == 2
+    Path(name).write_text("system: 1\nnonsense: 2\n", encoding="utf-8")
+    assert main(["system", "check", name]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 4, "each problem of a system file has a line of its own"
+    assert all(line.isprintable() for line in lines)
+    assert not any(line.startswith("bascule: all is well") for line in lines)
+    assert all("\\x1b]0;pwn\\x07\\nbascule: all is well" in line for line in lines if ".yaml" in line)

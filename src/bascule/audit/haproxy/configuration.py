@@ -22,6 +22,7 @@ SECTIONS = frozenset(
         "healthcheck",
     }
 )  # fmt: skip
+_PROXIES = (["defaults"], ["frontend"], ["backend"], ["listen"])
 MOST_WORDS = 64
 """Of one line, as HAProxy has it."""
 MOST_DEFAULTS = 16
@@ -155,14 +156,22 @@ class Configuration:
 
 
 def recognises(file: SourceFile) -> bool:
-    """Whether this is an HAProxy configuration, told by its first section's name."""
-    if not file.name.endswith((".cfg", ".conf", ".haproxy")) and "haproxy" not in file.name.rpartition("/")[2]:
+    """Whether this is an HAProxy configuration, told by its first section's name.
+
+    A file that is called otherwise is one only when it was named, and has a section that no proxy is without.
+    """
+    usual = file.name.endswith((".cfg", ".conf", ".haproxy")) or "haproxy" in file.name.rpartition("/")[2]
+    if not usual and not (file.named and _has_proxies(file)):
         return False
     for line in file.lines[:2000]:
         words = line[:200].split("#", 1)[0].split()
         if words and not words[0].startswith("."):
             return words[0] in SECTIONS and "{" not in words
     return False
+
+
+def _has_proxies(file: SourceFile) -> bool:
+    return any(line[:200].split(None, 1)[:1] in _PROXIES for line in file.lines[:5000])
 
 
 def read(file: SourceFile) -> tuple[list[object], list[Unreadable]]:

@@ -15,6 +15,7 @@ from bascule.audit.words import MOST_CHARACTERS, MOST_UNREADABLE, span, unusable
 
 Kind = Literal["server", "producer", "consumer"]
 _SPLIT = re.compile(r"((?:[^\\=:\s]|\\.)*)(\s*[=:]\s*|\s+|$)")
+_ASSIGNMENT = re.compile(r"[A-Za-z0-9._-]+[ \t]*=")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
 _BLANK = " \t\f"
@@ -107,11 +108,25 @@ def clients(estate: Estate, kind: Kind) -> list[Properties]:
 
 
 def recognises(file: SourceFile) -> bool:
-    """Whether this is one of Kafka's files, told by the keys that it begins with."""
-    if not file.name.endswith(".properties"):
+    """Whether this is one of Kafka's files, told by the keys that it begins with.
+
+    A file that is called otherwise is one only when it was named, and each of its lines assigns something: a manifest
+    may have a whole such file in it.
+    """
+    if not file.name.endswith(".properties") and not (file.named and _assigns(file)):
         return False
     keys = {found[1] for line in file.lines[:5000] if (found := _SPLIT.match(line[:200].lstrip(_BLANK)))}
     return _kind(keys) is not None
+
+
+def _assigns(file: SourceFile) -> bool:
+    continued = False
+    for line in file.lines[:5000]:
+        is_plain = continued or not line.strip() or line.lstrip(_BLANK)[0] in "#!"
+        if not is_plain and not _ASSIGNMENT.match(line[:200]):
+            return False
+        continued = line.endswith("\\")
+    return True
 
 
 def _kind(keys: set[str]) -> Kind | None:

@@ -80,7 +80,8 @@ class Configuration:
 
 def recognises(file: SourceFile) -> bool:
     """Whether this is a keepalived configuration, told by the name of a block that only such a one has."""
-    if not file.name.endswith((".conf", ".cfg")) and "keepalived" not in file.name.rpartition("/")[2]:
+    usual = file.name.endswith((".conf", ".cfg")) or "keepalived" in file.name.rpartition("/")[2]
+    if not usual and not file.named:
         return False
     for line in file.lines[:5000]:
         words = line[:200].replace("{", " { ").split(None, 2)
