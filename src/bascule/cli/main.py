@@ -141,6 +141,8 @@ def _plain(error: BasculeError) -> str:
         lines = [str(one) for one in error.problems[:MAX_PRINTED]]
         more = len(error.problems) - len(lines)
         return "\n".join(visible(line, most=MOST_TOLD) for line in [*lines, *([f"and {more} more"] if more else [])])
+    if type(error).__str__ is not BasculeError.__str__:
+        return _by_line(str(error))
     told = BasculeError(_by_line(error.what), where=visible(error.where), hint=_by_line(error.hint))
     return str(told)
 

@@ -7,7 +7,10 @@ import pytest
 from bascule.audit.estate import Estate, SourceFile
 from bascule.audit.finding import Found
 from bascule.audit.haproxy import RULES
-from bascule.audit.haproxy.configuration import read
+from bascule.audit.haproxy.configuration import Line, Server, read
+from bascule.audit.haproxy.proxies import is_name
+from bascule.audit.place import Place
+from bascule.audit.words import Word
 from bascule.kernel.quantities import Duration, Rate, Share
 from bascule.system import Positions
 from bascule.system.model import Availability, Component, Disruption, Objectives, Region, System, Workload
@@ -175,3 +178,30 @@ def test_state_is_kept_by_a_file_or_not_to_be_changed() -> None:
 def test_one_place_is_told_once() -> None:
     text = backend("default-server inter 9s", TWO)
     assert [number for number, _ in audited(text, 5.0)] == ["008"]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("more", [":", "a", "1", ".", "a:", "1.", "[::"])
+def test_no_address_takes_more_than_one_reading(more: str) -> None:
+    text = more * (65_536 // len(more)) + "z"
+    server = Server("a", Word(text, Place("haproxy.cfg")), Line(()), {}, frozenset())
+    assert isinstance(is_name(server), bool)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("10.0.0.1:80", False),
+        ("10.0.0.1", False),
+        ("ipv4@10.0.0.1:80", False),
+        ("*:80", False),
+        ("::1", False),
+        ("[2001:db8::1]:80", False),
+        ("ipv6@fe80::1:80", False),
+        ("app:80", True),
+        ("cafe:80", True),
+        ("db1.shop.example:5432", True),
+    ],
+)
+def test_what_is_a_name_has_to_be_resolved(address: str, *, expected: bool) -> None:
+    assert is_name(Server("a", Word(address, Place("haproxy.cfg")), Line(()), {}, frozenset())) is expected

@@ -114,6 +114,27 @@ def test_expressions_are_looked_at_in_linear_time() -> None:
         assert promql.longest_range_s(text) == 0
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "begun", ["up ", "up{", "rate( ", "rate (", "absent( ", "absent(up ", "[ ", "rate(x[1s", "( ", "up ="]
+)
+@pytest.mark.parametrize("more", [" ", "a", "up ", "rate(", "{", "1s"])
+def test_no_expression_takes_more_than_one_reading(begun: str, more: str) -> None:
+    text = begun + more * (promql.MOST_CHARACTERS // len(more))
+    assert promql.rate_windows(text) == []
+    assert promql.jobs_that_are_down(text) == []
+    assert not promql.fires_always(text)
+    assert promql.longest_range_s(text) == 0
+    assert all(job == "" for job in promql.jobs_that_are_absent(text))
+
+
+def test_spaces_are_where_they_may_be() -> None:
+    assert promql.jobs_that_are_down(' up {job="a"}  ==  0 or up<1') == ["a", ""]
+    assert promql.jobs_that_are_absent('absent ( up { job = "a" } )') == ["a"]
+    assert promql.rate_windows("rate ( x{a='b'} [ 5m ] )") == [("rate", "5m", 300.0)]
+    assert promql.fires_always(" ( vector ( 1 ) ) >= 1 ")
+
+
 @pytest.mark.parametrize("text", ["groups: [a, b]", "groups: []", "services: {a: {image: b}}", "[1]", "global: {x: 1}"])
 def test_what_is_of_something_else_is_left_to_it(text: str) -> None:
     assert READER.read_yaml is not None

@@ -16,7 +16,9 @@ CHECKS = (
     "httpchk", "mysql-check", "pgsql-check", "redis-check", "ldap-check", "smtpchk", "ssl-hello-chk", "spop-check",
     "external-check",
 )  # fmt: skip
-_NUMERIC = re.compile(r"(?:ipv[46]@)?(?:[0-9.]+|\*)(?::.*)?|(?:ipv6@)?\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[^g-zG-Z]*")
+_NUMERIC = re.compile(
+    r"(?:ipv[46]@)?(?:[0-9.]++|\*)(?::.*+)?|(?:ipv6@)?\[?(?:[0-9A-Fa-f.]*+:){2}[^g-zG-Z]*+"  # read once, from the left
+)
 _LOCAL = re.compile(
     r"(?:ipv[46]@)?(?:127\.|\[?::1\]?(?::|$)|localhost(?::|$))|/|unix@|abns@|abnsz@|fd@|sockpair@|rhttp@"
 )

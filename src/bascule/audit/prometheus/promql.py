@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 
 MOST_CHARACTERS = 65_536
-_DURATION = r"(?:[0-9]{1,9}(?:ms|[smhdwy]))+"
-_RATE = re.compile(rf"\b(rate|irate|increase)\s*\(\s*[^()\[\]]{{1,2000}}\[\s*({_DURATION})\s*\]")
-_RANGE = re.compile(rf"\[\s*({_DURATION})\s*[\]:]")
+# Quantifiers give nothing back (`++`), and no two beside each other take the same: 65,536 characters are read once.
+_DURATION = r"(?:[0-9]{1,9}(?:ms|[smhdwy]))++"
+_RATE = re.compile(rf"\b(rate|irate|increase)\s*+\([^()\[\]]{{1,2000}}+\[\s*+({_DURATION})\s*+\]")
+_RANGE = re.compile(rf"\[\s*+({_DURATION})\s*+[\]:]")
 _PART = re.compile(r"([0-9]{1,9})(ms|[smhdwy])")
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31_536_000.0}
 _ALWAYS = re.compile(
-    r"\s*\(?\s*(?:vector\s*\(\s*[0-9.]+\s*\)|[0-9.]+\s*==\s*[0-9.]+)\s*\)?\s*(?:(?:>|>=|==|!=)\s*[0-9.]+\s*)?"
+    r"\s*+\(?+\s*+(?:vector\s*+\(\s*+[0-9.]++\s*+\)|[0-9.]++\s*+==\s*+[0-9.]++)\s*+\)?+\s*+"
+    r"(?:(?:>=|>|==|!=)\s*+[0-9.]++\s*+)?"
 )
-_UP_IS_ZERO = re.compile(r"(?<![\w:])up\s*(\{[^{}]{0,2000}\})?\s*(?:==\s*0|<\s*1|!=\s*1)")
-_ABSENT = re.compile(r"\babsent(?:_over_time)?\s*\(\s*up\s*(\{[^{}]{0,2000}\})?")
+_UP_IS_ZERO = re.compile(r"(?<![\w:])up\s*+(\{[^{}]{0,2000}+\})?+\s*+(?:==\s*+0|<\s*+1|!=\s*+1)")
+_ABSENT = re.compile(r"\babsent(?:_over_time)?+\s*+\(\s*+up\s*+(\{[^{}]{0,2000}+\})?+")
 _JOB = re.compile(r"\bjob\s*=~?\s*[\"'`]([^\"'`]*)[\"'`]")
 
 
