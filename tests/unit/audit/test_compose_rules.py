@@ -153,14 +153,26 @@ def test_replicas_are_compared_with_the_systems() -> None:
     assert described(2, f"other: {web()}") == set()
 
 
-def test_a_restart_policy_is_added_where_services_are_written_as_lines() -> None:
-    text = "services:\n  a:\n    image: a:1\n"
+def stays_down(text: str) -> list[Found]:
     (document,), _ = yaml_reader.read(SourceFile("compose.yaml", text, yaml_reader.lines_of(text)))
     assert READER.read_yaml is not None
     estate = Estate()
     estate.add(READER.read_yaml(document))
     (rule,) = [one for one in RULES if one.id == "BSC-CMP-001"]
-    ((edit,),) = [found.edits for found in rule.check(estate)]
+    return list(rule.check(estate))
+
+
+def test_what_may_be_a_job_is_not_started_again_unasked() -> None:
+    (job,) = stays_down("services:\n  a:\n    image: a:1\n    command: [migrate]\n")
+    assert (job.edits, job.severity) == ((), "medium")
+    for asked in ("ports: ['80:80']", "expose: [80]", "healthcheck: {test: x}"):
+        (server,) = stays_down(f"services:\n  a:\n    image: a:1\n    {asked}\n")
+        assert server.edits
+        assert server.severity is None
+
+
+def test_a_restart_policy_is_added_where_services_are_written_as_lines() -> None:
+    ((edit,),) = [found.edits for found in stays_down("services:\n  a:\n    image: a:1\n    expose: [80]\n")]
     assert (edit.place.line, edit.place.column, edit.text) == (3, 5, "restart: unless-stopped\n    ")
     assert all(not found.edits for number, found in audited("{image: 'a:1'}") if number == "001")
 

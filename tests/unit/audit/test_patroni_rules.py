@@ -71,7 +71,10 @@ def ids(*texts: str, system: System | None = None) -> set[str]:
         (DUMP.replace("true}", "true, parameters: {wal_log_hints: off}}"), {"010"}),
         (LOCAL, set()),
         (LOCAL + "etcd3: {hosts: 'a:2379,b:2379,c:2379'}", set()),
-        (LOCAL + "etcd3: {hosts: 'a:2379,b:2379'}", {"011"}),
+        (LOCAL + "etcd3: {hosts: 'a:2379,b:2379'}", set()),
+        (LOCAL + "etcd3: {host: 'etcd.example:2379'}", set()),
+        (LOCAL + "etcd3: {host: 'https://10.0.0.1:2379'}", {"011"}),
+        (LOCAL + "etcd3: {hosts: 'etcd1:2379,etcd2:2379'}", {"011"}),
         (LOCAL + "etcd3: {host: 'http://127.0.0.1:2379'}", set()),
         (LOCAL + "etcd: {srv: example.org}", set()),
         (LOCAL + "etcd: {hosts: [a, b, c, d]}", {"012"}),
@@ -162,6 +165,62 @@ def test_a_misspelt_setting_is_told_with_what_was_meant() -> None:
     assert found.place.line == 5
     many = DUMP + "".join(f"x{number}: 1\n" for number in range(500))
     assert len([number for number, _ in audited(many) if number == "002"]) == 50
+
+
+def test_only_the_list_of_raft_is_the_whole_store() -> None:
+    ((_, raft),) = audited(LOCAL + "raft: {self_addr: 'a:1', partner_addrs: ['b:1']}")
+    ((_, etcd),) = audited(LOCAL + "etcd3: {host: '10.0.0.1:2379'}")
+    assert (raft.severity, etcd.severity) == (None, "medium")
+    assert "cannot start" in etcd.what
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("maximum_lag_on_failover: 1048576", set()),
+        ("maximum_lag_on_failover: 1048577", {"018"}),
+        ("maximum_lag_on_failover: ${LAG}", set()),
+        ("maximum_lag_on_failover: 99999999\nsynchronous_mode: true", set()),
+        ("maximum_lag_on_failover: 99999999\nstandby_cluster: {host: a}", set()),
+        ("", set()),
+    ],
+)
+def test_bytes_that_may_be_lost_are_held_to_the_rpo(text: str, expected: set[str]) -> None:
+    given = f"{DUMP}primary_start_timeout: 0\n{text}\n"
+    assert ids(given, system=promised(30, 5)) == expected
+    assert "018" not in ids(given)
+    assert "018" not in ids(given, system=promised(30, 0)), "an RPO of 0 needs synchronous replication, told by 006"
+
+
+def test_what_is_read_once_is_not_mended_in_its_file() -> None:
+    created = LOCAL + "bootstrap:\n  dcs:\n    postgresql: {use_pg_rewind: true, parameters: {fsync: off}}\n"
+    assert {number: found.edits for number, found in audited(created)} == {"013": (), "008": ()}
+    kept = "ttl: 30\nloop_wait: 10\npostgresql: {use_pg_rewind: true, parameters: {fsync: off}}\n"
+    assert all(found.edits for _, found in audited(kept))
+    own = LOCAL + "postgresql: {parameters: {fsync: off}}\n"
+    assert all(found.edits for _, found in audited(own))
+    settings = {"001", "003", "004", "005", "006", "013", "018"}
+    for rule in RULES:
+        assert ("patronictl edit-config" in rule.fix) or rule.id.removeprefix("BSC-PAT-") not in settings
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (DUMP.replace("use_pg_rewind: true", "use_pg_rewind: true, use_slot: true"), "use_slots"),
+        (LOCAL + "postgresql: {conect_address: 'a:1'}", "connect_address"),
+        (LOCAL + "tags: {nofailovr: true}", "nofailover"),
+        (LOCAL.replace("allowlist:", "allow_list: [], allowlist:"), "allowlist"),
+    ],
+)
+def test_what_is_nearly_a_setting_is_told_in_every_section(text: str, meant: str) -> None:
+    (found,) = [one for number, one in audited(text) if number == "002"]
+    assert found.fix == f"did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("text", ["tags: {rack: a, site: b}", "postgresql: {wal_e: {command: x}, pgbackrest: {}}"])
+def test_names_of_ones_own_are_none_of_ours(text: str) -> None:
+    assert ids(LOCAL + text) == set()
 
 
 @pytest.mark.parametrize(

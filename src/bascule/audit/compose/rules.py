@@ -23,7 +23,7 @@ _NUMBERED = re.compile(r"(.+?)[-_]?[0-9a-c]")
     technology="compose",
     breaks=("availability", "rto"),
     why="When the process crashes or the host restarts, the container stays down until somebody starts it.",
-    fix="Add `restart: unless-stopped`.",
+    fix='Add `restart: unless-stopped`; to a job that is meant to end, `restart: "no"`.',
     source="Compose Specification, services, restart (default: no)",
 )
 def nobody_starts_it_again(estate: Estate) -> Iterator[Found]:
@@ -34,7 +34,11 @@ def nobody_starts_it_again(estate: Estate) -> Iterator[Found]:
             continue
         if one.given("deploy", "restart_policy") is None or text(policy) == "none":
             what = f"{one.name} stays down after a crash: it has no restart policy"
-            yield Found(place=one.key, what=what, subject=one.subject, edits=one.added("restart: unless-stopped"))
+            if one.is_asked:
+                yield Found(place=one.key, what=what, subject=one.subject, edits=one.added("restart: unless-stopped"))
+            else:
+                what += "; it has no port and no healthcheck, so it may be a job that is meant to end"
+                yield Found(place=one.key, what=what, subject=one.subject, severity="medium")
 
 
 def _extends(one: Service) -> bool:

@@ -73,6 +73,11 @@ class Service:
         return self.is_awaited_to_end or bool(items(self.body, "profiles"))
 
     @property
+    def is_asked(self) -> bool:
+        """Whether others ask it for something, by a port or a check: what nobody asks may be a job that ends."""
+        return any(self.given(key) is not None for key in ("ports", "expose", "healthcheck"))
+
+    @property
     def is_swarm(self) -> bool:
         """Whether it says what only a swarm carries out; there, other defaults hold."""
         return any(self.given("deploy", key) is not None for key in _SWARM)

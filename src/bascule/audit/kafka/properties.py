@@ -20,8 +20,11 @@ _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
 _BLANK = " \t\f"
 _SERVER = frozenset(
-    {"broker.id", "node.id", "process.roles", "log.dirs", "zookeeper.connect", "controller.quorum.voters"}
-)
+    {
+        "broker.id", "node.id", "process.roles", "log.dirs", "zookeeper.connect", "controller.quorum.voters",
+        "controller.quorum.bootstrap.servers",
+    }
+)  # fmt: skip
 _PRODUCER = frozenset(
     {
         "acks", "enable.idempotence", "linger.ms", "key.serializer", "value.serializer", "delivery.timeout.ms",

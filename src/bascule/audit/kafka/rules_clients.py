@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from bascule.audit.addresses import is_one_server
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Edit, Found
 from bascule.audit.kafka.properties import Properties, clients
@@ -12,7 +12,6 @@ from bascule.audit.rule import rule
 
 _DELIVERY_MS, _LINGER_MS, _REQUEST_MS = 120_000, 0, 30_000
 _SESSION_MS, _HEARTBEAT_MS = 45_000, 3_000
-_ONE_BROKER = re.compile(r"[0-9.]+(:[0-9]+)?|\[[0-9a-fA-F:]+\](:[0-9]+)?|[A-Za-z-]*[0-9]+(\.[A-Za-z0-9.-]+)?(:[0-9]+)?")
 
 
 @rule(
@@ -140,7 +139,7 @@ def one_bootstrap_server(estate: Estate) -> Iterator[Found]:
     for kind in ("producer", "consumer"):
         for one in clients(estate, kind):
             known = one.listed("bootstrap.servers")
-            if len(known) == 1 and _ONE_BROKER.fullmatch(known[0]):
+            if len(known) == 1 and is_one_server(known[0]):
                 what = f"{known[0]} is the only broker that this {kind} can begin with"
                 yield Found(place=one.at("bootstrap.servers"), what=what, subject=one.subject)
 

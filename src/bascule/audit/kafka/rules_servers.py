@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bascule.audit.addresses import is_one_server
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Edit, Found
 from bascule.audit.kafka.properties import Properties, brokers, servers
@@ -164,14 +165,21 @@ def broker_without_rack(estate: Estate) -> Iterator[Found]:
     breaks=("availability", "rto"),
     why="A majority of one or two is all of them: when one is lost, no leader can be elected, and no topic be changed.",
     fix="Run three controllers (or ZooKeeper servers), in three places, and list all of them.",
-    source="Kafka documentation, KRaft, Deploying Considerations; ZooKeeper Administrator's Guide, Clustered Setup",
+    source="Kafka documentation, KRaft, Deploying Considerations; KIP-853; ZooKeeper Administrator's Guide",
 )
 def quorum_survives_no_loss(estate: Estate) -> Iterator[Found]:
-    """Controllers of one or two."""
+    """Controllers of one or two; a list to begin with tells less than a list of voters."""
     for one, key, voters in _quorums(estate):
         if len(voters) < 3:
             what = f"{key} has {len(voters)} member{'s' if len(voters) > 1 else ''}: none of them may be lost"
             yield Found(place=one.at(key), what=what, subject=one.subject)
+    key = "controller.quorum.bootstrap.servers"
+    for one in servers(estate):
+        known = one.listed(key)
+        if 0 < len(known) < 3 and not one.text("controller.quorum.voters") and all(map(is_one_server, known)):
+            count = f"{len(known)} controller{'s' if len(known) > 1 else ''}"
+            what = f"{key} names {count}: if there are no others, none may be lost, and else none to begin with"
+            yield Found(place=one.at(key), what=what, subject=one.subject, severity="medium")
 
 
 @rule(
@@ -197,7 +205,9 @@ def _quorums(estate: Estate) -> Iterator[tuple[Properties, str, list[str]]]:
         for key in ("controller.quorum.voters", "zookeeper.connect"):
             # Of ZooKeeper, a path may follow the last host.
             voters = [each.partition("/")[0] for each in one.listed(key)]
-            if voters and not any("$" in each for each in voters):
+            # A name may stand for all servers of ZooKeeper; each voter has a number of its own.
+            unknown = key == "zookeeper.connect" and len(voters) < 3 and not all(map(is_one_server, voters))
+            if voters and not unknown and not any("$" in each for each in voters):
                 yield one, key, voters
 
 

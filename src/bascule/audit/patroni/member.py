@@ -13,6 +13,8 @@ from bascule.audit.place import Place
 from bascule.audit.tree import Mapping, Node, Scalar, at, key_place, number, text
 
 TTL_S, LOOP_WAIT_S, RETRY_TIMEOUT_S, PRIMARY_START_TIMEOUT_S = 30.0, 10.0, 10.0, 300.0
+MOST_LAG_BYTES = 1_048_576
+"""How far behind a standby may be and still take over, where nothing is said."""
 _TELLING = ("ttl", "loop_wait", "retry_timeout", "maximum_lag_on_failover", "synchronous_mode")
 _TRUE, _FALSE = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bascule.audit.addresses import is_one_server
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Edit, Found
 from bascule.audit.patroni.member import Member, clusters, members, told, truth
@@ -21,17 +22,25 @@ _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
     severity="high",
     technology="patroni",
     breaks=("availability", "rto"),
-    why="A store of one or two stops when one is lost; or Patroni cannot start while the few that it knows are away.",
+    why="A store of one or two stops when one is lost; and while the few that Patroni knows are away, none can start.",
     fix="Run three members of the store in three places, and list all of them.",
     source="etcd documentation, FAQ, What is failure tolerance?; Patroni documentation, YAML Configuration, etcd",
 )
 def store_survives_no_loss(estate: Estate) -> Iterator[Found]:
-    """Stores of one or two members."""
+    """Stores of one or two members: raft's list is the whole store, any other only where Patroni begins."""
     for one, store, hosts, place in _stores(estate):
-        if len(hosts) in {1, 2}:
-            listed = f"{len(hosts)} member{'s' if len(hosts) > 1 else ''}"
-            what = f"{store} is known by {listed}: the loss of one can stop the failover of the whole cluster"
+        if len(hosts) not in {1, 2}:
+            continue
+        listed = f"{len(hosts)} member{'s' if len(hosts) > 1 else ''}"
+        if store == "raft":
+            what = f"{store} has {listed}: the loss of one stops the failover of the whole cluster"
             yield Found(place=place, what=what, subject=one.subject)
+        elif all(is_one_server(_bare(each)) for each in hosts):
+            what = (
+                f"{store} is known by {listed}: while {'both are' if len(hosts) > 1 else 'it is'} away, Patroni cannot"
+            )
+            what += " start, however many there are"
+            yield Found(place=place, what=what, subject=one.subject, severity="medium")
 
 
 @rule(
@@ -94,7 +103,7 @@ def _bare(host: str) -> str:
     technology="patroni",
     breaks=("availability",),
     why="While the store is away, Patroni demotes the primary: writes stop, although every database server works.",
-    fix="Set `failsafe_mode: true`: the primary goes on as long as it reaches all members.",
+    fix="Set `failsafe_mode: true` with `patronictl edit-config`: the primary goes on while it reaches all members.",
     source="Patroni documentation, DCS Failsafe Mode (default: off)",
 )
 def no_failsafe_mode(estate: Estate) -> Iterator[Found]:
@@ -104,9 +113,9 @@ def no_failsafe_mode(estate: Estate) -> Iterator[Found]:
         if truth(node) or one.dynamic is None:
             continue
         what = "an outage of the store demotes the primary: failsafe_mode is not on"
-        yield Found(
-            place=one.dynamic_at("failsafe_mode"), what=what, subject=one.subject, edits=_added(one.dynamic, node)
-        )
+        # What stands below `bootstrap` is read once, when the cluster is made: a change there mends nothing that runs.
+        edits = _added(one.dynamic, node) if one.root is None else ()
+        yield Found(place=one.dynamic_at("failsafe_mode"), what=what, subject=one.subject, edits=edits)
 
 
 def _added(dynamic: Mapping, given: Node | None) -> tuple[Edit, ...]:

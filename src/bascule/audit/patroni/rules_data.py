@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Edit, Found
 from bascule.audit.objectives import shortest_rpo
-from bascule.audit.patroni.member import falsehood, members, told, truth
+from bascule.audit.patroni.member import MOST_LAG_BYTES, falsehood, members, told, truth
 from bascule.audit.rule import rule
-from bascule.audit.tree import Scalar, at, items
+from bascule.audit.tree import Scalar, at, items, number
 
 _NOT_WAITING = frozenset({"off", "local", "false", "no", "0"})
 
@@ -21,7 +21,7 @@ _NOT_WAITING = frozenset({"off", "local", "false", "no", "0"})
     technology="patroni",
     breaks=("rpo",),
     why="An acknowledged commit may be on the primary alone: a failover loses up to maximum_lag_on_failover bytes.",
-    fix="Set `synchronous_mode: true` (or `quorum`), with two standbys, or promise an RPO above 0.",
+    fix="Set `synchronous_mode: true` (or `quorum`) with `patronictl edit-config`, or promise an RPO above 0.",
     source="Patroni documentation, Replication modes; Dynamic Configuration Settings, synchronous_mode",
 )
 def promise_without_synchronous(estate: Estate) -> Iterator[Found]:
@@ -34,6 +34,35 @@ def promise_without_synchronous(estate: Estate) -> Iterator[Found]:
             what = f"replication is asynchronous; an RPO of 0s is promised for the loss of a {promise.scope}"
             place = one.dynamic_at("synchronous_mode")
             yield Found(place=place, what=what, subject=one.subject, related=promise.related())
+
+
+@rule(
+    "BSC-PAT-018",
+    "lag-bound-above-rpo",
+    severity="medium",
+    technology="patroni",
+    breaks=("rpo",),
+    why="A standby may lack that many bytes and become primary: what it lacks is lost. Bytes are no time: an RPO allows"
+    " its seconds times the bytes of WAL that are written in a second.",
+    fix="Set `maximum_lag_on_failover` to RPO x write rate with `patronictl edit-config`, or use `synchronous_mode`.",
+    source="Patroni documentation, Replication modes, Asynchronous mode durability; maximum_lag_on_failover",
+)
+def lag_bound_above_rpo(estate: Estate) -> Iterator[Found]:
+    """Asynchronous clusters with a promised RPO that let a standby take over further behind than Patroni's default."""
+    promise = shortest_rpo(estate, "host", "zone", "region")
+    if promise is None or promise.seconds <= 0:
+        return
+    for one in told(estate):
+        bound = number(one.dynamic, "maximum_lag_on_failover")
+        if bound is None or bound <= MOST_LAG_BYTES or one.is_synchronous or at(one.dynamic, "standby_cluster"):
+            continue
+        rate = bound / promise.seconds / 1e6
+        what = (
+            f"a standby {bound / 2**20:,.4g} MiB behind may become primary: an RPO of {promise.time} for the loss of a"
+            f" {promise.scope} holds only above {rate:.3g} MB of WAL a second"
+        )
+        place = one.dynamic_at("maximum_lag_on_failover")
+        yield Found(place=place, what=what, subject=one.subject, related=promise.related())
 
 
 @rule(
@@ -71,7 +100,9 @@ def writes_not_safe(estate: Estate) -> Iterator[Found]:
         for name in ("fsync", "full_page_writes"):
             node = one.parameter(name)
             if node is not None and falsehood(node):
-                edits = (Edit(place=node.place, text='"on"'),) if node.place.end_column else ()
+                # What stands below `bootstrap` is read once, when the cluster is made.
+                counts = one.root is None or at(one.root, "postgresql", "parameters", name) is node
+                edits = (Edit(place=node.place, text='"on"'),) if node.place.end_column and counts else ()
                 what = f"{name} is off: a crash of the host can destroy the data"
                 yield Found(place=node.place, what=what, subject=one.subject, edits=edits)
 
@@ -125,5 +156,6 @@ def _is_checksums(node: object) -> bool:
 
 
 RULES = (
-    promise_without_synchronous, commits_do_not_wait, writes_not_safe, former_primary_stays_away, rewind_cannot_work,
+    promise_without_synchronous, lag_bound_above_rpo, commits_do_not_wait, writes_not_safe,
+    former_primary_stays_away, rewind_cannot_work,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import islice
 
 from bascule.audit.estate import Estate
@@ -13,11 +14,13 @@ from bascule.audit.patroni.member import (
     PRIMARY_START_TIMEOUT_S,
     RETRY_TIMEOUT_S,
     TTL_S,
+    Member,
+    members,
     told,
     truth,
 )
 from bascule.audit.rule import rule
-from bascule.audit.tree import at
+from bascule.audit.tree import Mapping, Node, at
 from bascule.kernel.quantities import Duration
 from bascule.system.problems import closest
 
@@ -30,7 +33,36 @@ SETTINGS = frozenset(
         "permanent_replication_slots", "member_slots_ttl", "ignore_slots",
     }
 )  # fmt: skip
-_MOST_UNKNOWN = 50
+POSTGRESQL = frozenset(
+    {
+        "authentication", "before_stop", "bin_dir", "bin_name", "callbacks", "config_dir", "connect_address",
+        "create_replica_method", "create_replica_methods", "custom_conf", "data_dir", "database", "listen",
+        "parameters", "parameters_primary", "parameters_replica", "parameters_standby_leader", "pg_ctl_timeout",
+        "pg_hba", "pg_hba_primary", "pg_hba_replica", "pg_hba_standby_leader", "pg_hosts", "pg_hosts_primary",
+        "pg_hosts_replica", "pg_hosts_standby_leader", "pg_ident", "pg_ident_primary", "pg_ident_replica",
+        "pg_ident_standby_leader", "pgpass", "pre_promote", "proxy_address", "recovery_conf",
+        "remove_data_directory_on_diverged_timelines", "remove_data_directory_on_rewind_failure", "replica_method",
+        "use_pg_rewind", "use_slots", "use_unix_socket", "use_unix_socket_repl",
+    }
+)  # fmt: skip
+OWN = {
+    "postgresql": POSTGRESQL,
+    "restapi": frozenset(
+        {
+            "allowlist", "allowlist_include_members", "authentication", "auth", "cafile", "certfile", "ciphers",
+            "connect_address", "http_extra_headers", "https_extra_headers", "keyfile", "keyfile_password", "listen",
+            "request_queue_size", "server_tokens", "verify_client",
+        }
+    ),
+    "tags": frozenset(
+        {
+            "clonefrom", "failover_priority", "nofailover", "noloadbalance", "nostream", "nosync", "replicatefrom",
+            "sync_priority",
+        }
+    ),
+}  # fmt: skip
+"""What a member's own sections know; there, others may have names of their own."""
+_MOST_UNKNOWN, _MOST_COMPARED, _NEAR = 50, 500, 0.85
 
 
 @rule(
@@ -40,7 +72,7 @@ _MOST_UNKNOWN = 50
     technology="patroni",
     breaks=("availability", "rto"),
     why="A healthy primary can lose its lease while it still retries; newer versions lower the other times unasked.",
-    fix="Keep loop_wait + 2 x retry_timeout <= ttl: raise ttl, or lower the others.",
+    fix="Keep loop_wait + 2 x retry_timeout <= ttl, with `patronictl edit-config`: raise ttl, or lower the others.",
     source="Patroni documentation, Dynamic Configuration Settings, ttl",
 )
 def lease_too_short(estate: Estate) -> Iterator[Found]:
@@ -63,10 +95,10 @@ def lease_too_short(estate: Estate) -> Iterator[Found]:
     breaks=("availability", "rto", "rpo"),
     why="Patroni ignores a setting that it does not know without a word: the cluster runs with the default instead.",
     fix="Write it as the manual has it; what is a member's own does not belong into `bootstrap.dcs`.",
-    source="Patroni documentation, Dynamic Configuration Settings",
+    source="Patroni documentation, Dynamic Configuration Settings; YAML Configuration Settings",
 )
 def unknown_setting(estate: Estate) -> Iterator[Found]:
-    """Settings of a cluster that nobody reads."""
+    """Settings that nobody reads: of a cluster all that are unknown, of others those that are nearly a known one."""
     for one in told(estate):
         assert one.dynamic is not None, "told() gives those that have this part"  # noqa: S101 - narrows a type
         unknown = (key for key in one.dynamic.entries if key not in SETTINGS)
@@ -75,6 +107,22 @@ def unknown_setting(estate: Estate) -> Iterator[Found]:
             fix = f"did you mean {near!r}?" if near else ""
             what = f"{key[:60]!r} is no setting of a cluster, and is ignored"
             yield Found(place=one.dynamic.keys[key], what=what, subject=one.subject, fix=fix)
+        yield from _misspelt(one, at(one.dynamic, "postgresql"), "postgresql", POSTGRESQL)
+    for one in members(estate):
+        for section, known in OWN.items():
+            yield from _misspelt(one, at(one.root, section), section, known)
+
+
+def _misspelt(one: Member, node: Node | None, section: str, known: frozenset[str]) -> Iterator[Found]:
+    """Keys that are all but known: scripts that make replicas, tags, and newer versions have names of their own."""
+    if not isinstance(node, Mapping):
+        return
+    unknown = (key for key in islice(node.entries, _MOST_COMPARED) if key not in known)
+    for key in islice(unknown, _MOST_UNKNOWN):
+        near = get_close_matches(key[:60].lower(), known, n=1, cutoff=_NEAR)
+        if near:
+            what = f"{key[:60]!r} is no setting of {section}, and is ignored"
+            yield Found(place=node.keys[key], what=what, subject=one.subject, fix=f"did you mean {near[0]!r}?")
 
 
 @rule(
@@ -84,7 +132,7 @@ def unknown_setting(estate: Estate) -> Iterator[Found]:
     technology="patroni",
     breaks=("rto", "availability"),
     why="When PostgreSQL crashes, Patroni tries to start it again for this long before another member may take over.",
-    fix="Set `primary_start_timeout` below the RTO, less the time of a failover; 0 fails over at once.",
+    fix="Set `primary_start_timeout` below the RTO less a failover's time with `patronictl edit-config`; 0: at once.",
     source="Patroni documentation, Dynamic Configuration Settings, primary_start_timeout (default: 300)",
 )
 def start_timeout_too_long(estate: Estate) -> Iterator[Found]:
@@ -113,7 +161,7 @@ def start_timeout_too_long(estate: Estate) -> Iterator[Found]:
     technology="patroni",
     breaks=("rto", "availability"),
     why="Nobody may become primary before the lease of the dead one has run out, which takes longer than promised.",
-    fix="Lower `ttl` (at least 20), and loop_wait and retry_timeout with it, or promise a longer RTO.",
+    fix="Lower `ttl` (20 at least), loop_wait and retry_timeout with `patronictl edit-config`, or promise more.",
     source="Patroni documentation, Dynamic Configuration Settings, ttl",
 )
 def lease_too_long(estate: Estate) -> Iterator[Found]:
@@ -138,7 +186,7 @@ def lease_too_long(estate: Estate) -> Iterator[Found]:
     technology="patroni",
     breaks=("availability", "rto"),
     why="In maintenance mode Patroni manages nothing: when the primary fails, no other member takes over.",
-    fix="Run `patronictl resume`, and leave `pause` out of files.",
+    fix="Run `patronictl resume` (or `patronictl edit-config`), and leave `pause` out of files.",
     source="Patroni documentation, Pause/Resume mode for the cluster",
 )
 def failover_paused(estate: Estate) -> Iterator[Found]:
