@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
@@ -14,23 +15,65 @@ MOST_CALLS = 8
 """More calls than this at the end of a chain for one at its start make an overload last."""
 
 
-def _chains(system: System) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Every chain of needs from the entry on, as its calls; needs may go round, so no component comes twice."""
-    pending: list[tuple[tuple[str, str], ...]] = [
-        ((system.workload.through, other),) for other in system.components[system.workload.through].needs
-    ]
-    seen = 0
-    while pending and seen < 10_000:
-        chain = pending.pop()
-        seen += 1
-        yield chain
-        callee = chain[-1][1]
-        visited = {caller for caller, _ in chain} | {callee}
-        if callee in system.components:
-            pending += [(*chain, (callee, other)) for other in system.components[callee].needs if other not in visited]
+Call: TypeAlias = tuple[str, str]
+"""Who calls whom."""
+MOST_NAMED = 8
+"""Components of a chain that are named; of a longer one its two ends."""
 
 
-def _need(system: System, call: tuple[str, str]) -> Need:
+def _order(system: System) -> list[str]:
+    """Every component that a request may come to, each once: whoever calls comes first, but for needs that go round."""
+    entry = system.workload.through
+    seen = {entry}
+    done: list[str] = []
+    pending = [(entry, iter(system.components[entry].needs))]
+    while pending:
+        name, others = pending[-1]
+        below = next((other for other in others if other in system.components and other not in seen), None)
+        if below is None:
+            done.append(name)
+            pending.pop()
+        else:
+            seen.add(below)
+            pending.append((below, iter(system.components[below].needs)))
+    return done[::-1]
+
+
+def _calls(system: System) -> Iterator[Call]:
+    """Every call that a request may lead to, each once."""
+    for caller in _order(system):
+        yield from ((caller, callee) for callee in system.components[caller].needs)
+
+
+def _chains(system: System) -> Iterator[tuple[Call, int, dict[str, str]]]:
+    """Each call with how many of it one request becomes at most, and who comes before whom on that way.
+
+    The longest way to each component is kept, in the order of `_order`: each call is looked at once, however many ways
+    lead to it. A call back to who comes before is not followed.
+    """
+    order = {name: number for number, name in enumerate(_order(system))}
+    most = {system.workload.through: 1 + system.workload.retries}
+    before: dict[str, str] = {}
+    for caller, position in order.items():
+        for callee in system.components[caller].needs:
+            if order.get(callee, len(order)) <= position:
+                continue
+            calls = most[caller] * (1 + _need(system, (caller, callee)).retries)
+            yield (caller, callee), calls, before
+            if calls > most.get(callee, 0):
+                most[callee], before[callee] = calls, caller
+
+
+def _way(before: dict[str, str], name: str) -> list[str]:
+    """From the entry to this component; of a long way both ends."""
+    way = [name]
+    while way[-1] in before:
+        way.append(before[way[-1]])
+    way.reverse()
+    return way if len(way) < MOST_NAMED else [*way[:3], "...", *way[-3:]]
+
+
+def _need(system: System, call: Call) -> Need:
     return system.components[call[0]].needs[call[1]]
 
 
@@ -56,23 +99,19 @@ def inverted_timeouts(estate: Estate) -> Iterator[Found]:
     system = estate.system
     if system is None:
         return
-    told: set[tuple[tuple[str, str], tuple[str, str]]] = set()
-    for chain in _chains(system):
-        if len(chain) < 2 or (chain[-2], chain[-1]) in told:
-            continue
-        upper, lower = _need(system, chain[-2]), _need(system, chain[-1])
-        longest = _longest_s(lower)
-        if upper.timeout is None or longest is None or upper.timeout.seconds >= longest:
-            continue
-        told.add((chain[-2], chain[-1]))
-        (caller, callee), (_, below) = chain[-2], chain[-1]
-        tries = f" x {1 + lower.retries}" if lower.retries else ""
-        yield Found(
-            place=estate.place(f"components.{caller}.needs.{callee}.timeout"),
-            what=f"{caller} waits {upper.timeout} for {callee}, which waits {lower.timeout}{tries} for {below}",
-            subject=f"{caller} -> {callee} -> {below}",
-            related=((estate.place(f"components.{callee}.needs.{below}"), "the call below"),),
-        )
+    for caller, callee in _calls(system):
+        upper = _need(system, (caller, callee))
+        for below, lower in system.components[callee].needs.items() if callee in system.components else ():
+            longest = _longest_s(lower)
+            if below == caller or upper.timeout is None or longest is None or upper.timeout.seconds >= longest:
+                continue
+            tries = f" x {1 + lower.retries}" if lower.retries else ""
+            yield Found(
+                place=estate.place(f"components.{caller}.needs.{callee}.timeout"),
+                what=f"{caller} waits {upper.timeout} for {callee}, which waits {lower.timeout}{tries} for {below}",
+                subject=f"{caller} -> {callee} -> {below}",
+                related=((estate.place(f"components.{callee}.needs.{below}"), "the call below"),),
+            )
 
 
 @rule(
@@ -92,18 +131,13 @@ def retries_multiply(estate: Estate) -> Iterator[Found]:
     system = estate.system
     if system is None:
         return
-    told: set[tuple[str, str]] = set()
-    for chain in _chains(system):
-        calls = 1 + system.workload.retries
-        for call in chain:
-            calls *= 1 + _need(system, call).retries
-        if calls > MOST_CALLS and _need(system, chain[-1]).retries and chain[-1] not in told:
-            told.add(chain[-1])
-            way = " -> ".join((chain[0][0], *(callee for _, callee in chain)))
+    for call, calls, before in _chains(system):
+        if calls > MOST_CALLS and _need(system, call).retries:
+            count = f"{calls:,}" if calls < 10**9 else "over a thousand million"
             yield Found(
-                place=estate.place(f"components.{chain[-1][0]}.needs.{chain[-1][1]}.retries"),
-                what=f"one request becomes up to {calls} calls of {chain[-1][1]}, clients' retries included",
-                subject=way,
+                place=estate.place(f"components.{call[0]}.needs.{call[1]}.retries"),
+                what=f"one request becomes up to {count} calls of {call[1]}, clients' retries included",
+                subject=" -> ".join([*_way(before, call[0]), call[1]]),
             )
 
 
@@ -124,7 +158,7 @@ def beyond_the_deadline(estate: Estate) -> Iterator[Found]:
     if system is None:
         return
     deadline = system.workload.deadline
-    for call in dict.fromkeys(chain[-1] for chain in _chains(system)):
+    for call in _calls(system):
         longest = _longest_s(_need(system, call))
         if longest is not None and longest > deadline.seconds:
             caller, callee = call
