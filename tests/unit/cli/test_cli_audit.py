@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from bascule.audit import technologies
 from bascule.audit.estate import Estate, Reader
@@ -21,6 +22,7 @@ from bascule.audit.rule import rule
 from bascule.cli.main import main
 from bascule.system.starter import STARTER
 
+ROOT = Path(__file__).resolve().parents[3]
 SOUND = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
 TWICE = f"{SOUND}  name: b  # the second\n"
 
@@ -329,3 +331,10 @@ def test_a_template_that_was_not_rendered_is_at_the_gate(deploy: Path, capsys: p
     code, out, _ = told(capsys, "deploy", "--rule", "BSC-FILE-005")
     assert code == 1
     assert "BSC-FILE-005" in out
+
+
+def test_the_hook_audits_everything_and_not_what_changed_alone() -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert hook["pass_filenames"] is False, "rules about several files need all of them"
+    assert hook["args"] == ["."]
+    assert hook["entry"] == "bascule audit"
