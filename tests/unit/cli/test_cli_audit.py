@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from bascule.audit import technologies
 from bascule.audit.estate import Estate, Reader
@@ -334,7 +334,7 @@ def test_a_template_that_was_not_rendered_is_at_the_gate(deploy: Path, capsys: p
 
 
 def test_the_hook_audits_everything_and_not_what_changed_alone() -> None:
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    (hook,) = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     assert hook["pass_filenames"] is False, "rules about several files need all of them"
     assert hook["args"] == ["."]
     assert hook["entry"] == "bascule audit"
