@@ -152,11 +152,16 @@ def test_a_good_system_proves_its_architecture() -> None:
     assert {told[one].state for one in ("A1", "A2", "A3", "A4", "D1")} == {"proved"}
 
 
+def test_a_rule_that_failed_proves_no_redundancy() -> None:
+    assert judged("fault-of-bascule", of=estate())["A2"].state == "unknown"
+
+
 def test_what_bascule_renders_needs_a_drill_that_passed() -> None:
-    assert judged(of=estate())["A5"].state == "unknown"
-    assert judged(of=estate(), drills=(drill(outcome="FAIL"),))["A5"].state == "unknown"
-    assert judged(of=estate(), drills=(drill(experiment="full-disk"),))["A5"].state == "unknown"
-    assert judged(of=estate(), drills=(drill(),))["A5"].state == "proved"
+    made = estate()
+    assert judged(of=made)["A5"].state == "unknown"
+    assert judged(of=made, drills=(drill(outcome="FAIL"),))["A5"].state == "unknown"
+    assert judged(of=made, drills=(drill(experiment="full-disk"),))["A5"].state == "unknown"
+    assert judged(of=made, drills=(drill(),))["A5"].state == "proved"
 
 
 def test_replication_does_not_apply_where_nothing_keeps_data() -> None:
@@ -245,6 +250,7 @@ def test_configuration_proves_a_point_unless_a_rule_finds_something(  # noqa: PL
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"
 RECORDING = "groups:\n  - name: r\n    rules:\n      - {record: a, expr: sum(up)}\n"
+WATCHDOG = "groups:\n  - name: r\n    rules:\n      - {alert: Watchdog, expr: vector(1)}\n"
 ALONE = WEB.partition("---\n")[0]
 WITHOUT_LIVENESS = WEB.replace("livenessProbe", "nothing")
 ONE_UNCHECKED = PROXY.replace("  server app2 10.0.0.2:80 check\n", "").replace("80 check", "80")
@@ -268,6 +274,12 @@ def test_silence_of_rules_that_had_nothing_to_judge_proves_nothing(
 ) -> None:
     told = states(read(tmp_path, **{technology: text}))
     assert {told[one] for one in points.split()} == {"unknown"}
+
+
+def test_a_container_that_no_service_sends_to_needs_no_probe(tmp_path: Path) -> None:
+    second = '      containers:\n        - {name: logs, image: "shop/logs:1", ports: [{containerPort: 9000}]}\n'
+    told = states(read(tmp_path, kubernetes=WEB.replace("      containers:\n", second)))
+    assert (told["P4"], told["P5"]) == ("proved", "proved")
 
 
 def test_a_stateful_set_without_a_hook_is_not_known_to_drain(tmp_path: Path) -> None:

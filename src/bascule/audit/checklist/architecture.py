@@ -27,6 +27,8 @@ def redundancy(evidence: Evidence) -> Says | None:
     broken = evidence.broken("single-point-of-failure", "no-spare-capacity", "single-replica", "single-server")
     if broken:
         return Says("failed", f"found by {broken}")
+    if "fault-of-bascule" in evidence.found:
+        return Says("unknown", "a rule failed")
     if evidence.prediction is not None:
         return Says("proved", "each component that a request needs has more replicas than it needs")
     return None
