@@ -264,6 +264,7 @@ ONE_CHECKED = PROXY.replace("  server app2 10.0.0.2:80 check\n", "")
         ("kubernetes", ALONE, "A5 P4 P5"),
         ("kubernetes", WITHOUT_LIVENESS, "P5"),
         ("prometheus", RECORDING, "M1 M2 O1"),
+        ("prometheus", WATCHDOG, "M1 M2 O1"),
         ("prometheus", ALERTS.replace('absent(up{job="shop"})', "errors > 5"), "M1"),
         ("haproxy", ONE_UNCHECKED, "A5"),
         ("haproxy", ONE_CHECKED, "A5"),
