@@ -115,6 +115,7 @@ def test_any_text_is_read_or_told(technology: str, text: str) -> None:
     assert reader.read is not None
     assert reader.recognises is not None
     reader.recognises(SourceFile("x.cfg", text, yaml_reader.lines_of(text)))
+    reader.recognises(SourceFile("x", text, yaml_reader.lines_of(text), named=True))
     found, unreadable = reader.read(source(text))
     assert len(found) <= 1
     assert all(inside(each.place, source(text)) for each in unreadable)
