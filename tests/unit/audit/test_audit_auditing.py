@@ -185,7 +185,7 @@ def test_duplicate_keys_weigh_by_technology() -> None:
 
 def test_a_template_is_told_once_for_each_file() -> None:
     found = audit(estate(a="x: {{ a }}\n---\nx: {{ b }}\n"), technologies.technology("files").RULES)
-    assert [(one.rule, one.severity) for one in found.findings] == [("BSC-FILE-005", "medium")]
+    assert [(one.rule, one.severity) for one in found.findings] == [("BSC-FILE-005", "high")]
 
 
 def test_rules_are_chosen_by_their_ids_and_unknown_ones_are_refused() -> None:

@@ -6,4 +6,6 @@ from bascule.audit.patroni.member import read_yaml
 from bascule.audit.rule import Rule
 
 READER = Reader(technology="patroni", read_yaml=read_yaml)
-RULES: tuple[Rule, ...] = (*rules_times.RULES, *rules_data.RULES, *rules_cluster.RULES)
+RULES: tuple[Rule, ...] = tuple(
+    sorted((*rules_times.RULES, *rules_data.RULES, *rules_cluster.RULES), key=lambda one: one.id)
+)
