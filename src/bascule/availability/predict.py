@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bascule.availability import survival, translation, whatif
 from bascule.availability.assumptions import Assumptions, assume
 from bascule.availability.figures import Figures
-from bascule.availability.measured import Measured
+from bascule.availability.measured import Bounds, Measured
 from bascule.availability.prediction import (
     YEAR_S,
     Calibration,
@@ -306,7 +306,7 @@ class Predicting:
                         figure="failover",
                         assumed=str(Duration(before.failover_s)),
                         measured=str(Duration(round(one.failover_s.estimate, 3))),
-                        bounds=f"{one.failover_s.low:.3g} s to {one.failover_s.high:.3g} s",
+                        bounds=_bounds(one.failover_s),
                         source=one.source,
                         used=after.failover_s != before.failover_s,
                     )
@@ -349,6 +349,15 @@ class Predicting:
             return None
         yearly = per_minute * expected.per_year_s / 60
         return Money(currency=self.system.costs.currency, per_minute=per_minute, per_year=yearly)
+
+
+def _bounds(measured: Bounds) -> str:
+    """Between which times the median is, as far as so many trials tell."""
+    if measured.low <= 0 and not math.isfinite(measured.high):
+        return "too few trials for any"
+    low = f"{measured.low:.3g} s" if measured.low > 0 else "not known"
+    high = f"{measured.high:.3g} s" if math.isfinite(measured.high) else "not known"
+    return f"{low} to {high}"
 
 
 def meets(expected: Uptime, budget: float) -> bool | None:

@@ -75,13 +75,14 @@ def _measured(entries: Sequence[Calibrated]) -> Measured | None:
     trials = len(samples) + never
     if not trials:
         return None
+    counted = "1 trial" if trials == 1 else f"{trials} trials"
     interval = clopper_pearson(len(samples), trials, CONFIDENCE)
     experiments = ", ".join(dict.fromkeys(one.experiment for one in entries))
     return Measured(
         trials=trials,
         failover_s=_mean(samples),
         recovered=Bounds(estimate=len(samples) / trials, low=interval.low, high=interval.high),
-        source=f"measured by {trials} trials ({experiments}) that clients noticed; bounds {CONFIDENCE:.0%} sure",
+        source=f"measured by {counted} ({experiments}) that clients noticed; bounds {CONFIDENCE:.0%} sure",
         parts=_parts(entries, samples),
     )
 

@@ -146,6 +146,7 @@ def test_what_drills_measured_counts_before_what_is_assumed_and_is_listed() -> N
     before = predict(described, {}, {}, Asked(allow=allow))
     after = predict(described, {}, {"web": drilled}, Asked(allow=allow))
     assert {one.figure: one.used for one in after.measured} == {"failover": True, "coverage": True}
+    assert after.measured[0].bounds == "10 s to 15 s"
     assert any(one.value == "12s" and one.source == "20 trials" for one in after.assumptions)
     assert after.uptime.unavailability > before.uptime.unavailability  # 86% sure is less than the assumed 99%
     assert before.measured == ()
