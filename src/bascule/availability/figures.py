@@ -16,6 +16,9 @@ Needed = Literal["one", "majority", "all"]
 NAMES = ("mtbf", "mttr", "needed", "redundancy", "failover", "coverage", "manual", "beta")
 """What must have a source."""
 
+VOTING = frozenset({"etcd", "consul", "zookeeper"})
+"""Engines of which a majority is needed, however many there are."""
+
 ASSUMPTION = "assumption"
 RESTARTS = (
     "4.2 restarts a year and machine, for whatever reason: L. A. Barroso, U. Hölzle, The Datacenter as a Computer,"

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bascule.availability.assumptions import Assumptions
+from bascule.availability.figures import VOTING
 from bascule.kernel.quantities import Duration, Share
 from bascule.system import rules
 from bascule.system.dependability import Costs, Reliability
@@ -18,8 +19,6 @@ from bascule.system.reach import reached
 ADDED = "added"
 PROXIES = frozenset({"haproxy", "nginx", "envoy", "traefik", "keepalived"})
 """Engines that do nothing without what is behind them: no need of theirs can be made soft."""
-VOTING = frozenset({"etcd", "consul", "zookeeper"})
-"""Engines of which a majority is needed, however many there are."""
 
 
 class Variant(Struct, frozen=True, kw_only=True):

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bascule.audit.estate import Estate
+from bascule.availability.figures import VOTING
 from bascule.system.model import Component, System
 from bascule.system.reach import reached
 
 if TYPE_CHECKING:  # a prediction needs numpy, which an audit of files alone does without
     from bascule.availability.prediction import Prediction
 
-VOTING = frozenset({"etcd", "consul", "zookeeper"})
 STATEFUL = frozenset({"postgresql", "etcd", "redis", "mysql", "kafka", "mongodb"})
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from bascule.audit.estate import Estate
 from bascule.audit.finding import Found
 from bascule.audit.rule import rule
-from bascule.audit.system.path import VOTING, needed, on_the_way, regions_of, replicas
+from bascule.audit.system.path import needed, on_the_way, regions_of, replicas
+from bascule.availability.figures import VOTING
 
 SRE = "B. Beyer et al., Site Reliability Engineering (2016), ch. 20 and 23"
 
