@@ -151,16 +151,30 @@ def _tuned(system: System, assumptions: Assumptions, name: str) -> Iterator[Vari
     surer = Share(min(1.0, round((1 + assumed.coverage) / 2, 12)))
     sooner = Duration(assumed.mttr_s / 2)
     if several and assumed.failover_s > 0:
-        told = f"{name}: failover in {faster} instead of {Duration(assumed.failover_s)}"
+        told = f"{name}: failover in {_time(faster.seconds)} instead of {_time(assumed.failover_s)}"
         yield _reliable(system, name, told, "failover", failover=faster)
     if several and assumed.coverage < 1:
-        told = f"{name}: half as many failovers that do not work ({surer} instead of {Share(assumed.coverage)})"
+        shares = f"{_percent(surer.fraction)} instead of {_percent(assumed.coverage)}"
+        told = f"{name}: half as many failovers that do not work ({shares})"
         yield _reliable(system, name, told, "coverage", coverage=surer)
     yield _reliable(
-        system, name, f"{name}: repaired in {sooner} instead of {Duration(assumed.mttr_s)}", "repair", mttr=sooner
+        system,
+        name,
+        f"{name}: repaired in {_time(sooner.seconds)} instead of {_time(assumed.mttr_s)}",
+        "repair",
+        mttr=sooner,
     )
     if 0 < assumed.crews < assumed.replicas:
         yield _reliable(system, name, f"{name}: a repair crew for each replica", "crew", crews=0)
+
+
+def _time(seconds: float) -> Duration:
+    """For people: five digits are as many as anybody compares."""
+    return Duration(float(f"{seconds:.5g}"))
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.6g}%"
 
 
 def _reliable(system: System, name: str, change: str, kind: str, **fields: Duration | Share | int) -> Variant:

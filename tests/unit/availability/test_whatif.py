@@ -32,3 +32,11 @@ def test_what_matters_most_is_changed_first_after_places() -> None:
     first = {name: next(place for place, one in enumerate(told) if one.startswith(name)) for name in ("store:", "web:")}
     assert told[0].startswith("one more zone")
     assert first["store:"] < first["web:"]
+
+
+def test_changes_are_told_in_few_digits_whatever_drills_measured() -> None:
+    measured = "{mtbf: 100h, mttr: 1h, failover: 20374836us, coverage: 95.2380952381%, beta: 1%}"
+    described = system(component("web", "{north-a: 1, south-a: 1}", reliability=measured))
+    told = [one.change for one in variants(described, assume(described, {}, {}), ())]
+    assert "web: failover in 10.187s instead of 20.375s" in told
+    assert "web: half as many failovers that do not work (97.619% instead of 95.2381%)" in told
