@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from tests.real.cluster.daemons import Daemon, free_port, need
 
@@ -35,6 +36,8 @@ Host far
   UserKnownHostsFile {place}/known_hosts
   GlobalKnownHostsFile /dev/null
 """
+
+USERS = Path("/run/bascule-tests-sshd")
 
 
 def configure(place: Path, address: str, port: int, user: str, *lines: str) -> tuple[str, ...]:
@@ -88,8 +91,7 @@ def _separation() -> Iterator[None]:
         yield
         return
     empty = Path("/run/sshd")
-    with Path("/run/bascule-tests-sshd").open("a+") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
+    with _users() as users:
         with contextlib.suppress(FileExistsError):  # the system's own, or another test's
             empty.mkdir(mode=0o755)
             users.write("made\n")
@@ -101,5 +103,16 @@ def _separation() -> Iterator[None]:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 users.seek(0)
                 if users.read():
-                    users.truncate(0)
                     empty.rmdir()
+                USERS.unlink()
+
+
+def _users() -> IO[str]:
+    """The locked file of those that have a server; one that the last of others removed meanwhile counts no more."""
+    while True:
+        users = USERS.open("a+")
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(users.fileno()), USERS.stat()):
+                return users
+        users.close()
